@@ -1,0 +1,1 @@
+"""Rotations, cameras and alignment: the ground that every other floor stands on."""

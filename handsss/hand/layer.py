@@ -1,0 +1,278 @@
+"""The differentiable hand: pose, shape and placement to vertices, keypoints and joint transforms.
+
+The arithmetic is laid out for speed: coordinates come before vertices in memory, shape and pose blends are one matrix
+product, the kinematic chain runs level by level (all five fingers at once) and skinning is one batched product.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from handsss.geometry.rotations import axis_angle_to_matrix
+from handsss.hand.joints import MODEL_PARENTS, reorder_indices
+from handsss.hand.keypoint_sets import KeypointSet
+from handsss.hand.limits import joint_angles, limit_excess
+from handsss.hand.model import HandModel
+
+
+class HandOutput(NamedTuple):
+    """A posed hand in the target frame (the camera's, if rotation and translation place it there)."""
+
+    vertices: Tensor  # [B, V, 3] metres
+    joints: Tensor  # [B, 21, 3] metres, kinematic joints and fingertips, in the order asked for
+    transforms: Tensor  # [B, 16, 4, 4] canonical joint frame -> target frame, MANO joint order, scale included
+
+    @property
+    def kinematic_joints(self) -> Tensor:
+        """[B, 16, 3] metres, MANO order."""
+        return self.transforms[:, :, :3, 3]
+
+
+class HandLayer(nn.Module):
+    """A hand model as a batched, differentiable function.
+
+    Args:
+        model: the hand.
+        flat_hand_mean: what axis-angle poses are measured from: the flat hand (True: HO-3D) or the mean pose (False:
+            FreiHAND, InterHand2.6M). PCA coefficients are always about the mean pose and matrices always absolute.
+        pivot: the point that global rotation and scale leave in place: "origin" of the canonical frame (S2HAND) or the
+            "wrist" joint (MANO's own root rotation, manopth, smplx, the datasets).
+        dtype: of buffers and results.
+
+    No buffer is persistent: checkpoints hold no hand model, so none can leak a licensed one.
+    """
+
+    template: Tensor
+    blend: Tensor
+    joint_template: Tensor
+    joint_blend: Tensor
+    skinning: Tensor
+    mean_pose: Tensor
+    components: Tensor
+    identity: Tensor
+    limits: Tensor
+    frames: Tensor
+    faces: Tensor
+    bottom_row: Tensor
+
+    def __init__(
+        self,
+        model: HandModel,
+        *,
+        flat_hand_mean: bool = False,
+        pivot: Literal["origin", "wrist"] = "origin",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        if pivot not in ("origin", "wrist"):
+            raise ValueError(f"pivot is 'origin' or 'wrist', got {pivot!r}")
+        if tuple(model.parents) != MODEL_PARENTS:
+            raise ValueError(f"expected MANO's kinematic tree {MODEL_PARENTS}, got {tuple(model.parents)}")
+        self.model = model
+        self.flat_hand_mean = flat_hand_mean
+        self.pivot = pivot
+        count = model.vertex_count
+        blend = np.concatenate([model.shapedirs, model.posedirs], 2)  # [V, 3, 145]
+
+        def buffer(name: str, value: np.ndarray) -> None:
+            self.register_buffer(name, torch.as_tensor(value, dtype=dtype).contiguous(), persistent=False)
+
+        buffer("template", model.v_template.T.reshape(3 * count))
+        buffer("blend", blend.transpose(2, 1, 0).reshape(145, 3 * count))
+        buffer("joint_template", (model.j_regressor @ model.v_template).reshape(48))
+        buffer("joint_blend", np.einsum("jv,vcs->sjc", model.j_regressor, model.shapedirs).reshape(10, 48))
+        buffer("skinning", model.weights.T)
+        buffer("mean_pose", model.hands_mean)
+        buffer("components", model.hands_components)
+        buffer("identity", np.eye(3))
+        buffer("limits", np.deg2rad(model.limits_deg))
+        buffer("frames", np.zeros((15, 3, 3)) if model.bone_frames is None else model.bone_frames)
+        buffer("bottom_row", np.array([0.0, 0.0, 0.0, 1.0]))
+        self.register_buffer("faces", torch.as_tensor(model.faces.astype(np.int64)), persistent=False)
+        self._tips = [int(model.tips[i]) for i in (4, 0, 1, 3, 2)]  # thumb to little
+        self._keypoint_cache: dict[tuple[str, torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+
+    def pose_matrices(
+        self, *, pca: Tensor | None = None, axis_angle: Tensor | None = None, matrices: Tensor | None = None
+    ) -> Tensor:
+        """Local joint rotations from any one form of pose.
+
+        Args:
+            pca: [B, n], n <= 45 coefficients of the pose space, mean pose added.
+            axis_angle: [B, 45] or [B, 15, 3] radians, relative to the mean pose unless ``flat_hand_mean``.
+            matrices: [B, 15, 3, 3] rotations relative to the flat hand.
+
+        Returns:
+            [B, 15, 3, 3].
+
+        Raises:
+            ValueError: none or several forms given, or a wrong shape.
+        """
+        if sum(value is not None for value in (pca, axis_angle, matrices)) != 1:
+            raise ValueError("give the pose in exactly one form: pca, axis_angle or matrices")
+        if matrices is not None:
+            if matrices.shape[1:] != (15, 3, 3):
+                raise ValueError(f"matrices should be [B, 15, 3, 3], got {list(matrices.shape)}")
+            return matrices
+        return axis_angle_to_matrix(self.absolute_pose(pca=pca, axis_angle=axis_angle))
+
+    def absolute_pose(self, *, pca: Tensor | None = None, axis_angle: Tensor | None = None) -> Tensor:
+        """Axis-angle vectors [B, 15, 3] relative to the flat hand, as the limits are read."""
+        if pca is not None:
+            if pca.ndim != 2 or not 1 <= pca.shape[1] <= 45:
+                raise ValueError(f"pca should be [B, n] with n from 1 to 45, got {list(pca.shape)}")
+            full = torch.addmm(self.mean_pose, pca, self.components[: pca.shape[1]])
+        else:
+            assert axis_angle is not None
+            if axis_angle.shape[1:] not in ((45,), (15, 3)):
+                raise ValueError(f"axis_angle should be [B, 45] or [B, 15, 3], got {list(axis_angle.shape)}")
+            full = axis_angle.reshape(-1, 45)
+            if not self.flat_hand_mean:
+                full = full + self.mean_pose
+        return full.reshape(-1, 15, 3)
+
+    def forward(
+        self,
+        *,
+        pca: Tensor | None = None,
+        axis_angle: Tensor | None = None,
+        matrices: Tensor | None = None,
+        shape: Tensor | None = None,
+        rotation: Tensor | None = None,
+        scale: Tensor | None = None,
+        translation: Tensor | None = None,
+        joint_order: str = "openpose",
+    ) -> HandOutput:
+        """Pose the hand: ``scale * R (X - pivot) + pivot + translation``.
+
+        Args:
+            pca, axis_angle, matrices: the pose, in one form; see :meth:`pose_matrices`.
+            shape: [B, 10] coefficients, zero if left out.
+            rotation: [B, 3] axis-angle or [B, 3, 3], none if left out.
+            scale: [B] or [B, 1], one if left out. Its absolute value is taken.
+            translation: [B, 3] metres, zero if left out.
+            joint_order: name of the order of ``joints``, see ``hand.joints.JOINT_ORDERS``.
+        """
+        local = self.pose_matrices(pca=pca, axis_angle=axis_angle, matrices=matrices)
+        batch, count = local.shape[0], self.skinning.shape[1]
+        feature = (local - self.identity).reshape(batch, 135)
+        if shape is None:
+            rest_joints = self.joint_template.reshape(1, 16, 3).expand(batch, 16, 3)
+            shaped = torch.addmm(self.template, feature, self.blend[10:])
+        else:
+            if shape.shape != (batch, 10):
+                raise ValueError(f"shape should be [{batch}, 10], got {list(shape.shape)}")
+            rest_joints = torch.addmm(self.joint_template, shape, self.joint_blend).reshape(batch, 16, 3)
+            shaped = torch.addmm(self.template, torch.cat([shape, feature], 1), self.blend)
+        rotations, positions = self._chain(local, rest_joints)
+        rotations, positions = self._place(rotations, positions, rotation, scale, translation)
+        # x -> G (x - rest) + position, folded into one affine map a joint.
+        offsets = positions - (rotations @ rest_joints[..., None])[..., 0]
+        affine = torch.cat([rotations, offsets[..., None]], -1)  # [B, 16, 3, 4]
+        blended = affine.reshape(batch, 16, 12).transpose(1, 2) @ self.skinning  # [B, 12, V]
+        blended = blended.reshape(batch, 3, 4, count)
+        vertices = (blended[:, :, :3] * shaped.reshape(batch, 1, 3, count)).sum(2) + blended[:, :, 3]
+        vertices = vertices.transpose(1, 2)
+        joints = torch.cat([positions, vertices[:, self._tips]], 1)[:, reorder_indices("ho3d", joint_order)]
+        bottom = self.bottom_row.expand(batch, 16, 1, 4)
+        transforms = torch.cat([torch.cat([rotations, positions[..., None]], -1), bottom], 2)
+        return HandOutput(vertices, joints, transforms)
+
+    @staticmethod
+    def _chain(local: Tensor, rest_joints: Tensor) -> tuple[Tensor, Tensor]:
+        """Global rotations [B, 16, 3, 3] and joint positions [B, 16, 3], the wrist unrotated."""
+        batch = local.shape[0]
+        fingers = local.reshape(batch, 5, 3, 3, 3)
+        rest = rest_joints[:, 1:].reshape(batch, 5, 3, 3)
+        first = fingers[:, :, 0]
+        second = first @ fingers[:, :, 1]
+        third = second @ fingers[:, :, 2]
+        bones = (rest[:, :, 1:] - rest[:, :, :-1])[..., None]
+        base = rest[:, :, 0]
+        middle = base + (first @ bones[:, :, 0])[..., 0]
+        end = middle + (second @ bones[:, :, 1])[..., 0]
+        rotations = torch.stack([first, second, third], 2).reshape(batch, 15, 3, 3)
+        positions = torch.stack([base, middle, end], 2).reshape(batch, 15, 3)
+        root = torch.eye(3, dtype=local.dtype, device=local.device).expand(batch, 1, 3, 3)
+        return torch.cat([root, rotations], 1), torch.cat([rest_joints[:, :1], positions], 1)
+
+    def _place(
+        self,
+        rotations: Tensor,
+        positions: Tensor,
+        rotation: Tensor | None,
+        scale: Tensor | None,
+        translation: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Apply the global similarity to joint rotations and positions."""
+        batch = positions.shape[0]
+        pivot = positions[:, :1] if self.pivot == "wrist" else None
+        if pivot is not None:
+            positions = positions - pivot
+        if rotation is not None:
+            if rotation.shape[1:] not in ((3,), (3, 3)):
+                raise ValueError(f"rotation should be [B, 3] or [B, 3, 3], got {list(rotation.shape)}")
+            turn = axis_angle_to_matrix(rotation) if rotation.ndim == 2 else rotation
+            rotations = turn[:, None] @ rotations
+            positions = positions @ turn.transpose(1, 2)
+        if scale is not None:
+            factor = scale.reshape(batch, 1, 1).abs()
+            rotations = rotations * factor[..., None]
+            positions = positions * factor
+        if pivot is not None:
+            positions = positions + pivot
+        if translation is not None:
+            positions = positions + translation.reshape(batch, 1, 3)
+        return rotations, positions
+
+    def keypoints(self, output: HandOutput, keypoint_set: str | KeypointSet = "joints") -> Tensor:
+        """The 21 keypoints of a named definition.
+
+        Args:
+            output: of this layer.
+            keypoint_set: "joints" (kinematic), "freihand", "ho3d", "manopth", "smplx", "openpose", "mediapipe" (where
+                the model has it), or a set.
+
+        Returns:
+            [B, 21, 3], OpenPose order.
+        """
+        chosen = self.model.keypoint_set(keypoint_set) if isinstance(keypoint_set, str) else keypoint_set
+        vertices = output.vertices
+        key = (chosen.name, vertices.device, vertices.dtype)
+        if key not in self._keypoint_cache:
+            columns = np.unique(chosen.vertex_weights.indices)
+            dense = np.concatenate([chosen.joint_weights, chosen.vertex_weights[:, columns].toarray()], 1)
+            weights = torch.as_tensor(dense, dtype=vertices.dtype, device=vertices.device)
+            self._keypoint_cache[key] = weights, torch.as_tensor(columns, dtype=torch.long, device=vertices.device)
+        weights, columns = self._keypoint_cache[key]
+        return weights @ torch.cat([output.kinematic_joints, vertices[:, columns]], 1)
+
+    def angles(self, matrices: Tensor) -> Tensor:
+        """Azimuth, pitch and roll [B, 15, 3] (radians) of local joint rotations [B, 15, 3, 3]."""
+        convention = self.model.angle_convention
+        return joint_angles(matrices, convention=convention, bone_frames=self.frames, side=self.model.side)
+
+    def limit_excess(self, matrices: Tensor) -> Tensor:
+        """How far each joint angle leaves its range, [B, 15, 3] radians (supplement, equation 4)."""
+        return limit_excess(self.angles(matrices), self.limits)
+
+
+def as_manopth(output: HandOutput, *, center_idx: int | None = None) -> tuple[Tensor, Tensor]:
+    """Vertices and joints as manopth returns them: millimetres, 21 joints, optionally centred on one of them.
+
+    Args:
+        output: of a layer with ``pivot="wrist"`` whose joints are in the "manopth" order.
+        center_idx: joint (0-20) to subtract; manopth does so only when no translation is given.
+
+    Returns:
+        vertices [B, V, 3] and joints [B, 21, 3], millimetres.
+    """
+    vertices, joints = output.vertices, output.joints
+    if center_idx is not None:
+        centre = joints[:, center_idx : center_idx + 1]
+        vertices, joints = vertices - centre, joints - centre
+    return vertices * 1000, joints * 1000

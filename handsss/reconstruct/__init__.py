@@ -1,0 +1,1 @@
+"""From a photo to hands: images, predictor, fitting, appearance, export and pictures."""

@@ -1,0 +1,128 @@
+"""Skin colour and light of a fitted hand, and its texture, from the photo it was fitted to.
+
+The light model is the renderer's (S2HAND's 11 numbers): ``I = C (l_a c_a + l_d c_d max(0, n . d))``. Its direction is
+searched, the rest is linear. What the light does not explain is the skin's own colour; where the photo does not show
+the skin it is continued smoothly over the surface.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import coo_matrix, diags
+from scipy.sparse.linalg import spsolve
+
+_SKIN = np.array([200.0, 150.0, 150.0]) / 256  # S2HAND's mean skin: used where nothing is visible
+
+
+class Light(NamedTuple):
+    """Estimated light."""
+
+    values: np.ndarray  # [11]
+    skin: np.ndarray  # [3] mean albedo
+
+
+class SurfaceSamples(NamedTuple):
+    """The photo's colours at surface points."""
+
+    colours: np.ndarray  # [N, 3] 0..1
+    normals: np.ndarray  # [N, 3] unit, camera frame
+    weights: np.ndarray  # [N] 0 where hidden, oblique or not skin
+
+
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Area-weighted unit normals [V, 3] of counter-clockwise faces."""
+    corners = vertices[faces]
+    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(vertices)
+    for corner in range(3):
+        np.add.at(normals, faces[:, corner], face_normals)
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    unit: np.ndarray = normals / np.maximum(length, 1e-12)
+    return unit
+
+
+def shading(normals: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Light [N, 3] that arrives at surfaces with normals [N, 3]."""
+    direction = light[8:11] / max(float(np.linalg.norm(light[8:11])), 1e-9)
+    facing = np.maximum(normals @ direction, 0)[:, None]
+    arriving: np.ndarray = light[0] * light[2:5] + light[1] * light[5:8] * facing
+    return arriving
+
+
+def _directions(count: int) -> np.ndarray:
+    index = np.arange(count) + 0.5
+    polar, around = np.arccos(1 - 2 * index / count), np.pi * (1 + 5**0.5) * index
+    return np.stack([np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar), np.cos(polar)], 1)
+
+
+def estimate_light(samples: SurfaceSamples) -> Light:
+    """The direction and strengths that explain the visible skin best as one colour under one light.
+
+    Highlights, nails and creases are outliers: two reweightings fade them. A direction only counts if it leaves some
+    ambient light and brightens what faces it.
+    """
+    used = samples.weights > 0.05
+    if used.sum() < 30:
+        return Light(np.array([0.7, 0.5, 1, 1, 1, 1, 1, 1, 0.3, -0.5, -0.8]), _SKIN.copy())
+    colours, normals, weights = samples.colours[used], samples.normals[used], samples.weights[used]
+    directions = _directions(160)
+    facing = np.maximum(normals @ directions.T, 0)  # [N, D]
+    robust = weights.copy()
+    best = 0
+    ambient = directional = np.zeros(3)
+    for _ in range(3):
+        total = robust.sum()
+        mean_f = robust @ facing / total  # [D]
+        mean_c = robust @ colours / total  # [3]
+        # A little ridge: without spread in the normals the split into ambient and directional means nothing.
+        variance = robust @ (facing * facing) / total - mean_f**2 + 2e-3
+        covariance = (facing * robust[:, None]).T @ colours / total - mean_f[:, None] * mean_c
+        slope = np.clip(covariance / variance[:, None], 0, None)
+        slope = np.minimum(slope, 0.9 * mean_c / np.maximum(mean_f[:, None], 1e-3))  # at least a tenth is ambient
+        gain = (2 * slope * covariance - slope**2 * variance[:, None]).sum(1)
+        best = int(gain.argmax())
+        directional = slope[best]
+        ambient = mean_c - directional * mean_f[best]
+        error = np.linalg.norm(colours - ambient - directional * facing[:, best : best + 1], axis=1)
+        scale = max(1.4826 * float(np.median(error)), 0.02)
+        robust = weights / (1 + (error / (1.5 * scale)) ** 2)
+    skin = np.clip(ambient + 0.5 * directional, 0.02, 1.0)
+    ambient_light, directional_light = ambient / skin, directional / skin
+    ambient_strength, directional_strength = float(ambient_light.mean()), float(directional_light.mean())
+    values = np.concatenate(
+        [
+            [ambient_strength, directional_strength],
+            ambient_light / max(ambient_strength, 1e-6),
+            directional_light / directional_strength if directional_strength > 1e-3 else np.ones(3),
+            directions[best],
+        ]
+    )
+    return Light(values, skin)
+
+
+def fill_surface(albedo: np.ndarray, weights: np.ndarray, faces: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """Vertex colours that follow the observed ones where there are any and run smoothly on elsewhere.
+
+    Minimises ``sum w |c - observed|^2 + smoothness * sum over edges |c_i - c_j|^2 + small * |c - skin|^2``.
+
+    Args:
+        albedo: [V, 3] observed, anything where ``weights`` is 0.
+        weights: [V] >= 0.
+        faces: [F, 3].
+        skin: [3] mean colour, to which far hidden parts tend.
+
+    Returns:
+        [V, 3] 0..1.
+    """
+    count = len(albedo)
+    edges = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), 1), axis=0)
+    ones = np.ones(len(edges))
+    adjacency = coo_matrix((ones, (edges[:, 0], edges[:, 1])), shape=(count, count))
+    adjacency = adjacency + adjacency.T
+    laplacian = diags(np.asarray(adjacency.sum(1)).ravel()) - adjacency
+    system = (diags(weights + 2e-3) + 0.15 * laplacian).tocsc()
+    right = weights[:, None] * albedo + 2e-3 * skin
+    filled: np.ndarray = np.clip(spsolve(system, right), 0, 1)
+    return filled

@@ -1,0 +1,108 @@
+"""Fitting a hand to 2D keypoints: starts, refinement of the best, choice."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from handsss.errors import InputError
+from handsss.hand.model import HandModel, load_model
+from handsss.reconstruct.fit_problem import FitSettings, HandParameters, KeypointProblem, Observation
+from handsss.reconstruct.levenberg import minimise
+from handsss.reconstruct.predictor import Prediction
+from handsss.reconstruct.starts import StartBank
+
+MINIMUM_KEYPOINTS = 6
+_KEPT = 3  # hypotheses that are refined to the end
+
+
+class KeypointFit(NamedTuple):
+    """The chosen hypothesis and the runner-up's distance."""
+
+    parameters: HandParameters  # batch of 1
+    cost: float  # squared standard deviations
+    hypotheses: int  # that were tried
+
+
+class KeypointFitter:
+    """Fits a right hand model to keypoints of one definition.
+
+    Args:
+        model: a right hand.
+        keypoint_set: the definition that observations follow.
+        settings: see :class:`FitSettings`.
+    """
+
+    def __init__(self, model: HandModel, keypoint_set: str, settings: FitSettings | None = None) -> None:
+        self.settings = settings or FitSettings()
+        self.problem = KeypointProblem(model, model.keypoint_set(keypoint_set), self.settings)
+        self.bank = StartBank(model, self.problem)
+
+    def starts(self, observation: Observation, prediction: Prediction | None) -> HandParameters:
+        """Hypotheses: the predictor's first, if there is one, then the bank's."""
+        found = self.bank.starts(observation, self.settings.starts)
+        if prediction is None:
+            return found
+        axis_angle = torch.as_tensor(prediction.axis_angle, dtype=torch.float64).reshape(1, 15, 3)
+        given = HandParameters(
+            torch.as_tensor(prediction.rotation, dtype=torch.float64)[None],
+            torch.as_tensor(prediction.translation, dtype=torch.float64)[None],
+            self.problem.space.coefficients(axis_angle),
+            torch.as_tensor(prediction.shape, dtype=torch.float64)[None],
+        )
+        return HandParameters(*(torch.cat(pair) for pair in zip(given, found, strict=True)))
+
+    def __call__(
+        self, observation: Observation, prediction: Prediction | None = None, *, refine: bool = True
+    ) -> KeypointFit:
+        """Fit one hand.
+
+        Args:
+            observation: keypoints of a right hand.
+            prediction: a network's start.
+            refine: False returns the first start as it is.
+        """
+        hypotheses = self.starts(observation, prediction)
+        if not refine:
+            first = hypotheses.pick(0)
+            cost, _ = self.problem.robust(self.problem.residuals(first, observation))
+            return KeypointFit(first, float(cost[0]), 1)
+        rough = minimise(self.problem, hypotheses, observation, self.settings.first_iterations)
+        best = rough.cost.argsort(stable=True)[:_KEPT]
+        fine = minimise(self.problem, rough.parameters.pick(best), observation, self.settings.final_iterations)
+        chosen = int(fine.cost.argmin())
+        return KeypointFit(fine.parameters.pick(chosen), float(fine.cost[chosen]), len(rough.cost))
+
+
+@lru_cache(maxsize=4)
+def keypoint_fitter(model: str, keypoint_set: str) -> KeypointFitter:
+    """A fitter for a named model, made once a process (the start bank takes most of a second)."""
+    return KeypointFitter(load_model(model), keypoint_set)
+
+
+def observation_of(keypoints: np.ndarray, intrinsics: np.ndarray) -> Observation:
+    """Check keypoints and make an observation of them; points that are not finite count as unseen.
+
+    Args:
+        keypoints: [21, 3] x, y (px), confidence.
+        intrinsics: [3, 3].
+
+    Raises:
+        InputError: fewer than six usable points: a hand's placement alone has six unknowns.
+    """
+    points = np.asarray(keypoints, dtype=np.float64)
+    usable = np.isfinite(points).all(1) & (points[:, 2] > 0)
+    if usable.sum() < MINIMUM_KEYPOINTS:
+        raise InputError(
+            f"only {int(usable.sum())} of 21 keypoints are usable (finite, with confidence above 0); "
+            f"a hand needs at least {MINIMUM_KEYPOINTS}."
+        )
+    middle = points[usable, :2].mean(0)
+    positions = np.where(usable[:, None], points[:, :2], middle)
+    confidence = np.where(usable, np.clip(points[:, 2], 0, 1), 0.0)
+    return Observation(
+        torch.as_tensor(positions), torch.as_tensor(confidence), torch.as_tensor(np.asarray(intrinsics, dtype=np.float64))
+    )

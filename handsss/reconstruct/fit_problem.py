@@ -1,0 +1,193 @@
+"""The keypoint fit as a least-squares problem: parameters, residuals, priors.
+
+Everything is solved for a right hand (a left one is mirrored by the caller) and every residual is in units of its own
+standard deviation, so that the sum of squares is a negative log posterior and its terms need no further weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from handsss.geometry.cameras import project
+from handsss.geometry.rotations import axis_angle_to_matrix
+from handsss.hand.joints import BONES
+from handsss.hand.keypoint_sets import KeypointSet
+from handsss.hand.layer import HandLayer
+from handsss.hand.model import HandModel
+
+# Columns of the parameter vector.
+ROTATION, POSITION, POSE, SHAPE = slice(0, 3), slice(3, 6), slice(6, 51), slice(51, 61)
+PARAMETERS = 61
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Standard deviations and sizes of the fit."""
+
+    keypoint_sigma: float = 0.012  # of the longer side of the keypoints' box, for a fully confident point
+    robust_scale: float = 3.0  # sigmas at which a keypoint's pull starts to fade (Geman-McClure)
+    bone_sigma: float = 0.20  # of a unit bone direction in the picture
+    limit_sigma_deg: float = 3.0  # beyond a joint limit
+    pose_weight: float = 1.0  # pose coefficients count in units of their own spread times this
+    pose_floor: float = 0.04  # radians: no pose direction is held tighter than this
+    shape_weight: float = 1.0  # shape coefficients ~ N(0, 1) times this
+    starts: int = 8  # hypotheses that are refined
+    first_iterations: int = 7
+    final_iterations: int = 14
+
+
+class HandParameters(NamedTuple):
+    """A right hand's placement, pose and shape; leading dimension: hypotheses or hands."""
+
+    rotation: Tensor  # [B, 3, 3]
+    translation: Tensor  # [B, 3] metres
+    pose: Tensor  # [B, 45] whitened coefficients of the pose space
+    shape: Tensor  # [B, 10]
+
+    def pick(self, index: Tensor | int) -> HandParameters:
+        chosen = torch.as_tensor(index).reshape(-1)
+        return HandParameters(*(value[chosen] for value in self))
+
+
+def reduced_model(model: HandModel, keypoint_set: KeypointSet) -> tuple[HandModel, KeypointSet]:
+    """The part of a model that its keypoints depend on: exact, and several times faster to pose.
+
+    The joints become 16 extra vertices of the template that are regressed from themselves.
+    """
+    columns = np.unique(keypoint_set.vertex_weights.indices)
+    extra_tips = np.setdiff1d(model.tips, columns)
+    columns = np.concatenate([columns, extra_tips])
+    kept = len(columns)
+    rest_joints = model.j_regressor @ model.v_template
+    regressor = np.concatenate([np.zeros((16, kept)), np.eye(16)], 1)
+    vertex_weights = csr_matrix(
+        np.concatenate([keypoint_set.vertex_weights[:, columns].toarray(), np.zeros((21, 16))], 1)
+    )
+    small = replace(
+        model,
+        v_template=np.concatenate([model.v_template[columns], rest_joints]),
+        faces=np.zeros((0, 3), dtype=np.int32),
+        weights=np.concatenate([model.weights[columns], np.eye(16)]),
+        shapedirs=np.concatenate(
+            [model.shapedirs[columns], np.einsum("jv,vcs->jcs", model.j_regressor, model.shapedirs)]
+        ),
+        posedirs=np.concatenate([model.posedirs[columns], np.zeros((16, 3, 135))]),
+        j_regressor=regressor,
+        tips=np.array([int(np.flatnonzero(columns == tip)[0]) for tip in model.tips]),
+        uv=None,
+        uv_faces=None,
+        nail_faces=None,
+        keypoint_sets={},
+    )
+    return small, KeypointSet(keypoint_set.name, keypoint_set.joint_weights, vertex_weights)
+
+
+class PoseSpace:
+    """Whitened pose coefficients: a unit Gaussian in them is the model's pose prior."""
+
+    def __init__(self, model: HandModel, floor: float, dtype: torch.dtype = torch.float64) -> None:
+        spread = np.maximum(model.hands_std, floor)
+        self.mean = torch.as_tensor(model.hands_mean, dtype=dtype)
+        self.basis = torch.as_tensor(spread[:, None] * model.hands_components, dtype=dtype)  # [45, 45]
+        self.inverse = torch.as_tensor(model.hands_components.T / spread, dtype=dtype)
+
+    def axis_angle(self, coefficients: Tensor) -> Tensor:
+        """[B, 45] coefficients to [B, 15, 3] radians relative to the flat hand."""
+        return (self.mean + coefficients @ self.basis).reshape(-1, 15, 3)
+
+    def coefficients(self, axis_angle: Tensor) -> Tensor:
+        """The inverse of :meth:`axis_angle`."""
+        return (axis_angle.reshape(-1, 45) - self.mean) @ self.inverse
+
+
+class Observation(NamedTuple):
+    """The 2D keypoints of one hand, as a right hand."""
+
+    keypoints: Tensor  # [21, 2] px
+    confidence: Tensor  # [21] 0..1; zero for points that are not to be used
+    intrinsics: Tensor  # [3, 3]
+
+    @property
+    def size(self) -> float:
+        """The longer side of the box of the confident keypoints, px (at least 1)."""
+        used = self.keypoints[self.confidence > 0]
+        return max(float((used.amax(0) - used.amin(0)).max()), 1.0)
+
+
+class KeypointProblem:
+    """Residuals of hypotheses against one observation."""
+
+    def __init__(self, model: HandModel, keypoint_set: KeypointSet, settings: FitSettings) -> None:
+        self.settings = settings
+        small, self.keypoint_set = reduced_model(model, keypoint_set)
+        self.layer = HandLayer(small, flat_hand_mean=True, dtype=torch.float64)
+        self.space = PoseSpace(model, settings.pose_floor)
+        self._bones = torch.tensor(BONES)
+
+    def keypoints(self, parameters: HandParameters) -> tuple[Tensor, Tensor]:
+        """Camera-frame keypoints [B, 21, 3] and local joint rotations [B, 15, 3, 3]."""
+        local = axis_angle_to_matrix(self.space.axis_angle(parameters.pose))
+        output = self.layer(
+            matrices=local, shape=parameters.shape, rotation=parameters.rotation, translation=parameters.translation
+        )
+        return self.layer.keypoints(output, self.keypoint_set), local
+
+    def residuals(self, parameters: HandParameters, observation: Observation) -> Tensor:
+        """All residuals [B, M], in standard deviations, before robust weighting: keypoints come first (42)."""
+        settings = self.settings
+        points, local = self.keypoints(parameters)
+        projected = project(points, observation.intrinsics)
+        size = observation.size
+        confidence = observation.confidence
+        offsets = (projected - observation.keypoints) * (confidence[:, None] / (settings.keypoint_sigma * size))
+        start, end = self._bones[:, 0], self._bones[:, 1]
+        seen = observation.keypoints[end] - observation.keypoints[start]
+        length = seen.norm(dim=-1)
+        # A bone seen end-on has no direction to speak of: trust grows with its length over 8 % of the hand.
+        trust = (confidence[start] * confidence[end]).sqrt() * (length / (0.08 * size)).clamp(max=1)
+        made = torch.nn.functional.normalize(projected[:, end] - projected[:, start], dim=-1, eps=1e-6)
+        directions = (made - seen / length.clamp_min(1e-6)[:, None]) * (trust[:, None] / settings.bone_sigma)
+        excess = self.layer.limit_excess(local) / np.deg2rad(settings.limit_sigma_deg)
+        batch = projected.shape[0]
+        return torch.cat(
+            [
+                offsets.reshape(batch, -1),
+                directions.reshape(batch, -1),
+                excess.reshape(batch, -1),
+                parameters.pose * settings.pose_weight,
+                parameters.shape * settings.shape_weight,
+            ],
+            1,
+        )
+
+    def robust(self, residuals: Tensor) -> tuple[Tensor, Tensor]:
+        """Cost [B] and square-root weights [B, M] of iteratively reweighted least squares.
+
+        Keypoints are robust as points (both coordinates share a weight): Geman-McClure, ``s r^2 / (s + r^2)``.
+        """
+        squared = residuals[:, :42].reshape(-1, 21, 2).square().sum(-1)
+        scale = self.settings.robust_scale**2 * 2
+        cost = (scale * squared / (scale + squared)).sum(1) + residuals[:, 42:].square().sum(1)
+        root = scale / (scale + squared)
+        weights = torch.ones_like(residuals)
+        weights[:, :42] = root[..., None].expand(-1, -1, 2).reshape(-1, 42)
+        return cost, weights
+
+
+def step(parameters: HandParameters, delta: Tensor) -> HandParameters:
+    """Move hypotheses by ``delta`` [B, 61]: rotations are turned from the left, depth moves in its logarithm."""
+    depth = parameters.translation[:, 2:]
+    lateral = parameters.translation[:, :2] / depth + delta[:, 3:5]
+    moved = depth * torch.exp(delta[:, 5:6].clamp(-1.0, 1.0))
+    return HandParameters(
+        axis_angle_to_matrix(delta[:, ROTATION]) @ parameters.rotation,
+        torch.cat([lateral * moved, moved], 1),
+        parameters.pose + delta[:, POSE],
+        parameters.shape + delta[:, SHAPE],
+    )

@@ -1,0 +1,73 @@
+"""What a reconstruction is: one dataclass per hand, and its JSON form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+FORMAT_VERSION = 1
+
+
+@dataclass
+class HandResult:
+    """One reconstructed hand, in the original, un-mirrored image and its camera (left hands included)."""
+
+    hand: str  # "left" | "right"
+    score: float  # the detector's presence score, 0..1
+    model: str  # name of the hand model
+    intrinsics: np.ndarray  # [3, 3] pixels
+    keypoints_2d: np.ndarray  # [21, 3] detected x, y (px), confidence; OpenPose order
+    keypoint_set: str  # the definition that keypoints_2d, joints_3d and joints_2d follow
+    joints_3d: np.ndarray  # [21, 3] metres, camera frame
+    joints_2d: np.ndarray  # [21, 2] px, joints_3d projected
+    kinematic_joints_3d: np.ndarray  # [21, 3] metres, the model's own joints and tips
+    vertices: np.ndarray  # [V, 3] metres, camera frame
+    faces: np.ndarray  # [F, 3] int32, counter-clockwise from outside
+    pose: np.ndarray  # [45] axis-angle relative to the flat hand, this hand's own side
+    shape: np.ndarray  # [10]
+    rotation: np.ndarray  # [3] axis-angle, about the canonical origin
+    scale: float
+    translation: np.ndarray  # [3] metres
+    light: np.ndarray  # [11]: ambient intensity, directional intensity, colours 3 + 3, direction 3
+    vertex_colours: np.ndarray  # [V, 3] 0..1, unlit (albedo)
+    uv: np.ndarray | None = None  # [T, 2], v up
+    uv_faces: np.ndarray | None = None  # [F, 3]
+    texture: np.ndarray | None = None  # [h, w, 3] uint8, unlit (albedo)
+    seconds: dict[str, float] = field(default_factory=dict)  # detect, predict, fit, texture, export
+    fit: dict[str, float] = field(default_factory=dict)  # reprojection_px, reprojection_of_box, silhouette_iou, ...
+
+    def to_json(self, *, vertices: bool = False) -> dict[str, Any]:
+        """The entry of ``hands`` in NAME.json.
+
+        Args:
+            vertices: include the vertices [V][3].
+        """
+        entry: dict[str, Any] = {
+            "hand": self.hand,
+            "score": round(float(self.score), 4),
+            "model": self.model,
+            "intrinsics": _rounded(self.intrinsics, 4),
+            "keypoints_2d": _rounded(self.keypoints_2d, 4),
+            "keypoint_set": self.keypoint_set,
+            "joints_3d": _rounded(self.joints_3d, 6),
+            "joints_2d": _rounded(self.joints_2d, 3),
+            "kinematic_joints_3d": _rounded(self.kinematic_joints_3d, 6),
+            "pose": _rounded(self.pose, 6),
+            "shape": _rounded(self.shape, 6),
+            "rotation": _rounded(self.rotation, 6),
+            "scale": round(float(self.scale), 6),
+            "translation": _rounded(self.translation, 6),
+            "light": _rounded(self.light, 5),
+            "seconds": {key: round(value, 4) for key, value in self.seconds.items()},
+            "fit": {key: round(value, 5) for key, value in self.fit.items()},
+        }
+        if vertices:
+            entry["vertices"] = _rounded(self.vertices, 6)
+        return entry
+
+
+def _rounded(array: np.ndarray, digits: int) -> list[Any]:
+    values: list[Any] = np.round(np.asarray(array, dtype=np.float64), digits).tolist()
+    return values

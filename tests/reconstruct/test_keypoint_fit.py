@@ -1,0 +1,200 @@
+"""The keypoint fit: its problem, its solver and what it recovers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from handsss.errors import InputError
+from handsss.geometry.alignment import similarity_alignment
+from handsss.geometry.cameras import project
+from handsss.hand.layer import HandLayer
+from handsss.hand.model import load_model
+from handsss.hand.sampling import sample_poses
+from handsss.reconstruct.fit import KeypointFitter, keypoint_fitter, observation_of
+from handsss.reconstruct.fit_problem import (
+    PARAMETERS,
+    FitSettings,
+    HandParameters,
+    KeypointProblem,
+    Observation,
+    PoseSpace,
+    reduced_model,
+    step,
+)
+from handsss.reconstruct.levenberg import _jacobian, minimise
+from handsss.reconstruct.predictor import Prediction, load_predictor
+
+INTRINSICS = torch.tensor([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]], dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def fitter() -> KeypointFitter:
+    return keypoint_fitter("open", "joints")
+
+
+def random_hands(problem: KeypointProblem, count: int, seed: int) -> HandParameters:
+    rng = np.random.default_rng(seed)
+    poses = torch.as_tensor(sample_poses(load_model("open"), count, rng)).reshape(count, 15, 3)
+    rotation = torch.as_tensor(Rotation.random(count, rng=rng).as_matrix())
+    translation = np.stack(
+        [rng.normal(0, 0.03, count), rng.normal(0, 0.03, count), rng.uniform(0.45, 0.8, count)], 1
+    )
+    shape = torch.as_tensor(rng.normal(0, 0.7, (count, 10)))
+    return HandParameters(rotation, torch.as_tensor(translation), problem.space.coefficients(poses), shape)
+
+
+def observe(problem: KeypointProblem, parameters: HandParameters) -> Observation:
+    points, _ = problem.keypoints(parameters)
+    return Observation(project(points, INTRINSICS)[0], torch.ones(21, dtype=torch.float64), INTRINSICS)
+
+
+@pytest.mark.parametrize("name", ["joints", "freihand"])
+def test_reduced_model_has_the_same_keypoints_as_the_whole_hand(name: str) -> None:
+    model = load_model("open")
+    small, small_set = reduced_model(model, model.keypoint_set(name))
+    generator = torch.Generator().manual_seed(3)
+    pose = torch.randn(4, 15, 3, generator=generator, dtype=torch.float64) * 0.4
+    shape = torch.randn(4, 10, generator=generator, dtype=torch.float64)
+    rotation = torch.randn(4, 3, generator=generator, dtype=torch.float64)
+    results = []
+    for part, keypoint_set in ((model, model.keypoint_set(name)), (small, small_set)):
+        layer = HandLayer(part, flat_hand_mean=True, dtype=torch.float64)
+        output = layer(axis_angle=pose, shape=shape, rotation=rotation)
+        results.append((layer.keypoints(output, keypoint_set), output.joints))
+    assert len(small.v_template) < model.vertex_count
+    torch.testing.assert_close(results[0][0], results[1][0], atol=1e-10, rtol=0)
+    torch.testing.assert_close(results[0][1], results[1][1], atol=1e-10, rtol=0)
+
+
+def test_pose_space_round_trip() -> None:
+    space = PoseSpace(load_model("open"), 0.04)
+    coefficients = torch.randn(5, 45, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(space.coefficients(space.axis_angle(coefficients)), coefficients)
+
+
+def test_jacobian_against_autograd(fitter: KeypointFitter) -> None:
+    problem = fitter.problem
+    hands = random_hands(problem, 2, seed=1)
+    observation = observe(problem, random_hands(problem, 1, seed=2))
+    with torch.no_grad():
+        numeric = _jacobian(problem, hands, problem.residuals(hands, observation), observation)
+
+    def at(delta: torch.Tensor) -> torch.Tensor:
+        return problem.residuals(step(hands, delta), observation)
+
+    exact = torch.autograd.functional.jacobian(at, torch.zeros(2, PARAMETERS, dtype=torch.float64))
+    for hand in range(2):
+        torch.testing.assert_close(numeric[hand], exact[hand, :, hand], atol=2e-3, rtol=1e-3)
+
+
+def test_robust_cost_by_hand(fitter: KeypointFitter) -> None:
+    residuals = torch.zeros(1, 60, dtype=torch.float64)
+    residuals[0, 0], residuals[0, 1], residuals[0, 50] = 3.0, 4.0, 2.0
+    scale = 2 * FitSettings().robust_scale ** 2
+    cost, weights = fitter.problem.robust(residuals)
+    assert cost.item() == pytest.approx(scale * 25 / (scale + 25) + 4)
+    assert weights[0, 0].item() == pytest.approx(scale / (scale + 25))
+    assert weights[0, 50].item() == 1
+    # The reweighted gradient is the gradient of the robust cost: d/dr of s r^2 / (s + r^2) = 2 r (s / (s + r^2))^2.
+    residuals.requires_grad_()
+    fitter.problem.robust(residuals)[0].sum().backward()
+    expected = 2 * residuals.detach() * weights.detach() ** 2
+    torch.testing.assert_close(residuals.grad, expected)
+
+
+def test_recovers_sampled_hands_from_noisy_keypoints(fitter: KeypointFitter) -> None:
+    problem = fitter.problem
+    rng = np.random.default_rng(11)
+    errors, misses = [], []
+    for seed in range(12):
+        truth = random_hands(problem, 1, seed=100 + seed)
+        clean = observe(problem, truth)
+        noisy = clean.keypoints + torch.as_tensor(rng.normal(0, 0.01 * clean.size, (21, 2)))
+        fitted = fitter(clean._replace(keypoints=noisy)).parameters
+        points, target = problem.keypoints(fitted)[0], problem.keypoints(truth)[0][0].numpy()
+        aligned = similarity_alignment(points[0].numpy(), target)(points[0].numpy())
+        errors.append(np.linalg.norm(aligned - target, axis=1).mean())
+        misses.append(float((project(points, INTRINSICS)[0] - clean.keypoints).norm(dim=1).mean()) / clean.size)
+    assert np.median(errors) < 0.005, errors
+    assert np.mean(errors) < 0.008, errors
+    assert np.mean(misses) < 0.015, misses
+
+
+def test_one_wrong_keypoint_does_not_bend_the_hand(fitter: KeypointFitter) -> None:
+    problem = fitter.problem
+    truth = random_hands(problem, 1, seed=7)
+    clean = observe(problem, truth)
+    wrong = clean.keypoints.clone()
+    wrong[8] += torch.tensor([0.5, -0.4]) * clean.size
+    fitted = fitter(clean._replace(keypoints=wrong)).parameters
+    miss = (project(problem.keypoints(fitted)[0], INTRINSICS)[0] - clean.keypoints).norm(dim=1) / clean.size
+    others = [i for i in range(21) if i != 8]
+    assert float(miss[others].mean()) < 0.02
+
+
+def test_same_input_same_result(fitter: KeypointFitter) -> None:
+    observation = observe(fitter.problem, random_hands(fitter.problem, 1, seed=4))
+    first, second = fitter(observation), fitter(observation)
+    for a, b in zip(first.parameters, second.parameters, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_cost_never_rises(fitter: KeypointFitter) -> None:
+    problem = fitter.problem
+    observation = observe(problem, random_hands(problem, 1, seed=21))
+    starts = fitter.starts(observation, None)
+    before, _ = problem.robust(problem.residuals(starts, observation))
+    after = minimise(problem, starts, observation, 5).cost
+    assert bool((after <= before + 1e-9).all())
+    assert float(after.min()) < 0.5 * float(before.min())
+
+
+def test_prediction_is_the_first_start(fitter: KeypointFitter) -> None:
+    truth = random_hands(fitter.problem, 1, seed=5)
+    observation = observe(fitter.problem, truth)
+    prediction = Prediction(
+        truth.rotation[0].numpy(),
+        truth.translation[0].numpy(),
+        fitter.problem.space.axis_angle(truth.pose)[0].numpy(),
+        truth.shape[0].numpy(),
+    )
+    unrefined = fitter(observation, prediction, refine=False).parameters
+    torch.testing.assert_close(unrefined.rotation, truth.rotation)
+    torch.testing.assert_close(unrefined.pose, truth.pose)
+
+
+def test_starts_lie_over_the_keypoints(fitter: KeypointFitter) -> None:
+    problem = fitter.problem
+    shifted = INTRINSICS.clone()
+    shifted[0, 2], shifted[1, 2] = -300.0, 700.0  # the hand is far off the optical axis
+    truth = random_hands(problem, 1, seed=9)._replace(translation=torch.tensor([[0.45, -0.6, 0.6]]).double())
+    points, _ = problem.keypoints(truth)
+    observation = Observation(project(points, shifted)[0], torch.ones(21, dtype=torch.float64), shifted)
+    starts = fitter.starts(observation, None)
+    projected = project(problem.keypoints(starts)[0], shifted)
+    miss = (projected - observation.keypoints).norm(dim=-1).mean(1) / observation.size
+    assert float(miss.max()) < 0.25
+    assert float(starts.translation[:, 2].min()) > 0
+
+
+def test_observation_counts_unusable_points_as_unseen() -> None:
+    keypoints = np.ones((21, 3))
+    keypoints[:, :2] = np.random.default_rng(0).uniform(0, 100, (21, 2))
+    keypoints[3, 0] = np.nan
+    keypoints[4, 2] = 0
+    keypoints[5, 2] = 7
+    observation = observation_of(keypoints, INTRINSICS.numpy())
+    assert observation.confidence[[3, 4, 5]].tolist() == [0, 0, 1]
+    assert bool(torch.isfinite(observation.keypoints).all())
+    keypoints[5:, 2] = 0
+    with pytest.raises(InputError, match="only 4 of 21 keypoints are usable.*at least 6"):
+        observation_of(keypoints, INTRINSICS.numpy())
+
+
+def test_checkpoint_other_than_none_is_refused() -> None:
+    assert load_predictor(None) is None and load_predictor("none") is None
+    with pytest.raises(InputError, match=r"--checkpoint best\.pt: expected 'none'"):
+        load_predictor("best.pt")
