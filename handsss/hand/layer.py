@@ -1,8 +1,4 @@
-"""The differentiable hand: pose, shape and placement to vertices, keypoints and joint transforms.
-
-The arithmetic is laid out for speed: coordinates come before vertices in memory, shape and pose blends are one matrix
-product, the kinematic chain runs level by level (all five fingers at once) and skinning is one batched product.
-"""
+"""The differentiable hand: pose, shape and placement to vertices, keypoints and joint transforms."""
 
 from __future__ import annotations
 
@@ -12,11 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from handsss.geometry.autograd import plain_autograd_needed
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.joints import MODEL_PARENTS, reorder_indices
-from handsss.hand.keypoint_sets import KeypointSet
+from handsss.hand.keypoint_sets import KeypointSet, tips_in_finger_order
 from handsss.hand.limits import joint_angles, limit_excess
 from handsss.hand.model import HandModel
+from handsss.hand.posing import FastPosing, Posed, PosingConstants, pose_plain
 
 
 class HandOutput(NamedTuple):
@@ -57,7 +55,7 @@ class HandLayer(nn.Module):
     limits: Tensor
     frames: Tensor
     faces: Tensor
-    bottom_row: Tensor
+    tips: Tensor
 
     def __init__(
         self,
@@ -91,9 +89,9 @@ class HandLayer(nn.Module):
         buffer("identity", np.eye(3))
         buffer("limits", np.deg2rad(model.limits_deg))
         buffer("frames", np.zeros((15, 3, 3)) if model.bone_frames is None else model.bone_frames)
-        buffer("bottom_row", np.array([0.0, 0.0, 0.0, 1.0]))
         self.register_buffer("faces", torch.as_tensor(model.faces.astype(np.int64)), persistent=False)
-        self._tips = [int(model.tips[i]) for i in (4, 0, 1, 3, 2)]  # thumb to little
+        self.register_buffer("tips", torch.as_tensor(tips_in_finger_order(model.tips)).long(), persistent=False)
+        self._orders: dict[tuple[str, torch.device], tuple[Tensor, Tensor]] = {}
         self._keypoint_cache: dict[tuple[str, torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
 
     def pose_matrices(
@@ -157,77 +155,69 @@ class HandLayer(nn.Module):
             translation: [B, 3] metres, zero if left out.
             joint_order: name of the order of ``joints``, see ``hand.joints.JOINT_ORDERS``.
         """
-        local = self.pose_matrices(pca=pca, axis_angle=axis_angle, matrices=matrices)
-        batch, count = local.shape[0], self.skinning.shape[1]
-        feature = (local - self.identity).reshape(batch, 135)
-        if shape is None:
-            rest_joints = self.joint_template.reshape(1, 16, 3).expand(batch, 16, 3)
-            shaped = torch.addmm(self.template, feature, self.blend[10:])
-        else:
+        dtype = self.template.dtype
+        if sum(value is not None for value in (pca, axis_angle, matrices)) != 1:
+            raise ValueError("give the pose in exactly one form: pca, axis_angle or matrices")
+        given = pca if pca is not None else axis_angle if axis_angle is not None else matrices
+        assert given is not None
+        batch, device = given.shape[0], given.device
+        if shape is not None:
             if shape.shape != (batch, 10):
                 raise ValueError(f"shape should be [{batch}, 10], got {list(shape.shape)}")
-            rest_joints = torch.addmm(self.joint_template, shape, self.joint_blend).reshape(batch, 16, 3)
-            shaped = torch.addmm(self.template, torch.cat([shape, feature], 1), self.blend)
-        rotations, positions = self._chain(local, rest_joints)
-        rotations, positions = self._place(rotations, positions, rotation, scale, translation)
-        # x -> G (x - rest) + position, folded into one affine map a joint.
-        offsets = positions - (rotations @ rest_joints[..., None])[..., 0]
-        affine = torch.cat([rotations, offsets[..., None]], -1)  # [B, 16, 3, 4]
-        blended = affine.reshape(batch, 16, 12).transpose(1, 2) @ self.skinning  # [B, 12, V]
-        blended = blended.reshape(batch, 3, 4, count)
-        vertices = (blended[:, :, :3] * shaped.reshape(batch, 1, 3, count)).sum(2) + blended[:, :, 3]
-        vertices = vertices.transpose(1, 2)
-        joints = torch.cat([positions, vertices[:, self._tips]], 1)[:, reorder_indices("ho3d", joint_order)]
-        bottom = self.bottom_row.expand(batch, 16, 1, 4)
-        transforms = torch.cat([torch.cat([rotations, positions[..., None]], -1), bottom], 2)
-        return HandOutput(vertices, joints, transforms)
+            shape = shape.to(dtype)
+        if scale is not None:
+            if scale.shape not in ((batch,), (batch, 1)):
+                raise ValueError(f"scale should be [{batch}] or [{batch}, 1], got {list(scale.shape)}")
+            scale = scale.reshape(batch).to(dtype)
+        if translation is not None:
+            if translation.shape != (batch, 3):
+                raise ValueError(f"translation should be [{batch}, 3], got {list(translation.shape)}")
+            translation = translation.to(dtype)
+        # Half precision would cost tenths of millimetres: mixed-precision training leaves the hand alone.
+        with torch.autocast(device.type, enabled=False):
+            rotations = self._rotations(pca, axis_angle, matrices, rotation)
+            constants = self._constants(joint_order, device)
+            if plain_autograd_needed(rotations, shape, scale, translation):
+                return HandOutput(*pose_plain(constants, rotations, shape, scale, translation))
+            posed: Posed = FastPosing.apply(constants, rotations, shape, scale, translation)  # type: ignore[no-untyped-call]
+            return HandOutput(*posed)
 
-    @staticmethod
-    def _chain(local: Tensor, rest_joints: Tensor) -> tuple[Tensor, Tensor]:
-        """Global rotations [B, 16, 3, 3] and joint positions [B, 16, 3], the wrist unrotated."""
-        batch = local.shape[0]
-        fingers = local.reshape(batch, 5, 3, 3, 3)
-        rest = rest_joints[:, 1:].reshape(batch, 5, 3, 3)
-        first = fingers[:, :, 0]
-        second = first @ fingers[:, :, 1]
-        third = second @ fingers[:, :, 2]
-        bones = (rest[:, :, 1:] - rest[:, :, :-1])[..., None]
-        base = rest[:, :, 0]
-        middle = base + (first @ bones[:, :, 0])[..., 0]
-        end = middle + (second @ bones[:, :, 1])[..., 0]
-        rotations = torch.stack([first, second, third], 2).reshape(batch, 15, 3, 3)
-        positions = torch.stack([base, middle, end], 2).reshape(batch, 15, 3)
-        root = torch.eye(3, dtype=local.dtype, device=local.device).expand(batch, 1, 3, 3)
-        return torch.cat([root, rotations], 1), torch.cat([rest_joints[:, :1], positions], 1)
-
-    def _place(
-        self,
-        rotations: Tensor,
-        positions: Tensor,
-        rotation: Tensor | None,
-        scale: Tensor | None,
-        translation: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Apply the global similarity to joint rotations and positions."""
-        batch = positions.shape[0]
-        pivot = positions[:, :1] if self.pivot == "wrist" else None
-        if pivot is not None:
-            positions = positions - pivot
+    def _rotations(
+        self, pca: Tensor | None, axis_angle: Tensor | None, matrices: Tensor | None, rotation: Tensor | None
+    ) -> Tensor:
+        """[B, 16, 3, 3]: the global rotation, then the local ones."""
+        dtype = self.template.dtype
         if rotation is not None:
             if rotation.shape[1:] not in ((3,), (3, 3)):
                 raise ValueError(f"rotation should be [B, 3] or [B, 3, 3], got {list(rotation.shape)}")
-            turn = axis_angle_to_matrix(rotation) if rotation.ndim == 2 else rotation
-            rotations = turn[:, None] @ rotations
-            positions = positions @ turn.transpose(1, 2)
-        if scale is not None:
-            factor = scale.reshape(batch, 1, 1).abs()
-            rotations = rotations * factor[..., None]
-            positions = positions * factor
-        if pivot is not None:
-            positions = positions + pivot
-        if translation is not None:
-            positions = positions + translation.reshape(batch, 1, 3)
-        return rotations, positions
+            rotation = rotation.to(dtype)
+        if matrices is None and (rotation is None or rotation.ndim == 2):  # one call of Rodrigues' formula for all
+            pca = None if pca is None else pca.to(dtype)
+            pose = self.absolute_pose(pca=pca, axis_angle=None if axis_angle is None else axis_angle.to(dtype))
+            turn = pose.new_zeros(pose.shape[0], 1, 3) if rotation is None else rotation.unsqueeze(1)
+            return axis_angle_to_matrix(torch.cat([turn, pose], 1))
+        local = self.pose_matrices(pca=pca, axis_angle=axis_angle, matrices=matrices).to(dtype)
+        if rotation is None:
+            return torch.cat([self.identity.expand(local.shape[0], 1, 3, 3), local], 1)
+        turn = axis_angle_to_matrix(rotation) if rotation.ndim == 2 else rotation
+        return torch.cat([turn.unsqueeze(1), local], 1)
+
+    def _constants(self, joint_order: str, device: torch.device) -> PosingConstants:
+        key = joint_order, device
+        if key not in self._orders:
+            order = torch.as_tensor(reorder_indices("ho3d", joint_order), device=device)
+            self._orders[key] = order, order.argsort()
+        return PosingConstants(
+            self.template,
+            self.blend,
+            self.joint_template,
+            self.joint_blend,
+            self.skinning,
+            self.identity,
+            self.tips,
+            *self._orders[key],
+            pivot_wrist=self.pivot == "wrist",
+        )
 
     def keypoints(self, output: HandOutput, keypoint_set: str | KeypointSet = "joints") -> Tensor:
         """The 21 keypoints of a named definition.

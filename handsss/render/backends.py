@@ -1,0 +1,110 @@
+"""Which renderer does the work: a table of backends, each with the same three operations."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from handsss.errors import UserError
+
+BACKENDS = ("torch", "numba", "triton", "pytorch3d")
+
+
+class Backend(Protocol):
+    """The operations of a rendering backend; shapes as in ``reference.py``."""
+
+    def rasterise(self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]: ...
+
+    def interpolate(
+        self, screen: Tensor, faces: Tensor, face_id: Tensor, attributes: Tensor, attribute_faces: Tensor
+    ) -> tuple[Tensor, Tensor]: ...
+
+    def antialias(
+        self, screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor
+    ) -> Tensor: ...
+
+
+class _Torch:
+    def rasterise(self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
+        from handsss.render import reference
+
+        return reference.rasterise(screen, faces, height, width, cull)
+
+    def interpolate(
+        self, screen: Tensor, faces: Tensor, face_id: Tensor, attributes: Tensor, attribute_faces: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        from handsss.render import reference
+
+        return reference.interpolate(screen, faces, face_id, attributes, attribute_faces)
+
+    def antialias(
+        self, screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor
+    ) -> Tensor:
+        from handsss.render import reference
+
+        events = reference.find_events(screen, faces, neighbours, face_id, depth)
+        return reference.blend(screen, events, picture)
+
+
+class _Numba:
+    def rasterise(self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
+        from handsss.render import numba_backend
+
+        return numba_backend.rasterise(screen, faces, height, width, cull)
+
+    def interpolate(
+        self, screen: Tensor, faces: Tensor, face_id: Tensor, attributes: Tensor, attribute_faces: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        from handsss.render import numba_backend
+
+        return numba_backend.interpolate(screen, faces, face_id, attributes, attribute_faces)
+
+    def antialias(
+        self, screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor
+    ) -> Tensor:
+        from handsss.render import numba_backend
+
+        return numba_backend.antialias(screen, faces, neighbours, face_id, depth, picture)
+
+
+class _PyTorch3D(_Torch):
+    """PyTorch3D finds the faces; the rest is the plain torch path."""
+
+    def rasterise(self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
+        from handsss.render import pytorch3d_backend
+
+        return pytorch3d_backend.rasterise(screen, faces, height, width, cull)
+
+
+def available_backends() -> tuple[str, ...]:
+    """Names of the backends that can be used here."""
+    has_pytorch3d = importlib.util.find_spec("pytorch3d") is not None
+    return ("torch", "numba", *(("pytorch3d",) if has_pytorch3d else ()))
+
+
+def choose(name: str, device: torch.device) -> Backend:
+    """The backend of a name; "auto" takes numba for CPU tensors and plain torch elsewhere.
+
+    Raises:
+        ValueError: unknown name.
+        UserError: a backend that cannot run here, with what to use instead.
+    """
+    if name == "auto":
+        name = "numba" if device.type == "cpu" else "torch"
+    if name not in BACKENDS:
+        raise ValueError(f"unknown rendering backend {name!r}; known: auto, {', '.join(BACKENDS)}")
+    if name == "numba" and device.type != "cpu":
+        raise UserError(f"the numba renderer works on the CPU, but the tensors are on {device}; use backend='torch'.")
+    if name == "triton":
+        raise UserError("this version has no Triton renderer; on CUDA tensors use backend='torch'.")
+    if name == "pytorch3d":
+        if "pytorch3d" not in available_backends():
+            raise UserError(
+                "backend='pytorch3d' needs PyTorch3D, which is not installed and has no wheel for current torch; "
+                "build it from source as its INSTALL.md says, or use backend='auto'."
+            )
+        return _PyTorch3D()
+    return _Numba() if name == "numba" else _Torch()
