@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,3 +17,22 @@ class Detection:
     keypoints: np.ndarray  # [21, 3] x, y (px of the picture given), confidence 0..1; OpenPose order
     keypoint_set: str  # the definition that the points follow: "mediapipe", "openpose", ...
     region: np.ndarray  # [4, 2] px: corners of the square the points were read in, or of their box
+
+
+def mirror(detection: Detection, width: int) -> Detection:
+    """The same hand in the mirrored picture (x -> width - x): the other hand."""
+    keypoints = np.array(detection.keypoints, dtype=np.float64)
+    keypoints[:, 0] = width - keypoints[:, 0]
+    region = np.array(detection.region, dtype=np.float64)
+    region[:, 0] = width - region[:, 0]
+    return replace(
+        detection, hand="left" if detection.hand == "right" else "right", keypoints=keypoints, region=region
+    )
+
+
+def bounding_box(keypoints: np.ndarray) -> np.ndarray:
+    """Box [4] (x0, y0, x1, y1) px of the keypoints [21, 3] that are finite and have confidence; NaN if none has."""
+    used = np.isfinite(keypoints).all(1) & (keypoints[:, 2] > 0)
+    if not used.any():
+        return np.full(4, np.nan)
+    return np.concatenate([keypoints[used, :2].min(0), keypoints[used, :2].max(0)])

@@ -16,10 +16,11 @@ def plain_autograd_needed(*tensors: Tensor | None) -> bool:
     Args:
         tensors: the inputs; ``None`` is skipped.
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if torch.compiler.is_compiling() or torch._C._is_tracing():
         return True
     # The only test for an active torch.func transform is a private one; without it torch raises by itself.
     active = getattr(torch._C, "_are_functorch_transforms_active", None)
     if active is not None and active():
         return True
-    return any(t is not None and forward_ad.unpack_dual(t).tangent is not None for t in tensors)
+    duals = (forward_ad.unpack_dual(t) for t in tensors if t is not None)  # type: ignore[no-untyped-call]
+    return any(dual.tangent is not None for dual in duals)

@@ -62,7 +62,8 @@ def transform_intrinsics(intrinsics: np.ndarray, affine: np.ndarray) -> np.ndarr
     """
     full = np.eye(3)
     full[:2] = affine
-    return full @ intrinsics
+    transformed: np.ndarray = full @ intrinsics
+    return transformed
 
 
 def mirror_intrinsics(intrinsics: np.ndarray, width: int) -> np.ndarray:

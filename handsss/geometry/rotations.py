@@ -27,7 +27,8 @@ def skew(vector: Tensor) -> Tensor:
     # Row i is e_i x vector.
     identity = torch.eye(3, dtype=vector.dtype, device=vector.device)
     shape = (*vector.shape, 3)
-    return torch.linalg.cross(identity.expand(shape), vector.unsqueeze(-2).expand(shape))
+    rows: Tensor = torch.linalg.cross(identity.expand(shape), vector.unsqueeze(-2).expand(shape))
+    return rows
 
 
 def _rodrigues(axis_angle: Tensor) -> Tensor:
@@ -73,7 +74,7 @@ class _Rodrigues(torch.autograd.Function):
             rotation[before, after] -= turn[axis]
         rotation.view(9, len(half))[::4] += torch.addcmul(torch.ones_like(half), half, squared, value=-1)
         ctx.save_for_backward(axis_angle, vector, squared, sinc, half)
-        return rotation.permute(2, 0, 1).reshape(*axis_angle.shape, 3)
+        return rotation.permute(2, 0, 1).reshape((*axis_angle.shape, 3))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:

@@ -34,7 +34,9 @@ class KeypointSet:
         total = self.joint_weights.sum(1) + np.asarray(self.vertex_weights.sum(1)).ravel()
         if not np.allclose(total, 1, atol=1e-5):
             worst = int(np.abs(total - 1).argmax())
-            raise ValueError(f"keypoint set {self.name!r}: weights of keypoint {worst} sum to {total[worst]:.6f}, not 1")
+            raise ValueError(
+                f"keypoint set {self.name!r}: weights of keypoint {worst} sum to {total[worst]:.6f}, not 1"
+            )
 
 
 def tips_in_finger_order(tips: np.ndarray) -> np.ndarray:

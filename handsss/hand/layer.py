@@ -83,7 +83,8 @@ class HandLayer(nn.Module):
         buffer("blend", blend.transpose(2, 1, 0).reshape(145, 3 * count))
         buffer("joint_template", (model.j_regressor @ model.v_template).reshape(48))
         buffer("joint_blend", np.einsum("jv,vcs->sjc", model.j_regressor, model.shapedirs).reshape(10, 48))
-        buffer("skinning", model.weights.T)
+        # Weights that were rounded would move a hand a metre away by their rounding error times a metre.
+        buffer("skinning", (model.weights / model.weights.sum(1, keepdims=True)).T)
         buffer("mean_pose", model.hands_mean)
         buffer("components", model.hands_components)
         buffer("identity", np.eye(3))
@@ -92,7 +93,7 @@ class HandLayer(nn.Module):
         self.register_buffer("faces", torch.as_tensor(model.faces.astype(np.int64)), persistent=False)
         self.register_buffer("tips", torch.as_tensor(tips_in_finger_order(model.tips)).long(), persistent=False)
         self._orders: dict[tuple[str, torch.device], tuple[Tensor, Tensor]] = {}
-        self._keypoint_cache: dict[tuple[str, torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+        self._keypoint_cache: dict[tuple[int, torch.device, torch.dtype], tuple[KeypointSet, Tensor, Tensor]] = {}
 
     def pose_matrices(
         self, *, pca: Tensor | None = None, axis_angle: Tensor | None = None, matrices: Tensor | None = None
@@ -205,8 +206,9 @@ class HandLayer(nn.Module):
     def _constants(self, joint_order: str, device: torch.device) -> PosingConstants:
         key = joint_order, device
         if key not in self._orders:
-            order = torch.as_tensor(reorder_indices("ho3d", joint_order), device=device)
-            self._orders[key] = order, order.argsort()
+            with torch.inference_mode(False):  # what is kept must be fit for training later
+                order = torch.as_tensor(reorder_indices("ho3d", joint_order), device=device)
+                self._orders[key] = order, order.argsort()
         return PosingConstants(
             self.template,
             self.blend,
@@ -232,19 +234,23 @@ class HandLayer(nn.Module):
         """
         chosen = self.model.keypoint_set(keypoint_set) if isinstance(keypoint_set, str) else keypoint_set
         vertices = output.vertices
-        key = (chosen.name, vertices.device, vertices.dtype)
+        key = (id(chosen), vertices.device, vertices.dtype)
         if key not in self._keypoint_cache:
             columns = np.unique(chosen.vertex_weights.indices)
             dense = np.concatenate([chosen.joint_weights, chosen.vertex_weights[:, columns].toarray()], 1)
-            weights = torch.as_tensor(dense, dtype=vertices.dtype, device=vertices.device)
-            self._keypoint_cache[key] = weights, torch.as_tensor(columns, dtype=torch.long, device=vertices.device)
-        weights, columns = self._keypoint_cache[key]
-        return weights @ torch.cat([output.kinematic_joints, vertices[:, columns]], 1)
+            with torch.inference_mode(False):  # what is kept must be fit for training later
+                weights = torch.as_tensor(dense, dtype=vertices.dtype, device=vertices.device)
+                rows = torch.as_tensor(columns, dtype=torch.long, device=vertices.device)
+            self._keypoint_cache[key] = chosen, weights, rows  # the set is held so that its id stays its own
+        _, weights, rows = self._keypoint_cache[key]
+        with torch.autocast(vertices.device.type, enabled=False):
+            return weights @ torch.cat([output.kinematic_joints, vertices.index_select(1, rows)], 1)
 
     def angles(self, matrices: Tensor) -> Tensor:
         """Azimuth, pitch and roll [B, 15, 3] (radians) of local joint rotations [B, 15, 3, 3]."""
         convention = self.model.angle_convention
-        return joint_angles(matrices, convention=convention, bone_frames=self.frames, side=self.model.side)
+        with torch.autocast(matrices.device.type, enabled=False):
+            return joint_angles(matrices, convention=convention, bone_frames=self.frames, side=self.model.side)
 
     def limit_excess(self, matrices: Tensor) -> Tensor:
         """How far each joint angle leaves its range, [B, 15, 3] radians (supplement, equation 4)."""

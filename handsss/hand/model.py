@@ -19,6 +19,7 @@ FORMAT_VERSION = 1
 DATA = Path(__file__).parent / "data"
 OPEN_MODELS = {"open": DATA / "open_hand_778.npz", "open-detail": DATA / "open_hand_1649.npz"}
 
+_WEIGHT_TOLERANCE = 1e-3
 _REQUIRED = {
     "v_template": (None, 3),
     "faces": (None, 3),
@@ -137,6 +138,10 @@ def model_from_arrays(
     if faces.size and (faces.min() < 0 or faces.max() >= vertex_count):
         raise InputError(f"{source}: 'faces' names vertices outside 0..{vertex_count - 1}.")
     floats = {key: np.ascontiguousarray(arrays[key], dtype=np.float64) for key in _REQUIRED if key != "faces"}
+    sums = floats["weights"].sum(1)
+    if np.abs(sums - 1).max(initial=0) > _WEIGHT_TOLERANCE:
+        worst = int(np.abs(sums - 1).argmax())
+        raise InputError(f"{source}: the skinning weights of vertex {worst} sum to {sums[worst]:.4f}, expected 1.")
     if mano:
         from handsss.hand.joints import MANO_TIPS
         from handsss.hand.limits import MANO_LIMITS_DEG, mano_limits
@@ -148,8 +153,8 @@ def model_from_arrays(
     else:
         for key, shape in {"tips": (5,), "bone_frames": (15, 3, 3), "limits_deg": (15, 3, 2)}.items():
             if key not in arrays or arrays[key].shape != shape:
-                got = arrays[key].shape if key in arrays else "nothing"
-                raise InputError(f"{source}: {key!r} should have shape {shape}, got {got}.")
+                came = arrays[key].shape if key in arrays else "nothing"
+                raise InputError(f"{source}: {key!r} should have shape {shape}, got {came}.")
         tips = np.asarray(arrays["tips"], dtype=np.int64)
         limits, convention = np.asarray(arrays["limits_deg"], dtype=np.float64), "euler"
     uv, uv_faces = arrays.get("uv"), arrays.get("uv_faces")
@@ -213,7 +218,13 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: not a readable hand model npz ({error}).") from error
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
+def _open_model(name: str, side: Side) -> HandModel:
+    path = OPEN_MODELS[name]
+    model = model_from_arrays(read_npz(path), name=name, side="right", source=str(path))
+    return model if side == "right" else mirrored(model)
+
+
 def load_model(name: str = "open", side: Side = "right") -> HandModel:
     """A hand model by name or path.
 
@@ -228,9 +239,7 @@ def load_model(name: str = "open", side: Side = "right") -> HandModel:
     if side not in ("right", "left"):
         raise ValueError(f"side is 'right' or 'left', got {side!r}")
     if name in OPEN_MODELS:
-        path = OPEN_MODELS[name]
-        model = model_from_arrays(read_npz(path), name=name, side="right", source=str(path))
-        return model if side == "right" else mirrored(model)
+        return _open_model(name, side)
     from handsss.hand import mano
 
     if name == "mano":

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 Posed = tuple[Tensor, Tensor, Tensor]
+_PIECE = 16  # hands
 
 
 class PosingConstants(NamedTuple):
@@ -32,7 +33,11 @@ class PosingConstants(NamedTuple):
 
 
 def pose_plain(
-    constants: PosingConstants, rotations: Tensor, shape: Tensor | None, scale: Tensor | None, translation: Tensor | None
+    constants: PosingConstants,
+    rotations: Tensor,
+    shape: Tensor | None,
+    scale: Tensor | None,
+    translation: Tensor | None,
 ) -> Posed:
     """Vertices, joints and transforms in operations that torch differentiates by itself.
 
@@ -154,12 +159,16 @@ class FastPosing(torch.autograd.Function):
         affine = rotations.new_empty(batch, 3, 4, 16)
         affine.copy_(transforms[:, :, :3].permute(0, 2, 3, 1))
         affine[:, :, 3] -= (affine[:, :, :3] * rest.transpose(1, 2)[:, None]).sum(2)
-        blended = torch.mm(affine.view(batch * 12, 16), constants.skinning).view(batch, 3, 4, count)
-        vertices = torch.addcmul(blended[:, :, 3], blended[:, :, 0], shaped[:, None, 0])
-        vertices.addcmul_(blended[:, :, 1], shaped[:, None, 1]).addcmul_(blended[:, :, 2], shaped[:, None, 2])
+        kept = any(ctx.needs_input_grad)
+        if kept:
+            vertices, blended = _skin(affine, constants.skinning, shaped)
+        else:  # blended matrices, the largest arrays here, in pieces that stay in a CPU's cache
+            size = max(batch, 1) if shaped.is_cuda else _PIECE
+            pieces = zip(affine.split(size), shaped.split(size), strict=True)
+            vertices = torch.cat([_skin(a, constants.skinning, s)[0] for a, s in pieces])
         tips = vertices.index_select(2, constants.tips).transpose(1, 2)
         joints = torch.cat([transforms[:, :, :3, 3], tips], 1).index_select(1, constants.order)
-        if any(ctx.needs_input_grad):
+        if kept:
             ctx.constants = constants
             ctx.save_for_backward(rotations, shape, scale, translation, rest, shaped, blended, transforms, *chain)
         return vertices.transpose(1, 2).contiguous(), joints, transforms
@@ -168,46 +177,59 @@ class FastPosing(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         if all(gradient is None for gradient in gradients):
             return None, None, None, None, None
-        if torch.is_grad_enabled():  # a second derivative is wanted: record the plain operations
-            return _backward_plain(ctx, gradients)
-        rotations, shape, scale, _, rest, shaped, blended, posed, *levels = ctx.saved_tensors
-        constants, chain = ctx.constants, _Chain(*levels)
-        on_vertices, on_joints, given_transforms = gradients
-        batch, _, count = shaped.shape
-        on_transforms = shaped.new_zeros(batch, 16, 4, 4)  # last rows stay zero
-        if given_transforms is not None:
-            on_transforms[:, :, :3] = given_transforms[:, :, :3]
-        on_tips = None
-        if on_joints is not None:
-            ordered = on_joints.index_select(1, constants.inverse_order)
-            on_transforms[:, :, :3, 3] += ordered[:, :16]
-            on_tips = ordered[:, 16:].transpose(1, 2)
-        on_coefficients = None
-        if on_vertices is None and on_tips is None:
-            on_rest = shaped.new_zeros(batch, 16, 3)
-        else:
-            outward = shaped.new_zeros(batch, 3, count) if on_vertices is None else torch.empty_like(shaped)
-            if on_vertices is not None:
-                outward.copy_(on_vertices.transpose(1, 2))
-            if on_tips is not None:
-                outward.index_add_(2, constants.tips, on_tips)
-            on_rest = _skinning_backward(constants.skinning, posed, rest, shaped, outward, on_transforms)
-            if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
-                inward = blended[:, 0, :3] * outward[:, :1]
-                inward.addcmul_(blended[:, 1, :3], outward[:, 1:2]).addcmul_(blended[:, 2, :3], outward[:, 2:])
-                skip = 10 if shape is None else 0
-                on_coefficients = torch.mm(inward.view(batch, 3 * count), constants.blend[skip:].t())
-        on_rotations, on_scale, on_translation = _chain_backward(
-            constants, chain, rotations, scale, rest, on_transforms, on_rest
-        )
-        on_shape = None
-        if shape is not None and ctx.needs_input_grad[2]:
-            on_shape = torch.mm(on_rest.view(batch, 48), constants.joint_blend.t())
-        if on_coefficients is not None:
-            on_rotations[:, 1:] += on_coefficients[:, -135:].view(batch, 15, 3, 3)
-            if on_shape is not None:
-                on_shape += on_coefficients[:, :10]
-        return None, on_rotations, on_shape, on_scale, on_translation if ctx.needs_input_grad[4] else None
+        with torch.autocast(ctx.saved_tensors[0].device.type, enabled=False):
+            # A second derivative is wanted where gradients are recorded: through the plain operations then.
+            return _backward_plain(ctx, gradients) if torch.is_grad_enabled() else _backward_fast(ctx, gradients)
+
+
+def _backward_fast(ctx: Any, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    rotations, shape, scale, _, rest, shaped, blended, posed, *levels = ctx.saved_tensors
+    constants, chain = ctx.constants, _Chain(*levels)
+    on_vertices, on_joints, given_transforms = gradients
+    batch, _, count = shaped.shape
+    on_transforms = shaped.new_zeros(batch, 16, 4, 4)  # last rows stay zero
+    if given_transforms is not None:
+        on_transforms[:, :, :3] = given_transforms[:, :, :3]
+    on_tips = None
+    if on_joints is not None:
+        ordered = on_joints.index_select(1, constants.inverse_order)
+        on_transforms[:, :, :3, 3] += ordered[:, :16]
+        on_tips = ordered[:, 16:].transpose(1, 2)
+    on_coefficients = None
+    if on_vertices is None and on_tips is None:
+        on_rest = shaped.new_zeros(batch, 16, 3)
+    else:
+        outward = shaped.new_zeros(batch, 3, count) if on_vertices is None else torch.empty_like(shaped)
+        if on_vertices is not None:
+            outward.copy_(on_vertices.transpose(1, 2))
+        if on_tips is not None:
+            outward.index_add_(2, constants.tips, on_tips)
+        on_rest = _skinning_backward(constants.skinning, posed, rest, shaped, outward, on_transforms)
+        if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
+            inward = blended[:, 0, :3] * outward[:, :1]
+            inward.addcmul_(blended[:, 1, :3], outward[:, 1:2]).addcmul_(blended[:, 2, :3], outward[:, 2:])
+            skip = 10 if shape is None else 0
+            on_coefficients = torch.mm(inward.view(batch, 3 * count), constants.blend[skip:].t())
+    on_rotations, on_scale, on_translation = _chain_backward(
+        constants, chain, rotations, scale, rest, on_transforms, on_rest
+    )
+    on_shape = None
+    if shape is not None and ctx.needs_input_grad[2]:
+        on_shape = torch.mm(on_rest.view(batch, 48), constants.joint_blend.t())
+    if on_coefficients is not None:
+        on_rotations[:, 1:] += on_coefficients[:, -135:].view(batch, 15, 3, 3)
+        if on_shape is not None:
+            on_shape += on_coefficients[:, :10]
+    return None, on_rotations, on_shape, on_scale, on_translation if ctx.needs_input_grad[4] else None
+
+
+def _skin(affine: Tensor, skinning: Tensor, shaped: Tensor) -> tuple[Tensor, Tensor]:
+    """Vertices [B, 3, V] and blended matrices [B, 3, 4, V] from the joints' affine maps [B, 3, 4, 16]."""
+    batch, _, count = shaped.shape
+    blended = torch.mm(affine.view(batch * 12, 16), skinning).view(batch, 3, 4, count)
+    vertices = torch.addcmul(blended[:, :, 3], blended[:, :, 0], shaped[:, None, 0])
+    vertices.addcmul_(blended[:, :, 1], shaped[:, None, 1]).addcmul_(blended[:, :, 2], shaped[:, None, 2])
+    return vertices, blended
 
 
 def _skinning_backward(

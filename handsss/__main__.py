@@ -1,0 +1,6 @@
+"""``python -m handsss``."""
+
+from handsss.cli.main import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,62 @@
+"""``handsss``: the command and its subcommands."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from handsss import __version__
+from handsss.cli import reconstruct
+
+app = typer.Typer(
+    name="handsss",
+    help="One photo to a textured 3D hand mesh, and the self-supervised training of such reconstructors.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,  # a bug shows Python's own traceback, whole
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Help on one command: [bold]handsss reconstruct --help[/bold]",
+)
+
+# A further subcommand is one module of this package with a function of its name, and one line here. Modules import
+# torch and the like inside their functions, so that --help answers at once.
+app.command("reconstruct", epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"handsss {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    # A callback keeps `reconstruct` a subcommand while it is the only one.
+    pass
+
+
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The console script. Exit codes: 0 done, 1 an input failed, 2 usage, 3 nothing found, 130 interrupted.
+
+    Args:
+        arguments: instead of the command line's.
+    """
+    from handsss.cli.console import INTERRUPTED, USAGE, show_error
+    from handsss.errors import UserError
+
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except UserError as error:
+        show_error(str(error))
+        sys.exit(USAGE)
+    except KeyboardInterrupt:
+        show_error("interrupted.")
+        sys.exit(INTERRUPTED)
+    sys.exit(0)

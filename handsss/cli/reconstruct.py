@@ -1,0 +1,220 @@
+"""``handsss reconstruct``: photos to textured hand meshes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from handsss.reconstruct.batch import BatchOptions
+    from handsss.reconstruct.pipeline import Reconstructor, ReconstructSettings
+
+EPILOG = """[bold]Examples[/bold]
+
+  handsss reconstruct photo.jpg -o hand.obj
+
+  handsss reconstruct photos/ -o results --format glb --all-hands
+
+  handsss reconstruct "clips/**/*.png" -o results --keypoints openpose_json/
+
+  handsss reconstruct photo.jpg -o hand.ply --intrinsics 1200,1200,640,360 --hand left
+
+[bold]Exit codes[/bold]: 0 all done, 1 an input failed, 2 usage, 3 no input failed but none showed a hand, 130 interrupted.
+"""
+
+
+class Hand(StrEnum):
+    """Values of --hand."""
+
+    auto = "auto"
+    left = "left"
+    right = "right"
+
+
+class MeshFormat(StrEnum):
+    """Values of --format."""
+
+    obj = "obj"
+    ply = "ply"
+    glb = "glb"
+    npz = "npz"
+
+
+def reconstruct(
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Photos, folders of photos, or globs.")],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            rich_help_panel="Output",
+            help="Mesh file: .obj (with .mtl and texture), .ply (vertex colours), .glb (textured) or .npz (all arrays, "
+            "camera frame). Beside it come a .json with all figures and a .png to look at. A folder for several "
+            "photos. Default: ./STEM_hand.obj, or the folder ./hands.",
+        ),
+    ] = None,
+    mesh_format: Annotated[
+        MeshFormat | None,
+        typer.Option("--format", rich_help_panel="Output", help="Kind of mesh in a folder. Default: obj."),
+    ] = None,
+    hand: Annotated[Hand, typer.Option("--hand", rich_help_panel="Hand", help="Which hand to look for.")] = Hand.auto,
+    all_hands: Annotated[
+        bool,
+        typer.Option(
+            "--all-hands",
+            rich_help_panel="Hand",
+            help="Every hand of a photo, not only the surest; one mesh file for all.",
+        ),
+    ] = False,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME|PATH",
+            rich_help_panel="Hand",
+            help="Hand model: open (778 vertices, comes with handsss), open-detail (1649), mano (found through "
+            "HANDSSS_MANO), or a file.",
+        ),
+    ] = "open",
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="FILE|none",
+            rich_help_panel="Hand",
+            help="Trained network that gives the fit its start.",
+        ),
+    ] = None,
+    refine: Annotated[
+        bool,
+        typer.Option(
+            "--refine/--no-refine", rich_help_panel="Hand", help="Fit to the photo, or take the start as it is."
+        ),
+    ] = True,
+    intrinsics: Annotated[
+        str | None,
+        typer.Option(
+            "--intrinsics",
+            metavar="fx,fy,cx,cy",
+            rich_help_panel="Camera",
+            help="Camera of all photos, in pixels of the upright photo.",
+        ),
+    ] = None,
+    intrinsics_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--intrinsics-file",
+            metavar="JSON",
+            rich_help_panel="Camera",
+            help="JSON object of image name -> 3x3 matrix. Without either option EXIF's focal length is used, else a "
+            "field of view of 60 degrees.",
+        ),
+    ] = None,
+    keypoints: Annotated[
+        Path | None,
+        typer.Option(
+            "--keypoints",
+            metavar="JSON|FOLDER",
+            rich_help_panel="Keypoints",
+            help="OpenPose keypoints instead of the built-in detector: a file, or a folder with STEM_keypoints.json or "
+            "STEM.json for each photo.",
+        ),
+    ] = None,
+    keypoint_set: Annotated[
+        str | None,
+        typer.Option(
+            "--keypoint-set",
+            metavar="NAME",
+            rich_help_panel="Keypoints",
+            help="Definition that --keypoints follow. Default: openpose.",
+        ),
+    ] = None,
+    vertices: Annotated[
+        bool, typer.Option("--vertices", rich_help_panel="Output", help="Write the vertices into the .json too.")
+    ] = False,
+    texture_size: Annotated[
+        int,
+        typer.Option(
+            "--texture-size", min=16, max=8192, rich_help_panel="Output", help="Side of the texture in pixels."
+        ),
+    ] = 512,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel="Output", help="Print errors only.")] = False,
+) -> None:
+    """Turn photos into textured 3D hand meshes."""
+    from handsss.cli import reconstruct_report as report
+    from handsss.cli.console import progress_bar
+    from handsss.reconstruct.inputs import expand
+    from handsss.reconstruct.outputs import plan_outputs
+
+    inputs = expand(images)
+    plan = plan_outputs(inputs, output, None if mesh_format is None else mesh_format.value)
+    options = _options(intrinsics, intrinsics_file, keypoints, keypoint_set, hand, vertices, inputs.several)
+    from handsss.reconstruct.batch import exit_code, reconstruct_all
+    from handsss.reconstruct.pipeline import ReconstructSettings
+
+    settings = ReconstructSettings(
+        hand=_side(hand), all_hands=all_hands, refine=refine, checkpoint=checkpoint, texture_size=texture_size
+    )
+    reconstructor = make_reconstructor(model, settings)
+    if keypoint_set is not None:
+        reconstructor.model.keypoint_set(keypoint_set)  # an unknown name is a mistake to tell before any work
+    printer = report.Printer(quiet=quiet, several=inputs.several)
+    with progress_bar(printer.errors, unit="photo", shown=inputs.several and not quiet) as progress:
+        task = progress.add_task("reconstructing", total=len(inputs.sources))
+
+        def show(outcome: report.Outcome) -> None:
+            progress.advance(task)
+            printer.show(outcome)
+
+        outcomes = reconstruct_all(inputs.sources, plan, reconstructor, options, on_end=show)
+    printer.finish(outcomes, plan)
+    raise typer.Exit(exit_code(outcomes))
+
+
+def _side(hand: Hand) -> Literal["auto", "left", "right"]:
+    return cast(Literal["auto", "left", "right"], hand.value)
+
+
+def make_reconstructor(model: str, settings: ReconstructSettings) -> Reconstructor:
+    """The reconstructor of one run."""
+    from handsss.reconstruct.pipeline import Reconstructor
+
+    return Reconstructor(model, settings)
+
+
+def _options(
+    intrinsics: str | None,
+    intrinsics_file: Path | None,
+    keypoints: Path | None,
+    keypoint_set: str | None,
+    hand: Hand,
+    vertices: bool,
+    several: bool,
+) -> BatchOptions:
+    from handsss.errors import UserError
+    from handsss.reconstruct.batch import BatchOptions
+    from handsss.reconstruct.camera_choice import CameraOptions, parse_intrinsics, read_intrinsics_file
+
+    if intrinsics is not None and intrinsics_file is not None:
+        raise UserError("--intrinsics and --intrinsics-file were both given. Leave one of them out.")
+    if keypoint_set is not None and keypoints is None:
+        raise UserError("--keypoint-set says what --keypoints follow, but no --keypoints were given.")
+    if keypoints is not None and not keypoints.exists():
+        raise UserError(f"--keypoints {keypoints}: no such file or folder. Expected OpenPose JSON.")
+    if keypoints is not None and several and not keypoints.is_dir():
+        raise UserError(
+            f"--keypoints {keypoints}: one file cannot hold the keypoints of several photos. Give a folder with "
+            "STEM_keypoints.json for each."
+        )
+    camera = CameraOptions(
+        intrinsics=None if intrinsics is None else parse_intrinsics(intrinsics),
+        table=None if intrinsics_file is None else read_intrinsics_file(intrinsics_file),
+        table_path=intrinsics_file,
+    )
+    return BatchOptions(
+        camera=camera, keypoints=keypoints, keypoint_set=keypoint_set, hand=_side(hand), vertices=vertices
+    )

@@ -1,0 +1,106 @@
+"""What ``handsss reconstruct`` prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from handsss.cli.console import error_console, output_console, plain, show_error
+from handsss.reconstruct.batch import Outcome
+from handsss.reconstruct.outputs import OutputPlan
+
+__all__ = ["Outcome", "Printer"]
+
+_ROWS = 30  # of the table; longer runs are read in summary.json
+_CAMERA_WORDS = {
+    "option": "--intrinsics",
+    "file": "--intrinsics-file",
+    "exif": "EXIF focal length",
+    "default": "assumed field of view of 60 degrees",
+}
+
+
+class Printer:
+    """Prints outcomes as they come and sums them up.
+
+    Args:
+        quiet: errors only.
+        several: results go into a folder; a table sums them up.
+    """
+
+    def __init__(self, *, quiet: bool = False, several: bool = False) -> None:
+        self.output = output_console(quiet=quiet)
+        self.errors = error_console()
+        self._quiet = quiet
+        self._several = several
+
+    def show(self, outcome: Outcome) -> None:
+        """Report one photo: problems always, a single photo in full."""
+        if outcome.trace:
+            self.errors.print(outcome.trace, markup=False, highlight=False, soft_wrap=True)
+        if outcome.status == "failed":
+            show_error(outcome.message)
+        elif outcome.status == "no hand" and not self._quiet:
+            self.errors.print(plain(f"{outcome.image}: {outcome.message}."), soft_wrap=True)
+        if self._several or outcome.status == "failed":
+            return
+        self._line(f"camera: {outcome.camera}")
+        for hand in outcome.hands:
+            self._line(_hand_line(hand))
+        names = ", ".join(str(path) for path in outcome.files)
+        self._line(f"wrote {names} in {outcome.seconds:.1f} s")
+
+    def finish(self, outcomes: Sequence[Outcome], plan: OutputPlan) -> None:
+        """The table of several photos, and what an interruption left."""
+        undone = sum(outcome.status == "not started" for outcome in outcomes)
+        if undone:
+            done = len(outcomes) - undone
+            where = plan.single or plan.folder
+            kept = f"; their results are in {where}" if done else ""
+            show_error(f"interrupted: {done} of {len(outcomes)} photos done{kept}.")
+        if not self._several:
+            return
+        self._table(outcomes, plan)
+        counts = Counter(outcome.status for outcome in outcomes)
+        self._line(", ".join(f"{count} {status}" for status, count in counts.items()))
+        cameras = Counter(outcome.camera_source for outcome in outcomes if outcome.camera_source)
+        for source, count in cameras.items():
+            self._line(f"camera: {_CAMERA_WORDS[source]} ({count} photo{'s' if count > 1 else ''})")
+        self._line(f"summary: {plan.summary}")
+
+    def _table(self, outcomes: Sequence[Outcome], plan: OutputPlan) -> None:
+        from rich import box
+        from rich.table import Table
+
+        rows = [outcome for outcome in outcomes if outcome.status != "not started"]
+        table = Table(box=box.SIMPLE)
+        table.add_column("photo", overflow="fold")
+        table.add_column("hands")
+        table.add_column("keypoint error\n% of the box", justify="right")
+        table.add_column("seconds", justify="right")
+        table.add_column(f"result in {plain(str(plan.folder))}", overflow="fold")
+        for outcome in rows[:_ROWS]:
+            errors = [h["reprojection_of_box"] for h in outcome.hands if "reprojection_of_box" in h]
+            table.add_row(
+                plain(outcome.image),
+                ", ".join(hand["hand"] for hand in outcome.hands) or outcome.status,
+                ", ".join(f"{100 * error:.1f}" for error in errors),
+                f"{outcome.seconds:.1f}",
+                plain(outcome.files[0].name) if outcome.hands else "",
+            )
+        self.output.print(table)
+        if len(rows) > _ROWS:
+            self._line(f"and {len(rows) - _ROWS} more, see {plan.summary}")
+
+    def _line(self, text: str) -> None:
+        self.output.print(plain(text), soft_wrap=True)
+
+
+def _hand_line(hand: dict[str, object]) -> str:
+    text = f"{hand['hand']} hand: score {hand['score']:.2f}"
+    error, overlap = hand.get("reprojection_of_box"), hand.get("silhouette_iou")
+    if isinstance(error, float):
+        text += f", joints {100 * error:.1f} % of the hand's box from the keypoints"
+    if isinstance(overlap, float):
+        text += f", silhouette overlap {100 * overlap:.0f} %"
+    return text

@@ -1,0 +1,91 @@
+"""Cutting turned and scaled squares out of pictures."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+
+class Square(NamedTuple):
+    """A turned square region of a picture."""
+
+    centre: np.ndarray  # [2] px
+    side: float  # px
+    angle: float  # radians: by how much the region's up is turned clockwise from the picture's
+
+    def axes(self) -> np.ndarray:
+        """[2, 2] columns: the region's right and down, unit length."""
+        cosine, sine = np.cos(self.angle), np.sin(self.angle)
+        return np.array([[cosine, -sine], [sine, cosine]])
+
+    def to_picture(self, size: int, mirrored: bool = False) -> np.ndarray:
+        """[2, 3] map from the region's pixels (``size`` a side) to the picture's."""
+        linear = self.axes() * (self.side / size)
+        if mirrored:
+            linear = linear * np.array([-1.0, 1.0])
+        return np.concatenate([linear, (self.centre - linear @ np.full(2, size / 2))[:, None]], 1)
+
+    def corners(self) -> np.ndarray:
+        """[4, 2] px: upper left, upper right, lower right, lower left."""
+        half = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]) * self.side
+        corners: np.ndarray = half @ self.axes().T + self.centre
+        return corners
+
+
+@njit(cache=True, nogil=True)
+def _warp(picture: Any, matrix: Any, size: int, samples: int, repeat: bool, out: Any) -> None:
+    height, width = picture.shape[0], picture.shape[1]
+    step = 1.0 / samples
+    weight = 1.0 / (255.0 * samples * samples)
+    for row in range(size):
+        for column in range(size):
+            red, green, blue = 0.0, 0.0, 0.0
+            for k in range(samples):
+                v = row + (k + 0.5) * step
+                for m in range(samples):
+                    u = column + (m + 0.5) * step
+                    x = matrix[0, 0] * u + matrix[0, 1] * v + matrix[0, 2] - 0.5
+                    y = matrix[1, 0] * u + matrix[1, 1] * v + matrix[1, 2] - 0.5
+                    if repeat:
+                        x = min(max(x, 0.0), width - 1.0)
+                        y = min(max(y, 0.0), height - 1.0)
+                    elif not (x > -1.0 and y > -1.0 and x < width and y < height):
+                        continue
+                    x0, y0 = int(np.floor(x)), int(np.floor(y))
+                    fx, fy = x - x0, y - y0
+                    for dy in range(2):
+                        yy = y0 + dy
+                        if yy < 0 or yy >= height:
+                            continue
+                        wy = fy if dy else 1.0 - fy
+                        for dx in range(2):
+                            xx = x0 + dx
+                            if xx < 0 or xx >= width:
+                                continue
+                            w = wy * (fx if dx else 1.0 - fx)
+                            red += w * picture[yy, xx, 0]
+                            green += w * picture[yy, xx, 1]
+                            blue += w * picture[yy, xx, 2]
+            out[row, column, 0] = red * weight
+            out[row, column, 1] = green * weight
+            out[row, column, 2] = blue * weight
+
+
+def warp(picture: np.ndarray, matrix: np.ndarray, size: int, *, repeat: bool) -> np.ndarray:
+    """Resample a picture bilinearly; shrinking averages over several samples a pixel.
+
+    Args:
+        picture: [H, W, 3] uint8.
+        matrix: [2, 3], result pixels to picture pixels (centres at +0.5).
+        size: of the square result.
+        repeat: continue the picture's edges outwards; otherwise black.
+
+    Returns:
+        [size, size, 3] float32 0..1.
+    """
+    shrink = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    out = np.empty((size, size, 3), dtype=np.float32)
+    _warp(picture, matrix.astype(np.float64), size, int(np.clip(np.ceil(shrink), 1, 6)), repeat, out)
+    return out

@@ -1,0 +1,54 @@
+"""Which keypoint file belongs to which photo, and its hands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from handsss.detect.openpose import read_keypoints
+from handsss.detect.types import Detection
+from handsss.errors import InputError
+
+
+def keypoint_file(location: Path, photo: Path) -> Path:
+    """The keypoint file of a photo: the file itself, or STEM_keypoints.json or STEM.json in the folder.
+
+    Raises:
+        InputError: the folder holds neither.
+    """
+    if not location.is_dir():
+        return location
+    names = [f"{photo.stem}_keypoints.json", f"{photo.stem}.json"]
+    for name in names:
+        if (location / name).is_file():
+            return location / name
+    raise InputError(f"{location}: no keypoints of {photo.name} in this folder. Expected {' or '.join(names)}.")
+
+
+def read_hands(
+    path: Path, size: tuple[int, int], *, hand: str = "auto", keypoint_set: str | None = None
+) -> list[Detection]:
+    """The hands of a keypoint file, checked against the photo they should belong to.
+
+    Args:
+        path: see :func:`handsss.detect.openpose.read_keypoints`.
+        size: width, height of the upright photo, px.
+        hand: "auto", "left" or "right".
+        keypoint_set: the definition the points follow.
+
+    Raises:
+        InputError: unreadable keypoints, or a hand none of whose points lies in the photo.
+    """
+    hands = read_keypoints(path, hand=hand, keypoint_set=keypoint_set)
+    for detection in hands:
+        seen = detection.keypoints[detection.keypoints[:, 2] > 0, :2]
+        inside = ((seen >= 0) & (seen <= np.array(size))).all(1)
+        if not inside.any():
+            low, high = seen.min(0), seen.max(0)
+            raise InputError(
+                f"{path}: the {detection.hand} hand lies outside the {size[0]} x {size[1]} photo (x {low[0]:.0f} to "
+                f"{high[0]:.0f}, y {low[1]:.0f} to {high[1]:.0f}). Expected pixels of the upright photo: were they "
+                "found in a picture of another size or orientation?"
+            )
+    return hands

@@ -1,0 +1,1 @@
+"""Builds the open hand from CC0 data; run ``python -m tools.build_open_hand``."""
