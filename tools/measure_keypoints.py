@@ -182,7 +182,9 @@ def measure(renders: Renders, name: str) -> tuple[np.ndarray, dict[str, object]]
         distance = np.linalg.norm(model.v_template - flat[keypoint], axis=1)
         radius = LOCAL_RADIUS if keypoint else 0.055
         candidates = np.flatnonzero(distance < max(radius, np.sort(distance)[30]))
-        ids, weights = solve_keypoint(vertices[:half], detected[:half, keypoint], sizes[:half], renders.intrinsics, candidates)
+        ids, weights = solve_keypoint(
+            vertices[:half], detected[:half, keypoint], sizes[:half], renders.intrinsics, candidates
+        )
         matrix[keypoint, ids] = weights
     held = slice(half, None)
     joints = model.keypoint_set("joints")
@@ -190,7 +192,9 @@ def measure(renders: Renders, name: str) -> tuple[np.ndarray, dict[str, object]]
     with torch.no_grad():
         regressed = np.einsum("kv,nvc->nkc", matrix, vertices)
         # Kinematic joints of posed hands cannot be read from vertices exactly; the regressor's joints stand in.
-        posed = model.keypoint_set("freihand").vertex_weights @ vertices.transpose(1, 0, 2).reshape(model.vertex_count, -1)
+        posed = model.keypoint_set("freihand").vertex_weights @ vertices.transpose(1, 0, 2).reshape(
+            model.vertex_count, -1
+        )
         posed = posed.reshape(21, len(vertices), 3).transpose(1, 0, 2)
     assert joints.vertex_weights.shape == matrix.shape
     for label, points in (("before (joints)", posed), ("after", regressed)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,7 +22,8 @@ EPILOG = """[bold]Examples[/bold]
 
   handsss reconstruct photo.jpg -o hand.ply --intrinsics 1200,1200,640,360 --hand left
 
-[bold]Exit codes[/bold]: 0 all done, 1 an input failed, 2 usage, 3 no input failed but none showed a hand, 130 interrupted.
+[bold]Exit codes[/bold]: 0 all done, 1 an input failed, 2 usage, 3 no input failed but none showed a
+hand, 130 interrupted.
 """
 
 
@@ -176,7 +177,7 @@ def reconstruct(
 
 
 def _side(hand: Hand) -> Literal["auto", "left", "right"]:
-    return cast(Literal["auto", "left", "right"], hand.value)
+    return hand.value
 
 
 def make_reconstructor(model: str, settings: ReconstructSettings) -> Reconstructor:

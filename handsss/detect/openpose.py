@@ -104,15 +104,15 @@ def _from_simple(content: Any, path: Path, hand: str) -> list[_Hand]:
         where = f"{path}: hand {number}"
         if "keypoints" not in entry:
             raise InputError(f"{where}: no 'keypoints' in it. Expected {_WHAT}.")
-        side = entry.get("hand", hand)
-        if side not in ("left", "right"):
-            raise InputError(f"{where}: which hand is it? Give --hand left or --hand right, or a 'hand' in the file.")
         points = _numbers(entry["keypoints"], where)
         if points.ndim == 1 and points.size in (2 * KEYPOINTS, 3 * KEYPOINTS):
             points = points.reshape(KEYPOINTS, -1)
         if points.ndim != 2 or points.shape[0] != KEYPOINTS or points.shape[1] not in (2, 3):
             got = f"{points.shape[0]} joints" if points.ndim == 2 else f"{points.size} numbers"
             raise InputError(f"{where}: expected 21 joints of [x, y] or [x, y, confidence], got {got}.")
+        side = entry.get("hand", hand)
+        if side not in ("left", "right"):
+            raise InputError(f"{where}: which hand is it? Give --hand left or --hand right, or a 'hand' in the file.")
         if points.shape[1] == 2:
             points = np.concatenate([points, np.ones((KEYPOINTS, 1))], 1)
         named = entry.get("keypoint_set")

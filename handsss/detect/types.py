@@ -25,9 +25,7 @@ def mirror(detection: Detection, width: int) -> Detection:
     keypoints[:, 0] = width - keypoints[:, 0]
     region = np.array(detection.region, dtype=np.float64)
     region[:, 0] = width - region[:, 0]
-    return replace(
-        detection, hand="left" if detection.hand == "right" else "right", keypoints=keypoints, region=region
-    )
+    return replace(detection, hand="left" if detection.hand == "right" else "right", keypoints=keypoints, region=region)
 
 
 def bounding_box(keypoints: np.ndarray) -> np.ndarray:

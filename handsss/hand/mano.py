@@ -140,8 +140,7 @@ def prior_scale(arrays: dict[str, np.ndarray], open_hand: HandModel) -> np.ndarr
         if np.isfinite(spread).all() and (spread > 0).all():
             return spread
     projected = open_hand.hands_components @ arrays["hands_components"].T
-    spread = np.sqrt((open_hand.hands_std[:, None] ** 2 * projected**2).sum(0))
-    return spread
+    return np.sqrt((open_hand.hands_std[:, None] ** 2 * projected**2).sum(0))
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from handsss.hand.joints import MODEL_FINGERS, MODEL_PARENTS
 
 _LONG = MODEL_FINGERS[:4]  # index, middle, little, ring: rows of the angle tables
 
-# How the curls of index, middle, little and ring go together: tendons and habit couple neighbours, the ring finger most.
+# How the curls of index, middle, little and ring go together: tendons and habit couple neighbours, the ring most.
 _CURL_CORRELATION = np.array(
     [
         [1.00, 0.68, 0.42, 0.52],
@@ -208,7 +208,11 @@ def collides(positions: np.ndarray, radii: np.ndarray, tolerance: float = 0.72) 
             limit = tolerance * (size[first][:, None] + size[second][None])
             hit |= (distance < limit).any((1, 2))
     palm = np.stack(
-        [positions[:, 0] + share * (positions[:, knuckle] - positions[:, 0]) for knuckle in (1, 4, 10, 7) for share in (0.45, 0.65, 0.85)],
+        [
+            positions[:, 0] + share * (positions[:, knuckle] - positions[:, 0])
+            for knuckle in (1, 4, 10, 7)
+            for share in (0.45, 0.65, 0.85)
+        ],
         1,
     )
     outer = owner[:, 1] == 2

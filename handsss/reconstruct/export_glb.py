@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -28,14 +29,14 @@ def glb_bytes(parts: Sequence[Part]) -> bytes:
     for part in parts:
         if part.texture is not None and part.uv is not None and part.uv_faces is not None:
             split = split_at_seams(part.faces, part.uv, part.uv_faces)
-            material = PBRMaterial(
+            material = PBRMaterial(  # type: ignore[no-untyped-call]
                 name=part.name,
                 baseColorTexture=Image.fromarray(np.ascontiguousarray(part.texture)),
                 metallicFactor=0.0,
                 roughnessFactor=0.7,
             )
             source, faces = split.source, split.faces
-            visual = TextureVisuals(uv=split.uv, material=material)
+            visual: Any = TextureVisuals(uv=split.uv, material=material)  # type: ignore[no-untyped-call]
         else:
             source, faces = np.arange(len(part.vertices)), part.faces
             visual = ColorVisuals(vertex_colors=_linear(part.colours))
@@ -48,7 +49,7 @@ def glb_bytes(parts: Sequence[Part]) -> bytes:
             validate=False,
         )
         scene.add_geometry(mesh, node_name=part.name, geom_name=part.name)
-    content: bytes = scene.export(file_type="glb", include_normals=True)
+    content: bytes = scene.export(file_type="glb", include_normals=True)  # type: ignore[no-untyped-call]
     return content
 
 

@@ -11,9 +11,9 @@ from handsss.reconstruct.mesh_parts import CAMERA_AXES
 from handsss.reconstruct.results import FORMAT_VERSION, HandResult
 
 _ARRAYS = (
-    "intrinsics keypoints_2d joints_3d joints_2d kinematic_joints_3d vertices faces pose shape rotation scale "
-    "translation light vertex_colours score"
-).split()
+    *("score", "intrinsics", "keypoints_2d", "joints_3d", "joints_2d", "kinematic_joints_3d", "vertices", "faces"),
+    *("pose", "shape", "rotation", "scale", "translation", "light", "vertex_colours"),
+)
 
 
 def npz_bytes(hands: Sequence[HandResult]) -> bytes:

@@ -8,13 +8,9 @@ import numpy as np
 
 from handsss.reconstruct.mesh_parts import VIEWER_AXES, Part
 
-_VERTEX = np.dtype(
-    [
-        *[(name, "<f4") for name in ("x", "y", "z", "nx", "ny", "nz")],
-        *[(name, "u1") for name in ("red", "green", "blue")],
-        ("hand", "u1"),
-    ]
-)
+_FLOATS = ("x", "y", "z", "nx", "ny", "nz")
+_BYTES = ("red", "green", "blue", "hand")
+_VERTEX = np.dtype([*[(name, "<f4") for name in _FLOATS], *[(name, "u1") for name in _BYTES]])
 _FACE = np.dtype([("count", "u1"), ("corners", "<i4", (3,))])
 
 
@@ -40,6 +36,6 @@ def ply_bytes(parts: Sequence[Part]) -> bytes:
     header += [f"comment axes: {VIEWER_AXES}"]
     header += [f"comment hand {index}: {part.name}" for index, part in enumerate(parts)]
     header.append(f"element vertex {len(vertices)}")
-    header += [f"property {'float' if kind == '<f4' else 'uchar'} {name}" for name, kind in _VERTEX.descr]
+    header += [f"property float {name}" for name in _FLOATS] + [f"property uchar {name}" for name in _BYTES]
     header += [f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header"]
     return "\n".join(header).encode("ascii") + b"\n" + vertices.tobytes() + faces.tobytes()

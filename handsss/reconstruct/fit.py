@@ -16,6 +16,9 @@ from handsss.reconstruct.predictor import Prediction
 from handsss.reconstruct.starts import StartBank
 
 MINIMUM_KEYPOINTS = 6
+# A hand that is doubtful as a whole (blurred, say) still has nothing better than its keypoints: their confidences are
+# raised together to this mean, so that priors do not carry it off.
+LEAST_MEAN_CONFIDENCE = 0.4
 _KEPT = 3  # hypotheses that are refined to the end
 
 
@@ -87,7 +90,7 @@ def observation_of(keypoints: np.ndarray, intrinsics: np.ndarray) -> Observation
     """Check keypoints and make an observation of them; points that are not finite count as unseen.
 
     Args:
-        keypoints: [21, 3] x, y (px), confidence.
+        keypoints: [21, 3] x, y (px), confidence. Confidences with a low mean are raised together.
         intrinsics: [3, 3].
 
     Raises:
@@ -102,7 +105,11 @@ def observation_of(keypoints: np.ndarray, intrinsics: np.ndarray) -> Observation
         )
     middle = points[usable, :2].mean(0)
     positions = np.where(usable[:, None], points[:, :2], middle)
-    confidence = np.where(usable, np.clip(points[:, 2], 0, 1), 0.0)
+    sure = np.clip(points[:, 2], 0, 1)
+    lift = max(0.0, LEAST_MEAN_CONFIDENCE - float(sure[usable].mean()))
+    confidence = np.where(usable, np.minimum(sure + lift, 1), 0.0)
     return Observation(
-        torch.as_tensor(positions), torch.as_tensor(confidence), torch.as_tensor(np.asarray(intrinsics, dtype=np.float64))
+        torch.as_tensor(positions),
+        torch.as_tensor(confidence),
+        torch.as_tensor(np.asarray(intrinsics, dtype=np.float64)),
     )

@@ -16,9 +16,10 @@ from PIL import Image, ImageOps
 from handsss.errors import InputError
 
 # Formats that Pillow decodes itself. Others (EPS, ...) would start programs or are no photos.
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000", "MPO")
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")  # MPO is opened as JPEG
 IMAGE_SUFFIXES = (
-    ".jpg .jpeg .jpe .jfif .mpo .png .webp .tif .tiff .bmp .gif .ppm .pgm .pbm .pnm .avif .jp2 .heic .heif".split()
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".heic", ".heif"),
 )
 EXPECTED = "a photo as JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, AVIF or JPEG 2000"
 MAXIMUM_PIXELS = 150_000_000
@@ -96,7 +97,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _open(content: bytes, path: Path) -> Image.Image:
-    formats = _FORMATS
+    formats: tuple[str, ...] = _FORMATS
     if content[4:12] in (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1"):
         try:
             import pillow_heif  # type: ignore[import-not-found,unused-ignore]

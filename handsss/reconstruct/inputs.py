@@ -92,7 +92,8 @@ def _of_glob(pattern: str) -> list[Path]:
     found = [path for path in matches if _is_photo(path)]
     if not found:
         raise InputError(
-            f"{pattern}: matches {len(matches)} files, none of them an image. Expected files such as .jpg, .png or .webp."
+            f"{pattern}: matches {len(matches)} files, none of them an image. "
+            "Expected files such as .jpg, .png or .webp."
         )
     return _sorted(found)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor
 
 from handsss.geometry.cameras import transform_intrinsics
 from handsss.reconstruct.results import HandResult
-from handsss.render import Texture, render
+from handsss.render import Texture
+from handsss.render.pipeline import render
 
 OUTSIDE = (46, 48, 52)  # where a panel reaches beyond the photo
 VIEW_BACKGROUND = 0.965
@@ -27,6 +28,13 @@ class Window(NamedTuple):
     image: np.ndarray  # [S, S, 3] uint8
     affine: np.ndarray  # [2, 3] photo pixels -> panel pixels
     box: tuple[float, float, float, float]  # x0, y0, x1, y1 in the photo
+
+
+class _Surface(TypedDict, total=False):
+    """What the renderer paints a mesh with: one of the two."""
+
+    colours: Tensor
+    texture: Texture
 
 
 def window_around(image: np.ndarray, hand: HandResult, side: int) -> Window:
@@ -80,15 +88,15 @@ def overlay_clay(hand: HandResult, window: Window, opacity: float = 0.82) -> np.
     """The mesh in one colour over the photo, [S, S, 3] uint8."""
     photo = torch.as_tensor(window.image.astype(np.float32) / 255)
     clay = torch.tensor(CLAY).expand(len(hand.vertices), 3)
-    output = _render_over(hand, window, photo, torch.tensor(_CLAY_LIGHT), colours=clay)
-    return _bytes(opacity * output + (1 - opacity) * photo)
+    mesh = _render_over(hand, window, photo, torch.tensor(_CLAY_LIGHT), {"colours": clay})
+    return _bytes(opacity * mesh + (1 - opacity) * photo)
 
 
 def overlay_textured(hand: HandResult, window: Window) -> np.ndarray:
     """The mesh with its texture and light over the photo in pale grey, [S, S, 3] uint8."""
     grey = window.image.astype(np.float32).mean(2, keepdims=True).repeat(3, 2) / 255
     photo = torch.as_tensor(0.35 * grey + 0.55)
-    return _bytes(_render_over(hand, window, photo, torch.as_tensor(hand.light).float(), **_surface(hand)))
+    return _bytes(_render_over(hand, window, photo, torch.as_tensor(hand.light).float(), _surface(hand)))
 
 
 def _render_over(
@@ -96,23 +104,22 @@ def _render_over(
     window: Window,
     background: Tensor,
     light: Tensor,
-    colours: Tensor | None = None,
-    texture: Texture | None = None,
+    surface: _Surface,
 ) -> Tensor:
     side = window.image.shape[0]
-    return render(
+    output = render(
         torch.as_tensor(hand.vertices, dtype=torch.float32)[None],
         torch.as_tensor(hand.faces.astype(np.int64)),
-        colours=colours,
-        texture=texture,
+        **surface,
         light=light,
         intrinsics=torch.as_tensor(transform_intrinsics(hand.intrinsics, window.affine), dtype=torch.float32),
         size=(side, side),
         background=background,
-    ).colour[0]
+    )
+    return output.colour[0]
 
 
-def _surface(hand: HandResult) -> dict[str, Tensor | Texture]:
+def _surface(hand: HandResult) -> _Surface:
     if hand.texture is not None and hand.uv is not None and hand.uv_faces is not None:
         image = torch.as_tensor(hand.texture.astype(np.float32) / 255)
         faces = torch.as_tensor(hand.uv_faces.astype(np.int64))
@@ -137,7 +144,7 @@ def turned_views(hand: HandResult, side: int) -> list[tuple[str, np.ndarray]]:
     output = render(
         torch.as_tensor(placed, dtype=torch.float32),
         torch.as_tensor(hand.faces.astype(np.int64)),
-        **_surface(hand),  # type: ignore[arg-type]
+        **_surface(hand),
         light=torch.as_tensor(hand.light).float(),
         intrinsics=intrinsics,
         size=(side, side),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -15,11 +15,10 @@ from handsss.geometry.rotations import matrix_to_axis_angle, mirror_axis_angle
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import HandModel, load_model
 from handsss.reconstruct.crop import crop_around
-from handsss.reconstruct.fit import keypoint_fitter, observation_of
+from handsss.reconstruct.fit import KeypointFitter, observation_of
 from handsss.reconstruct.fit_problem import HandParameters, KeypointProblem, Observation
 from handsss.reconstruct.predictor import load_predictor
 from handsss.reconstruct.results import HandResult
-from handsss.reconstruct.segmentation import Segmentation
 from handsss.reconstruct.silhouette import (
     SilhouetteSettings,
     coverage,
@@ -28,7 +27,10 @@ from handsss.reconstruct.silhouette import (
     refine,
     segment_hand,
 )
-from handsss.reconstruct.texture import Appearance, bake, planar_uv, texels
+from handsss.reconstruct.texture import Appearance, Texels, bake, planar_uv, texels
+
+if TYPE_CHECKING:
+    from handsss.detect.detector import HandDetector
 
 _DEFAULT_LIGHT = np.array([0.7, 0.5, 1, 1, 1, 1, 1, 1, 0.3, -0.5, -0.8])
 _SKIN = np.array([200.0, 150.0, 150.0]) / 256
@@ -67,8 +69,9 @@ class Reconstructor:
             self.uv, self.uv_faces = planar_uv(self.model)
         else:
             self.uv, self.uv_faces = self.model.uv, self.model.uv_faces
-        self._atlas = None
-        self._detector = None
+        self._atlas: Texels | None = None
+        self._fitters: dict[str, KeypointFitter] = {}
+        self._detector: HandDetector | None = None
 
     def __call__(
         self, image: np.ndarray, intrinsics: np.ndarray, detections: list[Detection] | None = None
@@ -101,7 +104,8 @@ class Reconstructor:
         from handsss.detect.detector import HandDetector
 
         if self._detector is None:
-            self._detector = HandDetector()
+            # One side, or all hands: the surest find of a quick look may not be the one asked for.
+            self._detector = HandDetector(thorough=self.settings.all_hands or self.settings.hand != "auto")
         return self._detector.detect(image)
 
     def fit(
@@ -141,20 +145,25 @@ class Reconstructor:
         prediction = None if self.predictor is None else self.predictor(image, intrinsics, detection)
         times["predict"] = clock() - begin
         begin = clock()
-        fitter = keypoint_fitter(self.model.name, keypoint_set)
+        if keypoint_set not in self._fitters:
+            self._fitters[keypoint_set] = KeypointFitter(self.model, keypoint_set)
+        fitter = self._fitters[keypoint_set]
         problem = fitter.problem
         parameters = fitter(observation, prediction, refine=self.settings.refine).parameters
         figures: dict[str, float] = {}
-        segmentation: Segmentation | None = None
         if self.settings.refine and self.settings.appearance:
-            parameters, segmentation = self._silhouette(image, intrinsics, parameters, problem, observation, figures)
+            parameters = self._silhouette(image, intrinsics, parameters, problem, observation, figures)
         times["fit"] = clock() - begin
         begin = clock()
         with torch.no_grad():
             vertices = posed_vertices(self.layer, problem, parameters)[0].double().numpy()
-        appearance = self._appearance(image, intrinsics, vertices, parameters, problem) if self.settings.appearance else None
+        appearance = (
+            self._appearance(image, intrinsics, vertices, parameters, problem) if self.settings.appearance else None
+        )
         times["texture"] = clock() - begin
-        return self._result(detection, keypoint_set, intrinsics, parameters, problem, vertices, appearance, times, figures)
+        return self._result(
+            detection, keypoint_set, intrinsics, parameters, problem, vertices, appearance, times, figures
+        )
 
     def _silhouette(
         self,
@@ -164,7 +173,7 @@ class Reconstructor:
         problem: KeypointProblem,
         observation: Observation,
         figures: dict[str, float],
-    ) -> tuple[HandParameters, Segmentation | None]:
+    ) -> HandParameters:
         """Pull the silhouette to the photo's, where colours tell the hand from what is behind it."""
         settings = self.settings.silhouette
         with torch.no_grad():
@@ -172,17 +181,17 @@ class Reconstructor:
         outline = project(vertices.double(), torch.as_tensor(intrinsics)).numpy()[0]
         crop = crop_around(image, intrinsics, outline, margin=0.25, longer_side=settings.longer_side)
         if crop is None:
-            return parameters, None
+            return parameters
         segmentation = segment_hand(crop, vertices, self.layer, parameters)
         if segmentation is None:
-            return parameters, None
+            return parameters
         figures["segmentation_quality"] = segmentation.quality
         if segmentation.quality >= settings.minimum_quality:
             parameters = refine(parameters, problem, self.layer, observation, crop, segmentation, settings)
             with torch.no_grad():
                 after = coverage(posed_vertices(self.layer, problem, parameters), self.layer, crop).numpy()
             figures["silhouette_iou"] = intersection_over_union(after, segmentation)
-        return parameters, segmentation
+        return parameters
 
     def _appearance(
         self,
@@ -204,9 +213,7 @@ class Reconstructor:
             probability = segmentation.probability
         if self._atlas is None:
             self._atlas = texels(self.uv, self.uv_faces, self.settings.texture_size)
-        return bake(
-            vertices, self.model, crop, probability, uv=self.uv, uv_faces=self.uv_faces, atlas=self._atlas
-        )
+        return bake(vertices, self.model, crop, probability, uv=self.uv, uv_faces=self.uv_faces, atlas=self._atlas)
 
     def _result(
         self,

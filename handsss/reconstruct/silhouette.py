@@ -23,7 +23,7 @@ from handsss.reconstruct.fit_problem import (
     step,
 )
 from handsss.reconstruct.segmentation import Segmentation, forearm_zone, segment
-from handsss.render import render
+from handsss.render.pipeline import render
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class SilhouetteSettings:
     """Sizes and weights of the refinement."""
 
     longer_side: int = 192  # px of the working picture
-    iterations: int = 30
-    weight: float = 400.0  # squared sigmas for a mismatch as large as the hand
-    rate: float = 0.02  # Adam's, in units of each parameter's own scale
+    iterations: int = 50
+    weight: float = 1000.0  # squared sigmas for a mismatch as large as the hand
+    rate: float = 0.04  # Adam's, in units of each parameter's own scale
     minimum_quality: float = 0.55  # of the segmentation; below it the outline is left alone
 
 
@@ -112,7 +112,7 @@ def refine(
         silhouette = coverage(posed_vertices(layer, problem, moved), layer, crop)
         mismatch = (certainty * (silhouette - target).square()).sum() / area
         total = cost[0] + weight * mismatch
-        value = float(total)
+        value = float(total.detach())
         if value < best_cost:
             best_cost = value
             best = HandParameters(*(part.detach().clone() for part in moved))

@@ -105,9 +105,7 @@ class StartBank:
         mean_point = self.points[index].mean(1)
         translation = centres - (turn @ mean_point[..., None])[..., 0]
         translation[:, 2] = translation[:, 2].clamp_min(0.05)
-        return HandParameters(
-            rotation, translation, self.pose[index], torch.zeros(len(index), 10, dtype=torch.float64)
-        )
+        return HandParameters(rotation, translation, self.pose[index], torch.zeros(len(index), 10, dtype=torch.float64))
 
 
 def _about_z(angle: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from handsss.reconstruct.appearance import (
     vertex_normals,
 )
 from handsss.reconstruct.crop import Crop
-from handsss.render import rasterise
+from handsss.render.pipeline import rasterise
 
 _DEPTH_TOLERANCE = 0.004  # metres a point may lie behind the depth map and still count as seen
 _GRAZING = 0.15  # cosine to the viewer below which a texel is stretched over too few pixels
@@ -63,7 +63,7 @@ def planar_uv(model: HandModel) -> tuple[np.ndarray, np.ndarray]:
 
 
 def texels(uv: np.ndarray, uv_faces: np.ndarray, size: int) -> Texels:
-    """Rasterise the texture's charts: an image of the surface at depth 1 under a camera that leaves pixels as they are."""
+    """Rasterise the texture's charts: the surface at depth 1 under a camera that leaves pixels as they are."""
     points = np.stack([uv[:, 0] * size, (1 - uv[:, 1]) * size, np.ones(len(uv))], 1)
     fragments = rasterise(
         torch.as_tensor(points, dtype=torch.float32)[None],

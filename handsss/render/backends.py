@@ -1,14 +1,16 @@
-"""Which renderer does the work: a table of backends, each with the same three operations."""
+"""Which renderer does the work: a table of backends, each with the same operations."""
 
 from __future__ import annotations
 
 import importlib.util
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from handsss.errors import UserError
+from handsss.render.topology import face_neighbours
 
 BACKENDS = ("torch", "numba", "triton", "pytorch3d")
 
@@ -16,7 +18,9 @@ BACKENDS = ("torch", "numba", "triton", "pytorch3d")
 class Backend(Protocol):
     """The operations of a rendering backend; shapes as in ``reference.py``."""
 
-    def rasterise(self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]: ...
+    def rasterise(
+        self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool
+    ) -> tuple[Tensor, Tensor]: ...
 
     def interpolate(
         self, screen: Tensor, faces: Tensor, face_id: Tensor, attributes: Tensor, attribute_faces: Tensor
@@ -25,6 +29,37 @@ class Backend(Protocol):
     def antialias(
         self, screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor
     ) -> Tensor: ...
+
+    def paint(
+        self,
+        screen: Tensor,
+        faces: Tensor,
+        face_id: Tensor,
+        z_buffer: Tensor,
+        colours: Tensor,
+        background: Tensor,
+        antialias: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Colour, silhouette and depth of vertex colours [B, V, 3] before a background [1|B, 1|H, 1|W, 3]."""
+        ...
+
+
+def paint_in_steps(
+    worker: Backend,
+    screen: Tensor,
+    faces: Tensor,
+    face_id: Tensor,
+    z_buffer: Tensor,
+    surface: Tensor,
+    background: Tensor,
+    antialias: bool,
+) -> tuple[Tensor, Tensor]:
+    """Colour [B, H, W, 3] and silhouette [B, H, W] of a surface [B, H, W, 3] in front of a background."""
+    hit = (face_id >= 0)[..., None]
+    picture = torch.cat([torch.where(hit, surface, background), hit.to(surface.dtype)], -1)
+    if antialias:
+        picture = worker.antialias(screen, faces, face_neighbours(faces), face_id, z_buffer, picture)
+    return picture[..., :3], picture[..., 3]
 
 
 class _Torch:
@@ -48,8 +83,22 @@ class _Torch:
         events = reference.find_events(screen, faces, neighbours, face_id, depth)
         return reference.blend(screen, events, picture)
 
+    def paint(
+        self,
+        screen: Tensor,
+        faces: Tensor,
+        face_id: Tensor,
+        z_buffer: Tensor,
+        colours: Tensor,
+        background: Tensor,
+        antialias: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        surface, depth = self.interpolate(screen, faces, face_id, colours, faces)
+        picture = paint_in_steps(self, screen, faces, face_id, z_buffer, surface, background, antialias)
+        return *picture, depth
 
-class _Numba:
+
+class _Numba(_Torch):
     def rasterise(self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
         from handsss.render import numba_backend
 
@@ -68,6 +117,27 @@ class _Numba:
         from handsss.render import numba_backend
 
         return numba_backend.antialias(screen, faces, neighbours, face_id, depth, picture)
+
+    def paint(
+        self,
+        screen: Tensor,
+        faces: Tensor,
+        face_id: Tensor,
+        z_buffer: Tensor,
+        colours: Tensor,
+        background: Tensor,
+        antialias: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        if background.requires_grad:
+            return super().paint(screen, faces, face_id, z_buffer, colours, background, antialias)
+        from handsss.render import numba_paint
+
+        if antialias:
+            neighbours = face_neighbours(faces)
+            events = numba_paint.silhouette_events(screen, faces, neighbours, face_id, z_buffer)
+        else:
+            events = [np.empty((0, 5), dtype=np.int32)] * len(screen)
+        return numba_paint.paint(screen, faces, face_id, colours, background, events)
 
 
 class _PyTorch3D(_Torch):

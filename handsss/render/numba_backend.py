@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from handsss.render import numba_edges as edges
 from handsss.render import numba_kernels as kernels
+from handsss.render.numba_paint import silhouette_events
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -38,7 +40,13 @@ class _Interpolate(torch.autograd.Function):
         points, values = _array(screen), _array(attributes)
         for i in range(batch):
             kernels.interpolate(
-                points[i], _array(faces), _array(face_id)[i], values[i], _array(attribute_faces), out.numpy()[i], depth.numpy()[i]
+                points[i],
+                _array(faces),
+                _array(face_id)[i],
+                values[i],
+                _array(attribute_faces),
+                out.numpy()[i],
+                depth.numpy()[i],
             )
         ctx.save_for_backward(screen, faces, face_id, attributes, attribute_faces)
         return out, depth
@@ -77,12 +85,12 @@ def interpolate(
 class _Antialias(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, screen: Tensor, events: list[np.ndarray], picture: Tensor) -> Tensor:
-        batch, height, width, channels = picture.shape
+        batch, _, width, channels = picture.shape
         out = picture.clone()
         points, flat = _array(screen), _array(picture).reshape(batch, -1, channels)
         target = out.numpy().reshape(batch, -1, channels)
         for i in range(batch):
-            kernels.blend(points[i], events[i], len(events[i]), flat[i], width, target[i])
+            edges.blend(points[i], events[i], len(events[i]), flat[i], width, target[i])
         ctx.save_for_backward(screen, picture)
         ctx.events = events
         return out
@@ -95,7 +103,7 @@ class _Antialias(torch.autograd.Function):
         grad_picture, grad_screen = gradient.clone(), torch.zeros_like(screen)
         points, flat = _array(screen), _array(picture).reshape(batch, -1, channels)
         for i in range(batch):
-            kernels.blend_backward(
+            edges.blend_backward(
                 points[i],
                 ctx.events[i],
                 len(ctx.events[i]),
@@ -108,15 +116,11 @@ class _Antialias(torch.autograd.Function):
         return grad_screen, None, grad_picture
 
 
-def antialias(screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor) -> Tensor:
+def antialias(
+    screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor
+) -> Tensor:
     """Blend a picture [B, H, W, C] across silhouette edges; see ``reference.find_events`` and ``reference.blend``."""
     screen = screen.contiguous()
-    points, ids, depths = _array(screen), _array(face_id), _array(depth)
-    batch, height, width = face_id.shape
-    buffer = np.empty((2 * height * width, 5), dtype=np.int32)
-    events = []
-    for i in range(batch):
-        count = kernels.find_events(points[i], _array(faces), _array(neighbours), ids[i], depths[i], buffer)
-        events.append(buffer[:count].copy())
+    events = silhouette_events(screen, faces, neighbours, face_id, depth)
     blended: Tensor = _Antialias.apply(screen, events, picture.contiguous())
     return blended

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from handsss.geometry.cameras import project
-from handsss.render.backends import Backend, choose
+from handsss.render.backends import Backend, choose, paint_in_steps
 from handsss.render.shading import lit, sample_texture, vertex_normals
-from handsss.render.topology import face_neighbours
 from handsss.render.types import NEAR, Fragments, RenderOutput, Texture
 
 
@@ -112,14 +111,23 @@ def render(
     with torch.no_grad():
         face_id, z_buffer = worker.rasterise(screen.detach(), faces, *size, cull)
     arriving = None if light is None else _arriving(vertices, faces, light)
-    surface, depth = _surface(worker, screen, faces, face_id, colours, texture, arriving)
-    hit = (face_id >= 0)[..., None]
     behind = torch.as_tensor(background, dtype=dtype, device=device)
-    behind = behind.expand(batch, *size, 3) if behind.ndim != 4 else behind
-    picture = torch.cat([torch.where(hit, surface, behind), hit.to(dtype)], -1)
-    if antialias:
-        picture = worker.antialias(screen, faces, face_neighbours(faces), face_id, z_buffer, picture)
-    return RenderOutput(picture[..., :3], picture[..., 3], depth, face_id)
+    behind = (
+        behind.reshape((1,) * (4 - behind.ndim) + tuple(behind.shape)) if behind.ndim else behind.expand(1, 1, 1, 3)
+    )
+    if behind.shape[-1] != 3 or any(n not in (1, full) for n, full in zip(behind.shape, (batch, *size), strict=False)):
+        raise ValueError(f"background should be a number, [3], [H, W, 3] or [B, H, W, 3], got {list(behind.shape)}")
+    if colours is not None:
+        shades = colours.to(dtype).expand(batch, -1, 3)
+        if shades.shape[1] != vertices.shape[1]:
+            raise ValueError(f"colours should be [B, {vertices.shape[1]}, 3], got {list(colours.shape)}")
+        shades = shades if arriving is None else shades * arriving
+        colour, silhouette, depth = worker.paint(screen, faces, face_id, z_buffer, shades, behind, antialias)
+        return RenderOutput(colour, silhouette, depth, face_id)
+    assert texture is not None
+    surface, depth = _textured(worker, screen, faces, face_id, texture, arriving)
+    colour, silhouette = paint_in_steps(worker, screen, faces, face_id, z_buffer, surface, behind, antialias)
+    return RenderOutput(colour, silhouette, depth, face_id)
 
 
 def _arriving(vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
@@ -129,23 +137,11 @@ def _arriving(vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
     return lit(vertex_normals(vertices, faces.long()), light.expand(len(vertices), -1))
 
 
-def _surface(
-    worker: Backend,
-    screen: Tensor,
-    faces: Tensor,
-    face_id: Tensor,
-    colours: Tensor | None,
-    texture: Texture | None,
-    arriving: Tensor | None,
+def _textured(
+    worker: Backend, screen: Tensor, faces: Tensor, face_id: Tensor, texture: Texture, arriving: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Colour [B, H, W, 3] and depth [B, H, W] of visible points."""
     batch = len(screen)
-    if colours is not None:
-        values = colours.to(screen.dtype).expand(batch, -1, 3)
-        if values.shape[1] != screen.shape[1]:
-            raise ValueError(f"colours should be [B, {screen.shape[1]}, 3], got {list(colours.shape)}")
-        return worker.interpolate(screen, faces, face_id, values if arriving is None else values * arriving, faces)
-    assert texture is not None
     uv = texture.uv.to(screen.dtype).expand(batch, -1, 2)
     coordinates, depth = worker.interpolate(screen, faces, face_id, uv, texture.uv_faces)
     image = texture.image.to(screen.dtype)

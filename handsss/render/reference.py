@@ -117,6 +117,9 @@ def find_events(screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tens
         there = (slice(None), slice(None), slice(1, None)) if axis == 0 else (slice(None), slice(1, None))
         first, second = face_id[here], face_id[there]
         image, row, column = torch.nonzero(first != second, as_tuple=True)
+        pair = first[image, row, column].long(), second[image, row, column].long()
+        apart = ~_continues(screen, faces, neighbours, image, *pair)
+        image, row, column = image[apart], row[apart], column[apart]
         forward = (second < 0) | ((first >= 0) & (depth[here] <= depth[there]))
         forward = forward[image, row, column]
         a = index[row, column]
@@ -133,6 +136,23 @@ def find_events(screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tens
         axes = torch.full_like(near, axis)
         found.append([part[keep] for part in (image, near, far, axes, start, end)])
     return Events(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+
+def _continues(screen: Tensor, faces: Tensor, neighbours: Tensor, image: Tensor, here: Tensor, there: Tensor) -> Tensor:
+    """For pairs of face numbers, -1 for none: whether they share an edge over which the surface does not turn away."""
+    both = (here >= 0) & (there >= 0)
+    here, there = here.clamp_min(0), there.clamp_min(0)
+    shared = (neighbours[here] == there[:, None]) & both[:, None]
+    k = shared.to(torch.int8).argmax(1)
+    a, b, own = faces[here, k], faces[here, (k + 1) % 3], faces[here, (k + 2) % 3]
+    far = torch.where(shared.any(1), faces[there].sum(1) - a - b, own)
+    start, edge = screen[image, a, :2], screen[image, b, :2] - screen[image, a, :2]
+
+    def side(vertex: Tensor) -> Tensor:
+        to = screen[image, vertex, :2] - start
+        return edge[:, 0] * to[:, 1] - edge[:, 1] * to[:, 0]
+
+    return shared.any(1) & ((side(own) < 0) != (side(far) < 0))
 
 
 def _walk(

@@ -20,7 +20,9 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     # Hands are centimetres in size: face areas squared are near 1e-10, far below the usual epsilon.
     squared = summed.square().sum(-1, keepdim=True)
     empty = squared < 1e-30
-    return torch.where(empty, torch.zeros_like(summed), summed / torch.where(empty, torch.ones_like(squared), squared).sqrt())
+    return torch.where(
+        empty, torch.zeros_like(summed), summed / torch.where(empty, torch.ones_like(squared), squared).sqrt()
+    )
 
 
 def lit(normals: Tensor, light: Tensor) -> Tensor:

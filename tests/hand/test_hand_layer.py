@@ -150,8 +150,8 @@ def test_rotation_may_be_a_matrix(mano_model) -> None:
     layer, parameters = HandLayer(mano_model, dtype=DOUBLE), random_parameters(2)
     expected = layer(**parameters)
     parameters["rotation"] = axis_angle_to_matrix(parameters["rotation"])
-    for given, wanted in zip(layer(**parameters), expected, strict=True):
-        torch.testing.assert_close(given, wanted, atol=1e-12, rtol=0)
+    for found, wanted in zip(layer(**parameters), expected, strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-12, rtol=0)
     parameters["matrices"] = layer.pose_matrices(axis_angle=parameters.pop("axis_angle"))
     torch.testing.assert_close(layer(**parameters).vertices, expected.vertices, atol=1e-12, rtol=0)
 

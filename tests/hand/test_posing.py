@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch.autograd import forward_ad
 
+from handsss.hand.fast_posing import FastPosing
 from handsss.hand.layer import HandLayer
-from handsss.hand.posing import FastPosing, pose_plain
+from handsss.hand.posing import pose_plain
 
 DOUBLE = torch.float64
 NAMES = ("axis_angle", "shape", "rotation", "scale", "translation")

@@ -247,7 +247,7 @@ def test_wrong_contents_are_told(tmp_path) -> None:
     with pytest.raises(InputError, match="holds a list, expected MANO's dictionary"):
         read_pickle(path)
     path.write_bytes(pickle.dumps({"a": "text"}))
-    with pytest.raises(InputError, match="'a' is damaged .a str where an array should be"):
+    with pytest.raises(InputError, match=r"'a' is damaged \(a str where an array should be"):
         array_from(read_pickle(path), "a", path)
     with pytest.raises(InputError, match="no 'b' in this file"):
         array_from(read_pickle(path), "b", path)

@@ -65,9 +65,7 @@ def build(source: Source, rng: np.random.Generator) -> tuple[dict[str, dict[str,
     directions, r_squared = corrections.pose_directions(
         template, source.faces, weights, rest, used, ring, held_out=HELD_OUT
     )
-    reduced = simplify(
-        template, source.faces, source.uv_faces, source.nail_faces, target=778, ring=16, keep=tips
-    )
+    reduced = simplify(template, source.faces, source.uv_faces, source.nail_faces, target=778, ring=16, keep=tips)
     common = {
         "format_version": np.array(1),
         "name": np.array("open"),
@@ -91,7 +89,9 @@ def build(source: Source, rng: np.random.Generator) -> tuple[dict[str, dict[str,
         "nail_faces": source.nail_faces.astype(np.int64),
     }
     low = _reduce(detail, reduced, hands, hand_joints)
-    figures = _figures(space, regressor, hands, hand_joints, singular, r_squared, template, rest, tips, low, detail, reduced)
+    figures = _figures(
+        space, regressor, hands, hand_joints, singular, r_squared, template, rest, tips, low, detail, reduced
+    )
     return {"open_hand_1649": detail, "open_hand_778": low}, figures
 
 

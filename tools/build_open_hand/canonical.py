@@ -104,7 +104,7 @@ def skin(
 def apply(
     canonical: Canonical, vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices [S, V, 3] and joints [S, 16, 3] of people, flat, in the canonical frame, origin at the middle knuckle."""
+    """Vertices [S, V, 3] and joints [S, 16, 3] of flat hands in the canonical frame, origin at the middle knuckle."""
     count = len(vertices)
     rotations = np.broadcast_to(canonical.rotations, (count, 16, 3, 3))
     flat, posed = skin(vertices @ canonical.axes.T, joints @ canonical.axes.T, weights, rotations)

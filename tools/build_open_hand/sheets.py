@@ -1,6 +1,6 @@
 """Contact sheets of the open hand: sampled poses, single degrees of freedom, shape components, the texture layout.
 
-    python -m tools.build_open_hand.sheets --out docs/images
+python -m tools.build_open_hand.sheets --out docs/images
 """
 
 from __future__ import annotations
@@ -126,10 +126,10 @@ def degrees_of_freedom(painter: Painter) -> Image.Image:
         ("index MCP 60", {0: (0, 60, 0)}),
         ("index PIP 90", {1: (0, 90, 0)}),
         ("index DIP 60", {2: (0, 60, 0)}),
-        ("all PIP 90", {j: (0, 90, 0) for j in (1, 4, 7, 10)}),
+        ("all PIP 90", dict.fromkeys((1, 4, 7, 10), (0, 90, 0))),
         ("index MCP azimuth 15", {0: (15, 0, 0)}),
         ("little MCP azimuth -20", {6: (-20, 0, 0)}),
-        ("all MCP 80", {j: (0, 80, 0) for j in (0, 3, 6, 9)}),
+        ("all MCP 80", dict.fromkeys((0, 3, 6, 9), (0, 80, 0))),
         ("thumb CMC pitch 30", {12: (0, 30, 0)}),
         ("thumb CMC pitch -20", {12: (0, -20, 0)}),
         ("thumb CMC azimuth 25", {12: (25, 0, 0)}),
@@ -162,7 +162,9 @@ def shape_components(painter: Painter) -> Image.Image:
         for sign in (-2.5, 2.5):
             shape = torch.zeros(1, 10)
             shape[0, component] = sign
-            cells.append(painter.cell(still, _turned("back"), f"shape {component + 1} {sign:+.1f} sd", shape=shape, zoom=0.9))
+            cells.append(
+                painter.cell(still, _turned("back"), f"shape {component + 1} {sign:+.1f} sd", shape=shape, zoom=0.9)
+            )
     model = painter.model
     for component in range(-1, 5):
         pose = model.hands_mean.copy()
@@ -185,7 +187,9 @@ def texture_layout() -> Image.Image:
     nails = set() if model.nail_faces is None else set(model.nail_faces.tolist())
     for number, face in enumerate(model.uv_faces):
         points = [(float(u) * size, float(1 - v) * size) for u, v in model.uv[face]]
-        draw.polygon(points, fill=tuple(int(255 * c) for c in (NAIL if number in nails else SKIN)), outline=(190, 140, 120))
+        draw.polygon(
+            points, fill=tuple(int(255 * c) for c in (NAIL if number in nails else SKIN)), outline=(190, 140, 120)
+        )
     texture = Texture(
         torch.as_tensor(np.asarray(layout).copy()).float() / 255,
         torch.as_tensor(model.uv).float(),

@@ -139,7 +139,12 @@ def simplify(
 
     open_vertices = [v for v in range(len(points)) if mesh.is_open(v)]
     while len(open_vertices) > ring:
-        pairs = [(cost(a, b), a, b) for a in open_vertices for b in mesh.neighbours(a) if b in open_vertices and a not in kept]
+        pairs = [
+            (cost(a, b), a, b)
+            for a in open_vertices
+            for b in mesh.neighbours(a)
+            if b in open_vertices and a not in kept
+        ]
         for _, gone, stays in sorted(pairs):
             mapping = mesh.allowed(gone, stays)
             if mapping is not None:
@@ -158,7 +163,12 @@ def simplify(
         if not heap:
             raise RuntimeError(f"no edge left to collapse at {alive} vertices")
         value, gone, stays, stamp = heapq.heappop(heap)
-        if not mesh.around[gone] or not mesh.around[stays] or stamp != version[gone] or stays not in mesh.neighbours(gone):
+        if (
+            not mesh.around[gone]
+            or not mesh.around[stays]
+            or stamp != version[gone]
+            or stays not in mesh.neighbours(gone)
+        ):
             continue
         if cost(gone, stays) > value + 1e-18:
             heapq.heappush(heap, (cost(gone, stays), gone, stays, stamp))

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from scipy.sparse import csc_matrix
 
 from handsss.hand.joints import MODEL_PARENTS
-from handsss.hand.model import HandModel, model_from_arrays
+from handsss.hand.model import HandModel, load_model, model_from_arrays
 
 Arrays = dict[str, np.ndarray]
 WriteMano = Callable[..., Path]
@@ -95,7 +95,7 @@ def mirrored_arrays(arrays: Arrays, *, wrong_shape: bool) -> Arrays:
 class _Python2Pickler(pickle._Pickler):  # type: ignore[name-defined, misc]
     """Writes strings and bytes as Python 2 did: raw, without an encoding."""
 
-    dispatch = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
 
     def _raw(self, value: bytes | str) -> None:
         data = value.encode("latin1") if isinstance(value, str) else value
@@ -163,6 +163,29 @@ def pickled(arrays: Arrays, *, chumpy: bool = True, protocol: int = 2, python2: 
 @pytest.fixture(scope="session")
 def mano_arrays() -> Arrays:
     return random_arrays()
+
+
+@pytest.fixture(scope="session")
+def handlike_mano() -> Arrays:
+    """The open hand in MANO's layout, renumbered so that its fingertips have MANO's vertex numbers."""
+    model = load_model("open")
+    order = np.arange(model.vertex_count)
+    for number, tip in zip((317, 444, 673, 556, 745), model.tips, strict=True):  # index, middle, little, ring, thumb
+        here = int(np.flatnonzero(order == tip)[0])
+        order[here], order[number] = order[number], order[here]
+    renumbered = np.argsort(order)
+    rng = np.random.default_rng(0)
+    return {
+        "v_template": model.v_template[order].astype(np.float64),
+        "faces": renumbered[model.faces],
+        "weights": model.weights[order].astype(np.float64),
+        "shapedirs": model.shapedirs[order].astype(np.float64),
+        "posedirs": model.posedirs[order].astype(np.float64),
+        "J_regressor": model.j_regressor[:, order].astype(np.float64),
+        "hands_mean": model.hands_mean.astype(np.float64),
+        "hands_components": model.hands_components.astype(np.float64),
+        "hands_coeffs": rng.normal(size=(1554, 45)) * model.hands_std,
+    }
 
 
 @pytest.fixture(scope="session")

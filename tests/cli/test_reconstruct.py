@@ -1,0 +1,293 @@
+"""``handsss reconstruct`` as a user calls it: results, exit codes and what it says about bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+import handsss
+from handsss.cli.main import run
+
+SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run a command line in an empty folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            run([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return call
+
+
+def plain_picture(path: Path, size: tuple[int, int] = (64, 64)) -> Path:
+    Image.new("RGB", size, (90, 120, 90)).save(path)
+    return path
+
+
+def test_one_photo_to_obj(command: Run, tmp_path: Path) -> None:
+    code, out, err = command("reconstruct", SAMPLE, "-o", "out/hand.obj", "--vertices")
+    assert code == 0, err
+    assert "assumed" in out
+    assert "left hand: score 0.9" in out
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["hand.json", "hand.mtl", "hand.obj", "hand.png", "hand_texture.png"]
+    document = json.loads((tmp_path / "out/hand.json").read_text())
+    assert document["format_version"] == 1
+    (hand,) = document["hands"]
+    assert set(hand) >= {
+        *("hand", "score", "model", "intrinsics", "keypoints_2d", "keypoint_set", "joints_3d", "joints_2d"),
+        *("kinematic_joints_3d", "vertices", "pose", "shape", "rotation", "scale", "translation", "light", "seconds"),
+    }
+    assert set(hand["seconds"]) == {"detect", "predict", "fit", "texture", "export"}
+    shapes = {"keypoints_2d": (21, 3), "joints_3d": (21, 3), "joints_2d": (21, 2), "vertices": (778, 3), "pose": (45,)}
+    for name, shape in shapes.items():
+        assert np.array(hand[name]).shape == shape, name
+    joints, camera = np.array(hand["joints_3d"]), np.array(hand["intrinsics"])
+    projected = joints @ camera.T
+    np.testing.assert_allclose(projected[:, :2] / projected[:, 2:], hand["joints_2d"], atol=0.02)
+    miss = np.linalg.norm(np.array(hand["joints_2d"]) - np.array(hand["keypoints_2d"])[:, :2], axis=1)
+    box = np.ptp(np.array(hand["keypoints_2d"])[:, :2], axis=0).max()
+    assert miss.mean() < 0.05 * box
+    assert hand["fit"]["silhouette_iou"] > 0.75
+    mesh = trimesh.load(tmp_path / "out/hand.obj", process=False)
+    # OBJ is for viewers: y up, z towards the viewer.
+    np.testing.assert_allclose(np.sort(mesh.vertices[:, 0]).mean(), np.array(hand["vertices"])[:, 0].mean(), atol=2e-3)
+    assert mesh.vertices[:, 2].max() < 0
+    with Image.open(tmp_path / "out/hand.png") as overview:
+        assert overview.width > 1000
+    with Image.open(tmp_path / "out/hand_texture.png") as texture:
+        assert texture.size == (512, 512)
+        assert np.asarray(texture).std() > 3
+
+
+@pytest.mark.parametrize("suffix", ["ply", "glb", "npz"])
+def test_other_formats(command: Run, tmp_path: Path, suffix: str) -> None:
+    code, _, err = command("reconstruct", SAMPLE, "-o", f"hand.{suffix}", "-q")
+    assert code == 0, err
+    path = tmp_path / f"hand.{suffix}"
+    if suffix == "npz":
+        with np.load(path, allow_pickle=False) as arrays:
+            assert any(arrays[name].shape[-2:] == (778, 3) for name in arrays.files)
+        return
+    mesh = trimesh.load(path, process=False, force="mesh")
+    assert len(mesh.faces) == 1538
+    assert 0.1 < np.ptp(mesh.vertices, axis=0).max() < 0.3
+
+
+def test_folder_with_a_bad_photo_goes_on(command: Run, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "good.jpg").write_bytes(SAMPLE.read_bytes())
+    (photos / "bad.jpg").write_bytes(b"")
+    plain_picture(photos / "none.png")
+    code, out, err = command("reconstruct", photos, "-o", "results", "--format", "ply")
+    assert code == 1
+    assert "bad.jpg: the file is empty" in err
+    assert "1 done" in out
+    summary = json.loads((tmp_path / "results/summary.json").read_text())
+    assert {Path(entry["image"]).name: entry["status"] for entry in summary} == {
+        "bad.jpg": "failed",
+        "good.jpg": "done",
+        "none.png": "no hand",
+    }
+    assert (tmp_path / "results/good.ply").exists()
+    assert not (tmp_path / "results/bad.json").exists()
+
+
+def test_no_hand_exits_with_3(command: Run, tmp_path: Path) -> None:
+    code, _, err = command("reconstruct", plain_picture(tmp_path / "wall.png"), "-o", "bare.obj")
+    assert code == 3
+    assert "no hand found" in err
+    assert not (tmp_path / "bare.obj").exists()
+    assert json.loads((tmp_path / "bare.json").read_text())["hands"] == []
+
+
+def png_header(width: int, height: int) -> bytes:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+def bad_files() -> dict[str, tuple[str, Callable[[Path], object], str]]:
+    sample = SAMPLE.read_bytes()
+    return {
+        "zero bytes": ("a.jpg", lambda p: p.write_bytes(b""), r"a\.jpg: the file is empty \(0 bytes\)"),
+        "text": ("b.jpg", lambda p: p.write_text("hello\n" * 9), r"not an image .* got a text file"),
+        "truncated": ("c.jpg", lambda p: p.write_bytes(sample[: len(sample) // 2]), "damaged or cut off"),
+        "one pixel": ("d.png", lambda p: plain_picture(p, (1, 1)), r"has 1 x 1 pixels; expected at least 16"),
+        "huge": ("e.png", lambda p: p.write_bytes(png_header(20000, 20000)), r"(20000 x 20000|400 million) pixels"),
+        "missing": ("f.jpg", lambda p: None, "f.jpg"),
+    }
+
+
+@pytest.mark.parametrize("case", list(bad_files()))
+def test_unusable_images(command: Run, tmp_path: Path, case: str) -> None:
+    name, make, message = bad_files()[case]
+    make(tmp_path / name)
+    code, out, err = command("reconstruct", name, "-o", "out/hand.obj")
+    assert code == 1
+    assert "Traceback" not in out + err
+    assert re.search(message, err), err
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def test_unusual_pixels_are_read(command: Run, tmp_path: Path) -> None:
+    photo = Image.open(SAMPLE).convert("RGB").resize((240, 320))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    photo.convert("CMYK").save(photos / "cmyk.jpg")
+    paletted = photo.quantize(64)
+    paletted.save(photos / "palette.png", transparency=3)
+    sixteen = np.asarray(photo.convert("L")).astype(np.uint16) * 257
+    Image.fromarray(sixteen).save(photos / "sixteen.png")
+    turned = photo.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(photos / "turned.jpg", exif=exif)
+    code, _, err = command("reconstruct", photos, "-o", "results", "--format", "npz")
+    assert code == 0, err
+    for name in ("cmyk", "palette", "sixteen", "turned"):
+        document = json.loads((tmp_path / f"results/{name}.json").read_text())
+        assert document["image_size"] == [240, 320], name
+        assert document["hands"][0]["hand"] == "left", name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["*.jpeg"], "jpeg"),
+        ([SAMPLE, "-o", "hand.stl"], r"unknown mesh format '\.stl'"),
+        ([SAMPLE, "--intrinsics", "1,2,3"], "expected fx,fy,cx,cy"),
+        ([SAMPLE, "--intrinsics", "-5,5,1,1"], "focal lengths should be positive"),
+        ([SAMPLE, "--intrinsics-file", "no.json"], "cannot be read"),
+        ([SAMPLE, "--model", "smpl"], "smpl"),
+        ([SAMPLE, "--checkpoint", "best.pt"], "expected 'none'"),
+        ([SAMPLE, "--keypoint-set", "openpose"], "no --keypoints were given"),
+        ([SAMPLE, "--keypoints", "no.json"], "no such file or folder"),
+    ],
+)
+def test_usage_errors_exit_with_2(command: Run, arguments: list[object], message: str) -> None:
+    code, out, err = command("reconstruct", *arguments)
+    assert code == 2
+    assert re.search(message, err), err
+    assert "Traceback" not in out + err
+
+
+def test_folder_without_images(command: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/readme.txt").write_text("no picture")
+    code, _, err = command("reconstruct", "empty", "-o", "results")
+    assert code == 2
+    assert "empty" in err
+    assert "no image" in err.lower() or "no photo" in err.lower()
+
+
+def test_unwritable_output(command: Run, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file, not a folder")
+    code, _, err = command("reconstruct", SAMPLE, "-o", "taken/hand.obj")
+    assert code == 2
+    assert "taken" in err
+    assert "cannot be written" in err
+    if os.geteuid() != 0:  # root may write anywhere
+        (tmp_path / "locked").mkdir(mode=0o500)
+        assert command("reconstruct", SAMPLE, "-o", "locked/hand.obj")[0] == 2
+
+
+def test_photo_is_never_overwritten(command: Run, tmp_path: Path) -> None:
+    photo = plain_picture(tmp_path / "hand.png")
+    before = photo.read_bytes()
+    code, _, err = command("reconstruct", photo, "-o", "hand.obj")
+    assert code == 2
+    assert "hand.png" in err
+    assert photo.read_bytes() == before
+
+
+def keypoints_of(document: dict[str, Any], **change: Any) -> dict[str, Any]:
+    hand = document["hands"][0]
+    flat = [value for point in hand["keypoints_2d"] for value in point]
+    return {"people": [{f"hand_{hand['hand']}_keypoints_2d": flat} | change]}
+
+
+@pytest.fixture(scope="module")
+def detected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("detected")
+    with pytest.raises(SystemExit):
+        run(["reconstruct", str(SAMPLE), "-o", str(folder / "hand.npz"), "-q"])
+    content: dict[str, Any] = json.loads((folder / "hand.json").read_text())
+    return content
+
+
+def test_given_keypoints_replace_the_detector(command: Run, tmp_path: Path, detected: dict[str, Any]) -> None:
+    (tmp_path / "k.json").write_text(json.dumps(keypoints_of(detected)))
+    code, _, err = command(
+        *("reconstruct", SAMPLE, "-o", "hand.npz", "--keypoints", "k.json", "--keypoint-set", "mediapipe")
+    )
+    assert code == 0, err
+    document = json.loads((tmp_path / "hand.json").read_text())
+    assert document["hands"][0]["keypoint_set"] == "mediapipe"
+    np.testing.assert_allclose(document["hands"][0]["joints_3d"], detected["hands"][0]["joints_3d"], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nan", "joint 3 holds .*expected finite numbers"),
+        ("twenty", r"expected 63 numbers .*got 60 \(20 joints\)"),
+        ("", "the keypoint file is empty"),
+        ("far", "lies outside the 480 x 640 photo"),
+    ],
+)
+def test_unusable_keypoints(command: Run, tmp_path: Path, text: str, message: str) -> None:
+    values = [value for i in range(21) for value in (100.5 + i, 200.5, 0.9)]
+    content = {"people": [{"hand_left_keypoints_2d": values}]}
+    if text == "twenty":
+        del values[-3:]
+    if text == "far":
+        values[:] = [value * 50 for value in values]
+    written = json.dumps(content).replace("103.5", "NaN") if text == "nan" else json.dumps(content)
+    (tmp_path / "k.json").write_text("" if text == "" else written)
+    code, out, err = command("reconstruct", SAMPLE, "-o", "hand.obj", "--keypoints", "k.json")
+    assert code == 1
+    assert re.search(message, err), err
+    assert "Traceback" not in out + err
+
+
+def test_hand_side_leaves_the_other_out(command: Run) -> None:
+    code, _, err = command("reconstruct", SAMPLE, "-o", "hand.npz", "--hand", "right")
+    assert code == 3
+    assert "no right hand found" in err
+
+
+def test_intrinsics_are_used_and_stored(command: Run, tmp_path: Path) -> None:
+    code, out, _ = command("reconstruct", SAMPLE, "-o", "hand.npz", "--intrinsics", "900,910,250,300")
+    assert code == 0
+    assert "fx 900.0" in out
+    document = json.loads((tmp_path / "hand.json").read_text())
+    assert document["camera"]["source"] == "option"
+    assert document["hands"][0]["intrinsics"] == [[900, 0, 250], [0, 910, 300], [0, 0, 1]]
+
+
+def test_version(command: Run) -> None:
+    code, out, _ = command("--version")
+    assert (code, out.strip()) == (0, f"handsss {handsss.__version__}")

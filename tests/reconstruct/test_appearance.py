@@ -1,0 +1,116 @@
+"""Skin and outline from a rendered photo, where the truth is known."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from handsss.geometry.rotations import axis_angle_to_matrix
+from handsss.hand.model import HandModel, load_model
+from handsss.reconstruct.crop import Crop, crop_around
+from handsss.reconstruct.segmentation import forearm_zone, segment
+from handsss.reconstruct.texture import Appearance, bake, texels
+from handsss.render.pipeline import render
+
+CAMERA = np.array([[300.0, 0, 128], [0, 300, 128], [0, 0, 1]])
+SKIN = np.array([0.78, 0.55, 0.45])
+
+
+class Scene(NamedTuple):
+    model: HandModel
+    vertices: np.ndarray
+    photo: np.ndarray
+    inside: np.ndarray
+    crop: Crop
+
+
+def draw(
+    model: HandModel, vertices: np.ndarray, colours: np.ndarray, light: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    output = render(
+        torch.as_tensor(vertices, dtype=torch.float32)[None],
+        torch.as_tensor(model.faces.astype(np.int64)),
+        colours=torch.as_tensor(colours).float(),
+        light=torch.as_tensor(light).float(),
+        intrinsics=torch.as_tensor(CAMERA).float(),
+        size=(256, 256),
+        background=torch.tensor([0.2, 0.35, 0.5]),
+    )
+    return output.colour[0].numpy(), output.silhouette[0].numpy()
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    model = load_model("open")
+    turn = axis_angle_to_matrix(torch.tensor([[0.2, 1.3, 0.4]], dtype=torch.float64))[0].numpy()
+    vertices = model.v_template @ turn.T
+    vertices = vertices - vertices.mean(0) + np.array([0, 0, 0.4])
+    light = np.array([0.6, 0.5, 1, 1, 1, 1, 1, 1, 0.5, -0.6, -0.6])
+    colour, silhouette = draw(model, vertices, np.tile(SKIN, (model.vertex_count, 1)), light)
+    noise = np.random.default_rng(0).normal(0, 0.01, colour.shape)
+    photo = (np.clip(colour + noise, 0, 1) * 255).round().astype(np.uint8)
+    pixels = vertices @ CAMERA.T
+    crop = crop_around(photo, CAMERA, pixels[:, :2] / pixels[:, 2:], margin=0.2, longer_side=192)
+    assert crop is not None
+    return Scene(model, vertices, photo, silhouette > 0.5, crop)
+
+
+@pytest.fixture(scope="module")
+def baked(scene: Scene) -> Appearance:
+    assert scene.model.uv is not None
+    assert scene.model.uv_faces is not None
+    atlas = texels(scene.model.uv, scene.model.uv_faces, 128)
+    return bake(
+        scene.vertices, scene.model, scene.crop, None, uv=scene.model.uv, uv_faces=scene.model.uv_faces, atlas=atlas
+    )
+
+
+def test_rendering_the_result_repeats_the_photo(scene: Scene, baked: Appearance) -> None:
+    colour, _ = draw(scene.model, scene.vertices, baked.vertex_colours, baked.light)
+    error = np.abs(colour - scene.photo / 255)[scene.inside].mean()
+    assert error < 0.03
+    flat = scene.photo[scene.inside] / 255
+    assert error < 0.6 * np.abs(flat - flat.mean(0)).mean()
+
+
+def test_skin_is_even_where_the_skin_was_even(scene: Scene, baked: Appearance) -> None:
+    """Light is told from skin: the shading of the photo does not stay in the colours."""
+    ratio = baked.vertex_colours / baked.vertex_colours.mean(0)
+    assert np.abs(ratio - 1).mean() < 0.08
+    hue = baked.vertex_colours.mean(0) / baked.vertex_colours.mean()
+    np.testing.assert_allclose(hue, SKIN / SKIN.mean(), atol=0.05)
+    texture = baked.texture.astype(float)
+    assert texture.shape == (128, 128, 3)
+    assert np.isfinite(baked.light).all()
+
+
+def test_segmentation_finds_the_hand_from_a_rough_guess(scene: Scene) -> None:
+    moved = scene.vertices + np.array([0.008, -0.006, 0])  # a fit that is 6 px off
+    _, guess = draw(scene.model, moved, np.tile(SKIN, (scene.model.vertex_count, 1)), np.r_[1, np.zeros(10)])
+    nothing = np.zeros((256, 256), dtype=bool)
+    result = segment(scene.photo.astype(np.float32) / 255, guess, nothing)
+    assert result is not None
+    found = result.probability > 0.5
+
+    def overlap(mask: np.ndarray) -> float:
+        return float((mask & scene.inside).sum() / (mask | scene.inside).sum())
+
+    assert overlap(found) > 0.93
+    assert overlap(found) > overlap(guess > 0.5) + 0.05
+    assert result.quality > 0.55
+
+
+def test_forearm_zone_lies_behind_the_wrist() -> None:
+    camera = np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
+    zone = forearm_zone(
+        (100, 100),
+        np.array([0, 0, 0.5]),
+        np.array([0.0, 1, 0]),
+        camera,
+    )
+    assert zone[80, 50]
+    assert not zone[20, 50]
+    assert zone[60].sum() < zone[90].sum()  # a cone
