@@ -45,53 +45,58 @@ def _inspect(data: bytes) -> None:
             raise RefusedError(f"memory for {argument} objects")
 
 
-def read_pickle(path: Path) -> dict[str, Any]:
+def read_pickle(path: Path, whose: str = "MANO") -> dict[str, Any]:
     """The dictionary that a pickle holds; arrays in it are turned into numpy's by :func:`as_array`.
+
+    Args:
+        path: the file.
+        whose: "MANO" or the dataset's name, for messages.
 
     Raises:
         InputError: not there, too large, damaged, no dictionary, or it asks for something that is not on the list.
     """
     try:
         if path.stat().st_size > MAXIMUM_BYTES:
-            raise InputError(f"{path}: {path.stat().st_size / 2**20:.0f} MB; MANO's files have about 4 MB.")
+            raise InputError(f"{path}: {path.stat().st_size / 2**20:.0f} MB; {whose}'s files have about 4 MB.")
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Expected MANO's pickle.") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Expected {whose}'s pickle.") from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # strange escapes in damaged files
             _inspect(data)
         content = _Unpickler(io.BytesIO(data), encoding="latin1").load()
     except RefusedError as refused:
-        raise InputError(_refusal(path, refused)) from None
+        raise InputError(_refusal(path, refused, whose)) from None
     except Exception as error:  # damaged pickles raise nearly anything
+        expected = "MANO_RIGHT.pkl or MANO_LEFT.pkl" if whose == "MANO" else "the file"
         raise InputError(
-            f"{path}: not a readable pickle ({error or type(error).__name__}). It may be cut off, or not be MANO's "
-            "file: expected MANO_RIGHT.pkl or MANO_LEFT.pkl as it was downloaded."
+            f"{path}: not a readable pickle ({error or type(error).__name__}). It may be cut off, or not be {whose}'s "
+            f"file: expected {expected} as it was downloaded."
         ) from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: holds a {type(content).__name__}, expected MANO's dictionary of arrays.")
+        raise InputError(f"{path}: holds a {type(content).__name__}, expected {whose}'s dictionary of arrays.")
     return content
 
 
-def array_from(content: dict[str, Any], key: str, path: Path) -> np.ndarray:
+def array_from(content: dict[str, Any], key: str, path: Path, whose: str = "MANO") -> np.ndarray:
     """One array of a pickle's dictionary.
 
     Raises:
         InputError: it is missing, damaged, or holds Python objects.
     """
     if key not in content:
-        raise InputError(f"{path}: no {key!r} in this file. Expected MANO's pickle.")
+        raise InputError(f"{path}: no {key!r} in this file. Expected {whose}'s pickle.")
     try:
         return as_array(content[key])
     except RefusedError as refused:
-        raise InputError(_refusal(path, refused)) from None
+        raise InputError(_refusal(path, refused, whose)) from None
     except (ValueError, TypeError, IndexError, KeyError) as error:
         raise InputError(f"{path}: {key!r} is damaged ({error}).") from error
 
 
-def _refusal(path: Path, refused: RefusedError) -> str:
+def _refusal(path: Path, refused: RefusedError, whose: str) -> str:
     return (
-        f"{path}: refused. This pickle asks for {refused}, which MANO's files have no use for and which could run "
-        "code. Nothing of it was run. Take the file from the MANO site again."
+        f"{path}: refused. This pickle asks for {refused}, which {whose}'s files have no use for and which could run "
+        f"code. Nothing of it was run. Take the file from the {whose} site again."
     )

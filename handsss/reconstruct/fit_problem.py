@@ -30,8 +30,8 @@ PARAMETERS = 61
 class FitSettings:
     """Standard deviations and sizes of the fit."""
 
-    keypoint_sigma: float = 0.012  # of the longer side of the keypoints' box, for a fully confident point
-    robust_scale: float = 3.0  # sigmas at which a keypoint's pull starts to fade (Geman-McClure)
+    keypoint_sigma: float = 0.009  # of the longer side of the keypoints' box, for a fully confident point
+    robust_scale: float = 10.0  # sigmas at which a keypoint's pull starts to fade (Geman-McClure)
     bone_sigma: float = 0.20  # of a unit bone direction in the picture
     limit_sigma_deg: float = 3.0  # beyond a joint limit
     pose_weight: float = 1.0  # pose coefficients count in units of their own spread times this

@@ -1,0 +1,158 @@
+"""Work that survives a kill: numbered blocks in FILE.parts/, each written whole or not at all, and a plan that says
+what they are blocks of."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import secrets
+import shutil
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handsss.errors import UserError
+
+_PLAN = "plan.json"
+
+
+class DiskFullError(UserError):
+    """No space was left; what is finished stays."""
+
+
+def parts_folder(target: Path) -> Path:
+    """Where the blocks of a store lie until it is finished: FILE.parts."""
+    return target.with_name(target.name + ".parts")
+
+
+def write_atomically(target: Path, content: bytes) -> None:
+    """Write a file under another name, make it durable, rename it.
+
+    Raises:
+        DiskFullError: no space.
+        UserError: cannot be written for another reason.
+    """
+    temporary = target.parent / f".{secrets.token_hex(6)}.tmp"
+    try:
+        with open(temporary, "xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise unwritable(target, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def unwritable(target: Path, error: OSError) -> UserError:
+    """The message for a failed write; h5py names the system's error in its text only."""
+    text = str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "No space left" in text or "File too large" in text:
+        return DiskFullError(
+            f"{target}: no space left on the disk. What is finished is kept: make room and run the same command with "
+            "--resume."
+        )
+    return UserError(f"{target}: cannot be written ({error.strerror or text}). Check the path and its permissions.")
+
+
+class Blocks:
+    """The folder of blocks of one run.
+
+    Args:
+        folder: FILE.parts.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, plan: dict[str, Any], *, resume: bool) -> None:
+        """Make the folder, or go on in it.
+
+        Args:
+            plan: all that decides the content.
+            resume: go on with blocks that are there.
+
+        Raises:
+            UserError: blocks are there and were not asked for, or are blocks of something else.
+        """
+        path = self.folder / _PLAN
+        if path.exists():
+            if not resume:
+                raise UserError(
+                    f"{self.folder}: an unfinished run is here. Go on with --resume, or begin anew with --overwrite."
+                )
+            self._check_same(path, plan)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for stray in self.folder.glob(".*.tmp"):
+                stray.unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+        write_atomically(path, json.dumps(plan, indent=1, sort_keys=True).encode())
+
+    def _check_same(self, path: Path, plan: dict[str, Any]) -> None:
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read ({error}). Begin anew with --overwrite.") from error
+        wanted = json.loads(json.dumps(plan))
+        for key in sorted({*before, *wanted}):
+            if before.get(key) != wanted.get(key):
+                raise UserError(
+                    f"{self.folder}: the unfinished run had {key} = {_short(before.get(key))}, this one has "
+                    f"{_short(wanted.get(key))}. Give the same options to go on, or begin anew with --overwrite."
+                )
+
+    def path(self, number: int) -> Path:
+        return self.folder / f"block-{number:06d}.npz"
+
+    def done(self, number: int) -> bool:
+        """Whether the block is there and whole."""
+        path = self.path(number)
+        if not path.exists():
+            return False
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return "report.npy" in archive.namelist()
+        except (OSError, zipfile.BadZipFile):
+            return False
+
+    def write(self, number: int, arrays: dict[str, np.ndarray], report: dict[str, Any]) -> None:
+        """Write one block and its report.
+
+        Raises:
+            DiskFullError, UserError: see :func:`write_atomically`.
+        """
+        buffer = io.BytesIO()
+        text = np.frombuffer(json.dumps(report).encode(), dtype=np.uint8)
+        np.savez(buffer, **arrays, report=text)  # type: ignore[arg-type]
+        write_atomically(self.path(number), buffer.getvalue())
+
+    def read(self, number: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays and report of one block."""
+        with np.load(self.path(number), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        report = json.loads(arrays.pop("report").tobytes())
+        return arrays, report
+
+    def report(self, number: int) -> dict[str, Any]:
+        """The report of one block, without its arrays."""
+        with np.load(self.path(number), allow_pickle=False) as archive:
+            report: dict[str, Any] = json.loads(archive["report"].tobytes())
+        return report
+
+    def remove(self) -> None:
+        """Remove the folder and all in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."

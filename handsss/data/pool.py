@@ -1,0 +1,78 @@
+"""Jobs over several processes: in any order, bounded in number, ended by the first error, gone when the parent is."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from handsss.errors import UserError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def run_jobs(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:
+    """Results of jobs as they end.
+
+    Args:
+        work: a function of a module, so that processes can find it.
+        jobs: taken one by one, not more than two a worker ahead of the results.
+        workers: processes; 1 works in this process.
+
+    Raises:
+        whatever a job raises; running jobs end first, waiting ones are dropped.
+        UserError: a worker process died.
+    """
+    if workers <= 1:
+        yield from map(work, jobs)
+        return
+    # Not forked: a copy of a process that has threads (torch, BLAS) may hang.
+    context = multiprocessing.get_context("spawn")
+    waiting = iter(jobs)
+    running: set[Future[Any]] = set()
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)) as pool:
+        try:
+            exhausted = False
+            while running or not exhausted:
+                while not exhausted and len(running) < 2 * workers:
+                    try:
+                        running.add(pool.submit(work, next(waiting)))
+                    except StopIteration:
+                        exhausted = True
+                if not running:
+                    break
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    yield future.result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a worker process died, perhaps for want of memory. What is finished is kept: run the same command with "
+                "--resume and fewer --workers."
+            ) from error
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _start_worker(parent: int) -> None:
+    """One thread of arithmetic each, and no life of its own once the parent is killed."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    try:
+        import torch
+
+        torch.set_num_threads(1)
+    except ImportError:  # pragma: no cover
+        pass
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
