@@ -6,9 +6,17 @@ from __future__ import annotations
 class UserError(Exception):
     """A mistake or a situation that the user can mend; shown as one message, without a traceback."""
 
+    exit_code = 2  # usage
+
 
 class InputError(UserError):
     """A file or value given by the user that cannot be used as it is."""
+
+
+class BadPictureError(InputError):
+    """One picture among many cannot be used, and the work stops at it."""
+
+    exit_code = 1
 
 
 class MissingDependencyError(UserError):

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from handsss import __version__
-from handsss.cli import reconstruct
+from handsss.cli import preprocess, reconstruct
 
 app = typer.Typer(
     name="handsss",
@@ -24,6 +24,7 @@ app = typer.Typer(
 # A further subcommand is one module of this package with a function of its name, and one line here. Modules import
 # torch and the like inside their functions, so that --help answers at once.
 app.command("reconstruct", epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
+app.add_typer(preprocess.app, name="preprocess")
 
 
 def _show_version(value: bool) -> None:
@@ -38,7 +39,7 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    # A callback keeps `reconstruct` a subcommand while it is the only one.
+    # Options of the program itself; subcommands do the work.
     pass
 
 
@@ -48,14 +49,14 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: instead of the command line's.
     """
-    from handsss.cli.console import INTERRUPTED, USAGE, show_error
+    from handsss.cli.console import INTERRUPTED, show_error
     from handsss.errors import UserError
 
     try:
         app(args=None if arguments is None else list(arguments))
     except UserError as error:
         show_error(str(error))
-        sys.exit(USAGE)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         show_error("interrupted.")
         sys.exit(INTERRUPTED)

@@ -24,6 +24,8 @@ _PLAN = "plan.json"
 class DiskFullError(UserError):
     """No space was left; what is finished stays."""
 
+    exit_code = 1
+
 
 def parts_folder(target: Path) -> Path:
     """Where the blocks of a store lie until it is finished: FILE.parts."""

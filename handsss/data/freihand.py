@@ -168,10 +168,8 @@ def open_freihand(root: Path, split: str = "training", version: str = "all") -> 
 
 def _picture_numbers(pictures: Path, unique: int, split: str, version: str) -> np.ndarray:
     """Numbers of the pictures of a version, after counting those that are there."""
-    there = sum(1 for path in pictures.iterdir() if path.suffix == ".jpg" and path.stem.isdigit())
-    highest = max(
-        (int(path.stem) for path in pictures.iterdir() if path.suffix == ".jpg" and path.stem.isdigit()), default=-1
-    )
+    numbers = [int(path.stem) for path in pictures.iterdir() if path.suffix == ".jpg" and path.stem.isdigit()]
+    there, highest = len(numbers), max(numbers, default=-1)
     versions = -(-max(highest + 1, unique) // unique)
     allowed = (1, len(VERSIONS)) if split == "training" else (1,)
     if versions not in allowed or highest >= versions * unique:

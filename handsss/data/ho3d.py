@@ -1,8 +1,8 @@
 """HO-3D v2 and v3: sequences of pictures with one pickle each.
 
 ``ROOT/train/SEQ/{rgb,meta}/ID.*``, ``ROOT/evaluation/...``, and lists of ``SEQ/ID`` in train.txt and evaluation.txt.
-Pictures are PNG in v2 and JPEG in v3. Points are in an OpenGL camera (y up, the hand at z < 0) and joints in MANO's order
-with the tips behind; both are converted here.
+Pictures are PNG in v2 and JPEG in v3. Points are in an OpenGL camera (y up, the hand at z < 0) and joints in MANO's
+order with the tips behind; both are converted here.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from handsss.data.openpose_run import json_folder
 from handsss.data.schema import KEYPOINTS
 from handsss.detect.openpose import read_keypoints
 from handsss.errors import InputError
@@ -100,13 +101,14 @@ class OpenPoseFolder:
     """
 
     folder: Path
+    ran_here: bool = False  # written by OpenPose run from here, one folder for each folder of pictures
 
     @property
     def keypoint_set(self) -> str:
         return "openpose"
 
     def settings(self) -> dict[str, Any]:
-        return {"source": "openpose", "folder": str(self.folder)}
+        return {"source": "openpose", "folder": str(self.folder), "ran_here": self.ran_here}
 
     def find(self, item: Item, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
         path = self._file(item)
@@ -125,7 +127,10 @@ class OpenPoseFolder:
     def _file(self, item: Item) -> Path | None:
         inner = Path(item.name).parent
         stem = Path(item.name).stem
-        for place in (self.folder / inner, self.folder):
+        places = (self.folder / inner, self.folder)
+        if self.ran_here:
+            places = (json_folder(self.folder, item.path.parent),) * 2
+        for place in places:
             for name in (f"{stem}_keypoints.json", f"{stem}.json"):
                 if (place / name).is_file():
                     return place / name

@@ -52,8 +52,8 @@ def run_jobs(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -
                     yield future.result()
         except BrokenProcessPool as error:
             raise UserError(
-                "a worker process died, perhaps for want of memory. What is finished is kept: run the same command with "
-                "--resume and fewer --workers."
+                "a worker process died, perhaps for want of memory. What is finished is kept: run the same command "
+                "with --resume and fewer --workers."
             ) from error
         finally:
             for future in running:

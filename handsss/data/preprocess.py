@@ -19,9 +19,9 @@ from handsss.data.keypoint_sources import KeypointSource
 from handsss.data.pool import run_jobs
 from handsss.data.schema import ENCODINGS, FORMAT_VERSION, Row
 from handsss.data.writer import assemble, pack_rows
-from handsss.errors import InputError, UserError
+from handsss.errors import BadPictureError, InputError, UserError
 
-BLOCK = 128  # pictures; what a kill can cost each worker
+_SMALLEST_BLOCK, _LARGEST_BLOCK = 8, 128  # pictures; what a kill can cost each worker
 
 
 class Reader(Protocol):
@@ -97,7 +97,7 @@ def preprocess(
 
     Raises:
         UserError: the file is there already, or cannot be written; an unfinished run of other settings.
-        InputError: a picture or annotation that cannot be used, unless ``skip_bad``.
+        BadPictureError: a picture or annotation that cannot be used, unless ``skip_bad``.
     """
     if options.encoding not in ENCODINGS:
         raise UserError(f"encoding {options.encoding!r}: expected one of {', '.join(ENCODINGS)}.")
@@ -110,7 +110,8 @@ def preprocess(
     if target.exists():
         return _finished(target, plan, blocks, options)
     blocks.begin(plan, resume=options.resume)
-    chunks = [numbers[i : i + BLOCK] for i in range(0, len(numbers), BLOCK)]
+    block = plan["block"]
+    chunks = [numbers[i : i + block] for i in range(0, len(numbers), block)]
     waiting = [number for number in range(len(chunks)) if not blocks.done(number)]
     done = len(numbers) - sum(len(chunks[number]) for number in waiting)
     progress(done, len(numbers))
@@ -152,7 +153,7 @@ def _plan(reader: Reader, source: KeypointSource, numbers: np.ndarray, options: 
         "encoding": options.encoding,
         "margin": options.margin,
         "box_margin": options.box_margin,
-        "block": BLOCK,
+        "block": int(np.clip(len(numbers) // 64, _SMALLEST_BLOCK, _LARGEST_BLOCK)),
         "skip_bad": options.skip_bad,
     }
 
@@ -173,7 +174,7 @@ def make_block(job: Job) -> int:
     """Make and write one block; its number.
 
     Raises:
-        InputError: a picture that cannot be used, unless ``skip_bad``.
+        BadPictureError: a picture that cannot be used, unless ``skip_bad``.
         UserError: the block cannot be written.
     """
     report = _Report()
@@ -186,7 +187,7 @@ def make_block(job: Job) -> int:
             made = make_rows(item, job.source, options.margin, options.box_margin, keep_file=options.encoding == "jpeg")
         except InputError as error:
             if not options.skip_bad:
-                raise InputError(f"{error} --skip-bad goes on without such pictures and lists them.") from error
+                raise BadPictureError(f"{error} --skip-bad goes on without such pictures and lists them.") from error
             report.bad.append((item[0] if isinstance(item, tuple) else item.name, str(error)))
             continue
         rows += made.rows

@@ -1,0 +1,257 @@
+"""``handsss preprocess``: datasets and photos into HDF5 stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from handsss.cli.preprocess_options import (
+    BoxMargin,
+    Encoding,
+    EncodingOption,
+    FreihandVersion,
+    Ho3dVersion,
+    Keypoints,
+    Limit,
+    Margin,
+    OpenposeBin,
+    Output,
+    Overwrite,
+    Quiet,
+    Resume,
+    Shard,
+    Side,
+    SkipBad,
+    Split,
+    Workers,
+)
+
+if TYPE_CHECKING:
+    from handsss.data.keypoint_sources import KeypointSource
+    from handsss.data.preprocess import PreprocessOptions, Reader
+
+app = typer.Typer(
+    help="Turn datasets and photos into HDF5 stores of 224 x 224 crops with 2D keypoints, for training and evaluation.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    epilog="""[bold]Examples[/bold]
+
+  handsss preprocess freihand ~/FreiHAND_pub_v2 -o freihand.h5 --keypoints openpose_json/
+
+  handsss preprocess ho3d ~/HO3D_v2 --split training --keypoints detect
+
+  handsss preprocess images holiday/ -o photos.h5
+
+  handsss preprocess inspect freihand.h5
+""",
+)
+
+_EXIT = """[bold]Exit codes[/bold]: 0 done, 1 a picture that cannot be used or a full disk, 2 wrong usage or dataset,
+3 no hand in any picture, 130 interrupted (go on with --resume)."""
+
+
+@app.command(epilog=_EXIT)
+def freihand(
+    root: Annotated[
+        Path | None,
+        typer.Argument(help="Folder with training/, evaluation/ and the JSON files. Default: found through "
+                       "HANDSSS_DATA and data/."),
+    ] = None,
+    output: Output = None,
+    split: Annotated[Split, typer.Option("--split", help="Which pictures.")] = Split.training,
+    keypoints: Keypoints = "detect",
+    version: Annotated[
+        FreihandVersion, typer.Option("--version", help="Which of the four colourings of the training pictures.")
+    ] = FreihandVersion.all,
+    openpose_bin: OpenposeBin = None,
+    workers: Workers = None,
+    limit: Limit = None,
+    shard: Shard = "0/1",
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    skip_bad: SkipBad = False,
+    encoding: EncodingOption = Encoding.jpeg,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """FreiHAND, or a dataset in its layout (as `handsss synthesize` writes it)."""
+    from handsss.cli.preprocess_run import run
+    from handsss.data.find import find_dataset
+    from handsss.data.freihand import HOME, open_freihand
+
+    marks = (f"{split.value}/rgb", f"{split.value}_K.json")
+    folder = root or find_dataset("freihand", marks, HOME)
+    options = _options(workers, limit, shard, resume, overwrite, skip_bad, encoding)
+    reader = open_freihand(folder, split.value, version.value)
+    chosen = "" if version is FreihandVersion.all else f"_{version.value}"
+    target = output or Path(f"freihand{chosen}_{split.value}.h5")
+    source = _source(keypoints, openpose_bin, reader, target, "freihand", [folder / split.value / "rgb"])
+    run(reader, source, target, options, quiet=quiet, unit="picture")
+
+
+@app.command(epilog=_EXIT)
+def ho3d(
+    root: Annotated[
+        Path | None,
+        typer.Argument(help="Folder with train/, evaluation/, train.txt, evaluation.txt. Default: found through "
+                       "HANDSSS_DATA and data/."),
+    ] = None,
+    output: Output = None,
+    split: Annotated[Split, typer.Option("--split", help="Which pictures.")] = Split.training,
+    keypoints: Keypoints = "detect",
+    version: Annotated[Ho3dVersion, typer.Option("--version", help="Of the dataset.")] = Ho3dVersion.v2,
+    openpose_bin: OpenposeBin = None,
+    workers: Workers = None,
+    limit: Limit = None,
+    shard: Shard = "0/1",
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    skip_bad: SkipBad = False,
+    encoding: EncodingOption = Encoding.jpeg,
+    margin: Margin = 0.25,
+    box_margin: BoxMargin = 0.1,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """HO-3D v2 or v3. Training crops lie around the keypoints, evaluation crops around the given box."""
+    from handsss.cli.preprocess_run import run
+    from handsss.data.find import find_dataset
+    from handsss.data.ho3d import HOME, open_ho3d
+
+    name = "train" if split is Split.training else "evaluation"
+    own = (f"HO3D_{version.value}", f"ho3d_{version.value}", "HO3D", "ho3d", "HO-3D")
+    folder = root or find_dataset("ho3d", (name, f"{name}.txt"), HOME, own)
+    options = _options(workers, limit, shard, resume, overwrite, skip_bad, encoding, margin, box_margin)
+    reader = open_ho3d(folder, split.value, version.value)
+    target = output or Path(f"ho3d_{version.value}_{split.value}.h5")
+    folders = sorted({folder / name / frame.split("/")[0] / "rgb" for frame in reader.frames})
+    source = _source(keypoints, openpose_bin, reader, target, "ho3d", folders)
+    run(reader, source, target, options, quiet=quiet, unit="picture")
+
+
+@app.command(epilog=_EXIT)
+def images(
+    folder: Annotated[Path, typer.Argument(help="Photos, in this folder and those in it.")],
+    output: Output = None,
+    keypoints: Keypoints = "detect",
+    hand: Annotated[
+        Side, typer.Option("--hand", help="auto: every hand found, a row each; left or right: every photo shows one "
+                           "hand of this side.")
+    ] = Side.auto,
+    intrinsics: Annotated[
+        str | None, typer.Option("--intrinsics", metavar="fx,fy,cx,cy", help="Camera of all photos, px.")
+    ] = None,
+    intrinsics_file: Annotated[
+        Path | None,
+        typer.Option("--intrinsics-file", metavar="JSON", help="Image name -> 3x3 matrix. Without either, EXIF's focal "
+                     "length is used, else a field of view of 60 degrees."),
+    ] = None,
+    openpose_bin: OpenposeBin = None,
+    workers: Workers = None,
+    limit: Limit = None,
+    shard: Shard = "0/1",
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    skip_bad: SkipBad = False,
+    encoding: EncodingOption = Encoding.jpeg,
+    margin: Margin = 0.25,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Any photos: a row for each hand found; left hands are mirrored and marked."""
+    from handsss.cli.preprocess_run import run
+    from handsss.data.photos import open_photos
+    from handsss.errors import UserError
+    from handsss.reconstruct.camera_choice import CameraOptions, parse_intrinsics, read_intrinsics_file
+
+    if intrinsics is not None and intrinsics_file is not None:
+        raise UserError("--intrinsics and --intrinsics-file were both given. Leave one of them out.")
+    camera = CameraOptions(
+        intrinsics=None if intrinsics is None else parse_intrinsics(intrinsics),
+        table=None if intrinsics_file is None else read_intrinsics_file(intrinsics_file),
+        table_path=intrinsics_file,
+    )
+    options = _options(workers, limit, shard, resume, overwrite, skip_bad, encoding, margin)
+    reader = open_photos(folder, hand.value, camera)
+    target = output or Path(f"{folder.resolve().name}.h5")
+    folders = sorted({(folder / name).parent for name in reader.names})
+    source = _source(keypoints, openpose_bin, reader, target, "", folders)
+    run(reader, source, target, options, quiet=quiet, unit="photo")
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A store.")],
+    sheet: Annotated[
+        Path | None,
+        typer.Option("--sheet", metavar="PNG", help="Where the contact sheet goes. Default: beside the store."),
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Crops on the sheet.")] = 60,
+) -> None:
+    """Print what a store holds, and draw a contact sheet of its crops with their keypoints."""
+    from handsss.cli.preprocess_run import show_contents
+
+    show_contents(file, sheet or file.with_name(f"{file.stem}_sheet.png"), count)
+
+
+@app.command()
+def merge(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The stores of all shards of one run.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The joined store.")],
+    copy: Annotated[
+        bool,
+        typer.Option("--copy", help="Copy the rows. Otherwise the joined file points to its parts, which must stay "
+                     "where they lie beside it."),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the joined file.")] = False,
+) -> None:  # fmt: skip
+    """Join the stores of --shard runs."""
+    from handsss.cli.console import output_console, plain
+    from handsss.data.merge import merge as join
+
+    rows = join(files, output, copy=copy, overwrite=overwrite)
+    output_console().print(plain(f"wrote {output}: {rows} rows of {len(files)} parts"), soft_wrap=True)
+
+
+def _options(
+    workers: int | None,
+    limit: int | None,
+    shard: str,
+    resume: bool,
+    overwrite: bool,
+    skip_bad: bool,
+    encoding: Encoding,
+    margin: float = 0.25,
+    box_margin: float = 0.1,
+) -> PreprocessOptions:
+    import os
+
+    from handsss.data.preprocess import PreprocessOptions
+    from handsss.errors import UserError
+
+    if resume and overwrite:
+        raise UserError("--resume goes on and --overwrite begins anew. Leave one of them out.")
+    try:
+        part, parts = (int(text) for text in shard.split("/"))
+    except ValueError:
+        raise UserError(f"--shard {shard}: expected i/n, for example 0/4.") from None
+    if not 0 <= part < parts:
+        raise UserError(f"--shard {shard}: expected i from 0 to n - 1, for example 0/4 to 3/4.")
+    return PreprocessOptions(
+        encoding=encoding.value,
+        margin=margin,
+        box_margin=box_margin,
+        workers=workers or os.cpu_count() or 1,
+        limit=limit,
+        shard=(part, parts),
+        resume=resume,
+        overwrite=overwrite,
+        skip_bad=skip_bad,
+    )
+
+
+def _source(
+    keypoints: str, binary: Path | None, reader: Reader, target: Path, truth_set: str, folders: list[Path]
+) -> KeypointSource:
+    from handsss.cli.preprocess_run import make_source
+
+    return make_source(keypoints, binary, reader, target, truth_set, folders)
