@@ -1,0 +1,122 @@
+"""Stores for torch: rows as dictionaries of tensors, from any number of loader workers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from handsss.data.augment import Augmentation, Turn, jitter_colour, occlude
+from handsss.data.store import Store
+from handsss.errors import InputError
+
+ALWAYS = ("keypoints_2d", "confidence", "K", "hand", "index")
+OPTIONAL = ("joints_3d", "root_3d", "vertices", "scale", "mask", "has_mask")
+EXACT = ("mano_pose", "mano_shape", "mano_translation")  # only without turning: they have frames of their own
+
+
+class HandDataset(Dataset[dict[str, Tensor]]):
+    """A store, row by row.
+
+    A row is ``{"image": [3, 224, 224] float32 0..1, "keypoints_2d": [21, 2], "confidence": [21], "K": [3, 3],
+    "hand": (), "index": (), ...}`` with whatever of ``joints_3d, root_3d, vertices, scale, mask`` the store has; rows
+    without truth hold NaN there.
+
+    Args:
+        path: of the store.
+        augmentation: none by default.
+        seed: of the augmentations; the same seed, epoch and row give the same picture, whatever worker reads it.
+        fields: further fields by name instead of all that are there.
+
+    Raises:
+        InputError: see :func:`handsss.data.store.open_store`; a field that the store does not have; MANO parameters
+            together with turning.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        augmentation: Augmentation | None = None,
+        *,
+        seed: int = 0,
+        fields: tuple[str, ...] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.augmentation = augmentation or Augmentation()
+        self.seed = seed
+        self.epoch = 0
+        store = Store(self.path)
+        self._length = len(store)
+        self.attributes: dict[str, Any] = store.attributes
+        there = [name for name in (*OPTIONAL, *EXACT) if name in store.file]
+        store.close()
+        absent = [name for name in fields or () if name not in there]
+        if absent:
+            raise InputError(f"{path}: has no {', '.join(absent)}; it has {', '.join(there) or 'no truth'}.")
+        if fields is None:
+            fields = tuple(name for name in there if name in OPTIONAL)
+        if self.augmentation.rotation_deg > 0 and set(fields) & set(EXACT):
+            raise InputError(f"{path}: MANO parameters cannot be turned along with the picture. Leave one out.")
+        self.fields = (*ALWAYS, *fields)
+        self._store: Store | None = None
+        self._owner = -1
+
+    def __len__(self) -> int:
+        return self._length
+
+    def set_epoch(self, epoch: int) -> None:
+        """Other augmentations for every epoch."""
+        self.epoch = epoch
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_store": None, "_owner": -1}
+
+    @property
+    def store(self) -> Store:
+        """This process's own handle: HDF5's must not cross a fork."""
+        if self._store is None or self._owner != os.getpid():
+            self._store, self._owner = Store(self.path), os.getpid()
+        return self._store
+
+    def __getitem__(self, row: int) -> dict[str, Tensor]:
+        if not -self._length <= row < self._length:
+            raise IndexError(row)
+        row %= self._length
+        store = self.store
+        values = {name: store.field(name, row) for name in self.fields}
+        picture = store.crop(row)
+        if self.augmentation.active:
+            picture, values = self._augmented(picture, values, row)
+        result = {"image": torch.from_numpy(picture.transpose(2, 0, 1).astype(np.float32) / 255)}
+        for name, value in values.items():
+            array = np.asarray(value)
+            kind = array.astype(np.float32) if array.dtype.kind == "f" else array.astype(np.int64)
+            result[name] = torch.from_numpy(np.ascontiguousarray(kind)).reshape(kind.shape)
+        return result
+
+    def _augmented(
+        self, picture: np.ndarray, values: dict[str, np.ndarray], row: int
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        settings = self.augmentation
+        rng = np.random.default_rng((self.seed, self.epoch, row))
+        if settings.rotation_deg > 0:
+            turn = Turn(np.deg2rad(rng.uniform(-settings.rotation_deg, settings.rotation_deg)))
+            picture = turn.picture(picture)
+            seen = values["confidence"][:, None] > 0
+            values["keypoints_2d"] = np.where(seen, turn.pixels(values["keypoints_2d"]), 0.0)
+            values["K"] = turn.camera(values["K"])
+            for name in ("joints_3d", "root_3d", "vertices"):
+                if name in values:
+                    values[name] = turn.points(values[name].astype(np.float64))
+            if "mask" in values:
+                values["mask"] = turn.mask(values["mask"])
+        if settings.colour > 0:
+            picture = jitter_colour(picture, settings.colour, rng)
+        if settings.occlusion > 0 and rng.random() < settings.occlusion:
+            picture = occlude(picture, rng)
+        return picture, values
