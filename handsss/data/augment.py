@@ -46,7 +46,7 @@ class Turn(NamedTuple):
         matrix[:2, :2] = self.plane[:, :2]
         return matrix
 
-    def camera(self, K: np.ndarray) -> np.ndarray:  # noqa: N803
+    def camera(self, K: np.ndarray) -> np.ndarray:
         """The camera with which turned points fall on turned pixels: ``A K R^T``. The turn is about the crop's centre
         and not about the principal point, so that moves along."""
         full = np.eye(3)

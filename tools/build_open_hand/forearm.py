@@ -34,7 +34,7 @@ def arm_faces(body: object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     vertices, joints = everyone.numpy(), heads.numpy()
     faces = body.faces.numpy()  # type: ignore[attr-defined]
     kept, _, hand_faces = _cut(vertices, faces, weights, labels, joints)
-    arm = [i for i, label in enumerate(labels) if label.endswith(".R") and "arm" in label or label == "wrist.R"]
+    arm = [i for i, label in enumerate(labels) if (label.endswith(".R") and "arm" in label) or label == "wrist.R"]
     belongs = weights[:, arm].sum(1) > 0.5
     belongs[kept] = True
     elbow, shoulder = joints[labels.index("lowerarm01.R")], joints[labels.index("upperarm01.R")]

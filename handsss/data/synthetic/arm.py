@@ -86,16 +86,12 @@ def make_arm(hand: np.ndarray, wrist_joint: np.ndarray, bend: np.ndarray) -> Arm
     return Arm(bent, base.faces, distance, base.vertices)
 
 
-def with_sleeve(arm: Arm, start: float, rng: np.random.Generator) -> tuple[Arm, np.ndarray]:
-    """Cloth over the arm from ``start`` metres behind the ring: wider, with folds.
-
-    Returns:
-        the arm and [A] which vertices are cloth, 0..1.
-    """
+def with_sleeve(arm: Arm, start: float, rng: np.random.Generator) -> Arm:
+    """Cloth over the arm from ``start`` metres behind the ring: wider, with folds."""
     cloth = np.clip((arm.distance - start) / 0.002, 0, 1)
     normals = vertex_normals(arm.vertices, arm.faces)
     folds = space_noise(arm.rest * np.array([2.2, 1.0, 1.0]), 0.03, rng, 2)
     thickness = rng.uniform(0.004, 0.010) + rng.uniform(0.001, 0.005) * folds
     cuff = 0.002 * np.exp(-(((arm.distance - start - 0.012) / 0.01) ** 2))
     moved = arm.vertices + normals * (np.maximum(thickness, 0.002) + cuff)[:, None] * cloth[:, None]
-    return arm._replace(vertices=moved), cloth
+    return arm._replace(vertices=moved)

@@ -32,7 +32,7 @@ def sample_degradation(rng: np.random.Generator) -> Degradation:
         defocus=float(rng.choice([0.35, rng.uniform(0.4, 1.2)])),
         motion=float(rng.uniform(2, 9)) if rng.random() < 0.2 else 0.0,
         direction=float(rng.uniform(0, np.pi)),
-        noise=float(rng.uniform(0.0, 0.035)),
+        noise=float(rng.uniform(0.0, 0.022)),
         quality=int(rng.integers(70, 97)),
         seed=int(rng.integers(2**31)),
     )

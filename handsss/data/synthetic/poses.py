@@ -102,9 +102,8 @@ def sample_placement(rng: np.random.Generator) -> Placement:
     else:
         rotation = Rotation.random(rng=rng)
     if rng.random() < 0.8:
-        focal, depth = float(rng.normal(480, 25)), float(rng.uniform(0.5, 1.05))
         # FreiHAND's crops hold the hand at whatever distance it was: few fill the crop.
-        depth = float(np.clip(depth, 0.4, 1.2))
+        focal, depth = float(rng.normal(480, 25)), float(0.4 + 0.8 * rng.beta(1.6, 2.6))
     else:
         focal, depth = float(rng.uniform(230, 420)), float(rng.uniform(0.27, 0.6))
     return Placement(

@@ -27,6 +27,7 @@ _TONES = np.array(
         [0.13, 0.072, 0.050],
     ]
 )
+_TONES = _TONES.mean(1, keepdims=True) + 1.14 * (_TONES - _TONES.mean(1, keepdims=True))
 _PALM_LIGHT = np.array([0.55, 0.34, 0.26])  # towards which a dark hand's palm lies
 
 

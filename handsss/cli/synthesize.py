@@ -1,0 +1,71 @@
+"""``handsss synthesize``: an open dataset in FreiHAND's layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = """[bold]Examples[/bold]
+
+  handsss synthesize -n 10000 -o synthetic --backgrounds photos_without_hands/
+
+  handsss preprocess freihand synthetic -o synthetic.h5 --keypoints truth
+
+[bold]Exit codes[/bold]: 0 done, 1 full disk, 2 usage, 130 interrupted (go on with --resume).
+"""
+
+
+def synthesize(
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Training pictures.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="ROOT", help="Folder of the dataset.")],
+    evaluation: Annotated[
+        int | None, typer.Option("--eval", min=0, metavar="M", help="Evaluation pictures. Default: a tenth of -n.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same dataset.")] = 0,
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option("--backgrounds", metavar="DIR", help="Photos without hands. Default: procedural pictures."),
+    ] = None,
+    occluders: Annotated[
+        float, typer.Option("--occluders", min=0.0, max=1.0, help="Share of pictures with a thing held or in front.")
+    ] = 0.3,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="No occluders, no motion blur, even exposure.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: one a core.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset or an unfinished run.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:  # fmt: skip
+    """Render hands with their truth (joints, mesh, camera, mask) in FreiHAND's layout, for anyone to train on."""
+    import os
+    import time
+
+    from handsss.cli.console import error_console, output_console, plain, progress_bar
+    from handsss.data.synthetic.generate import SynthesizeOptions, settings_of
+    from handsss.data.synthetic.generate import synthesize as make
+    from handsss.errors import UserError
+
+    if resume and overwrite:
+        raise UserError("--resume goes on and --overwrite begins anew. Leave one of them out.")
+    options = SynthesizeOptions(
+        training=number,
+        evaluation=max(number // 10, 1) if evaluation is None else evaluation,
+        scene=settings_of(seed, backgrounds, occluders=occluders, clean=clean),
+        workers=workers or os.cpu_count() or 1,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    begin = time.perf_counter()
+    with progress_bar(error_console(), unit="picture", shown=not quiet) as progress:
+        task = progress.add_task("drawing", total=number)
+        made = make(output, options, progress=lambda done, total: progress.update(task, completed=done, total=total))
+    seconds = time.perf_counter() - begin
+    out = output_console(quiet=quiet)
+    counts = ", ".join(f"{count} {split}" for split, count in made.pictures.items())
+    out.print(plain(f"{counts} pictures; {made.clean} clean, {made.occluded} with an occluder"), soft_wrap=True)
+    rate = f" in {seconds:.1f} s, {made.drawn / seconds:.1f} pictures/s" if made.drawn else ": was finished already"
+    out.print(plain(f"wrote {made.root}{rate}"), soft_wrap=True)
+    out.print(plain(f"next: handsss preprocess freihand {made.root} -o {made.root.name}.h5"), soft_wrap=True)

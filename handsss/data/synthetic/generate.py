@@ -1,0 +1,222 @@
+"""Writing a synthetic dataset in FreiHAND's layout: by blocks, over several processes, resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from handsss import __version__
+from handsss.data.blocks import Blocks, unwritable, write_atomically
+from handsss.data.pool import run_jobs
+from handsss.data.synthetic.background import list_backgrounds
+from handsss.data.synthetic.scene import SceneSettings, make_scene
+from handsss.errors import UserError
+
+BLOCK = 64  # pictures
+GENERATOR = 1  # raised whenever the same seed gives other pictures
+SPLITS = ("training", "evaluation")
+_LISTS = ("K", "scale", "xyz", "verts", "mano")
+# Hundredths of a millimetre, and for everything in radians or pixels as much: text ten times smaller than full digits.
+_DECIMALS = {"K": 4, "scale": 6, "xyz": 6, "verts": 5, "mano": 6}
+
+
+@dataclass(frozen=True)
+class SynthesizeOptions:
+    """How much of what."""
+
+    training: int
+    evaluation: int
+    scene: SceneSettings
+    workers: int = 1
+    resume: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class _Job:
+    number: int
+    split: str
+    first: int
+    count: int
+    root: Path
+    blocks: Path
+    scene: SceneSettings
+
+
+class Made(NamedTuple):
+    """What a run made."""
+
+    root: Path
+    pictures: dict[str, int]
+    clean: int
+    occluded: int
+    drawn: int  # in this run; the rest was there
+
+
+def settings_of(seed: int, backgrounds: Path | None, *, occluders: float = 0.3, clean: bool = False) -> SceneSettings:
+    """Scene settings with a folder of backgrounds listed.
+
+    Raises:
+        InputError: the folder is not there or holds no pictures.
+    """
+    paths = () if backgrounds is None else tuple(path.resolve() for path in list_backgrounds(backgrounds))
+    return SceneSettings(seed=seed, backgrounds=paths, occluders=occluders, clean=clean)
+
+
+def synthesize(
+    root: Path, options: SynthesizeOptions, *, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Made:
+    """Make a dataset.
+
+    The annotation files are written last, so that an unfinished dataset has none and is not mistaken for one.
+
+    Args:
+        root: its folder.
+        options: see :class:`SynthesizeOptions`.
+        progress: told pictures done and in all.
+
+    Raises:
+        UserError: a finished or an unfinished dataset of other settings is there; the folder cannot be written.
+    """
+    counts = {"training": options.training, "evaluation": options.evaluation}
+    plan = _plan(counts, options.scene)
+    blocks = Blocks(root / ".parts")
+    record = root / "synthesis.json"
+    if options.overwrite:
+        blocks.remove()
+        record.unlink(missing_ok=True)
+    if record.exists():
+        return _finished(record, plan, options)
+    if root.exists() and any(root.iterdir()) and not blocks.folder.exists() and not options.overwrite:
+        raise UserError(f"{root}: is not empty, and nothing of it is an unfinished run. Choose another folder with -o.")
+    blocks.begin(plan, resume=options.resume)
+    jobs = list(_jobs(counts, root, blocks.folder, options.scene))
+    waiting = [job for job in jobs if not blocks.done(job.number)]
+    total = sum(counts.values())
+    todo = sum(job.count for job in waiting)
+    done = total - todo
+    progress(done, total)
+    try:
+        for split in SPLITS:
+            for kind in ("rgb", "mask"):
+                (root / split / kind).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(root, error) from error
+    sizes = {job.number: job.count for job in jobs}
+    for number in run_jobs(_draw_block, waiting, options.workers):
+        done += sizes[number]
+        progress(done, total)
+    facts = _write_annotations(root, jobs, blocks)
+    clean = sum(fact["clean"] for fact in facts)
+    occluded = sum(fact["occluder"] for fact in facts)
+    content = {**plan, "counts": counts, "clean": clean, "occluded": occluded, "program": f"handsss {__version__}"}
+    write_atomically(record, json.dumps(content, indent=1).encode())
+    blocks.remove()
+    return Made(root, counts, clean, occluded, todo)
+
+
+def _plan(counts: dict[str, int], scene: SceneSettings) -> dict[str, Any]:
+    listed = hashlib.sha256()
+    for path in scene.backgrounds:
+        listed.update(f"{path.name} {path.stat().st_size}\n".encode())
+    settings = {key: value for key, value in asdict(scene).items() if key != "backgrounds"}
+    return {
+        "generator": GENERATOR,
+        "pictures": counts,
+        "scene": settings,
+        "backgrounds": len(scene.backgrounds),
+        "backgrounds_hash": listed.hexdigest()[:16],
+        "block": BLOCK,
+    }
+
+
+def _jobs(counts: dict[str, int], root: Path, blocks: Path, scene: SceneSettings) -> Iterator[_Job]:
+    number = 0
+    for split in SPLITS:
+        for first in range(0, counts[split], BLOCK):
+            yield _Job(number, split, first, min(BLOCK, counts[split] - first), root, blocks, scene)
+            number += 1
+
+
+def _draw_block(job: _Job) -> int:
+    """Draw the pictures of a block, then write its truth: a block that is there has all its pictures."""
+    made = []
+    folder = job.root / job.split
+    for number in range(job.first, job.first + job.count):
+        scene = make_scene(number, job.split, job.scene)
+        write_atomically(folder / "rgb" / f"{number:08d}.jpg", scene.picture)
+        write_atomically(folder / "mask" / f"{number:08d}.jpg", scene.mask)
+        made.append(scene)
+    arrays = {
+        "K": np.array([scene.K for scene in made]),
+        "scale": np.array([scene.scale for scene in made]),
+        "xyz": np.array([scene.joints for scene in made]),
+        "verts": np.array([scene.vertices for scene in made]),
+        "mano": np.array([scene.mano for scene in made])[:, None],
+    }
+    Blocks(job.blocks).write(job.number, arrays, {"facts": [scene.facts for scene in made]})
+    return job.number
+
+
+def _write_annotations(root: Path, jobs: list[_Job], blocks: Blocks) -> list[dict[str, Any]]:
+    """FreiHAND's JSON lists, and what each picture shows; the latter's list of all pictures."""
+    everything: list[dict[str, Any]] = []
+    for split in SPLITS:
+        mine = [job for job in jobs if job.split == split]
+        if not mine:
+            continue
+        facts: list[dict[str, Any]] = []
+        for job in mine:
+            facts += blocks.report(job.number)["facts"]
+        write_atomically(root / f"{split}_scene.json", json.dumps(facts).encode())
+        everything += facts
+        for name in _LISTS:
+            _write_list(root / f"{split}_{name}.json", name, mine, blocks)
+    return everything
+
+
+def _write_list(path: Path, name: str, jobs: list[_Job], blocks: Blocks) -> None:
+    """One JSON list over all blocks; meshes are many numbers, so the text is streamed."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "w", encoding="ascii") as stream:
+            stream.write("[")
+            for place, job in enumerate(jobs):
+                values = blocks.read(job.number)[0][name]
+                text = io.StringIO()
+                json.dump(np.round(values, _DECIMALS[name]).tolist(), text)
+                stream.write((", " if place else "") + text.getvalue()[1:-1])
+            stream.write("]")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+
+
+def _finished(record: Path, plan: dict[str, Any], options: SynthesizeOptions) -> Made:
+    if not options.resume:
+        raise UserError(
+            f"{record.parent}: holds a finished dataset. Choose another folder with -o, or use --overwrite."
+        )
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{record}: cannot be read ({error}). Use --overwrite.") from error
+    wanted = json.loads(json.dumps(plan))
+    for key, value in wanted.items():
+        if content.get(key) != value:
+            raise UserError(
+                f"{record.parent}: holds a finished dataset with {key} = {content.get(key)}, not {value}. Choose "
+                "another folder with -o, or use --overwrite."
+            )
+    return Made(record.parent, content["counts"], content["clean"], content["occluded"], 0)

@@ -1,0 +1,230 @@
+"""Drawing meshes as light: rasterised at twice the size, shaded per pixel, averaged down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from handsss.data.schema import CROP
+from handsss.data.synthetic.light import Lighting, shadow
+from handsss.data.synthetic.noise import space_noise
+from handsss.hand.model import load_model
+from handsss.reconstruct.appearance import vertex_normals
+from handsss.reconstruct.texture import bilinear
+from handsss.render.pipeline import rasterise
+
+_FINE = 2  # samples a pixel, along each side
+_WRAP = 0.22  # skin is lit a little beyond its edge: light spreads in it
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a part is made of."""
+
+    kind: str  # "skin" | "arm" | "plain"
+    colours: np.ndarray | None = None  # [V, 3] or [3] linear
+    distance: np.ndarray | None = None  # [V] m behind the wrist, of an arm
+    cloth_from: float = 10.0  # m behind the wrist
+    cloth: np.ndarray | None = None  # [3] linear
+    rest: np.ndarray | None = None  # [V, 3] m, for patterns that stay on the surface
+
+    @classmethod
+    def skin(cls) -> Material:
+        """The hand: its texture is given apart."""
+        return cls("skin")
+
+    @classmethod
+    def arm(
+        cls, colours: np.ndarray, distance: np.ndarray, cloth_from: float, cloth: np.ndarray, rest: np.ndarray
+    ) -> Material:
+        """A forearm, from some distance on in a sleeve."""
+        return cls("arm", colours, distance, cloth_from, cloth, rest)
+
+    @classmethod
+    def plain(cls, colour: np.ndarray) -> Material:
+        """One colour with a little noise."""
+        return cls("plain", colour)
+
+
+class Part(NamedTuple):
+    """A mesh."""
+
+    vertices: np.ndarray  # [V, 3] m, camera frame
+    faces: np.ndarray  # [F, 3]
+    material: Material
+
+
+class Painted(NamedTuple):
+    """The light that reaches the camera."""
+
+    light: np.ndarray  # [224, 224, 3] linear
+    hand: np.ndarray  # [224, 224] 0..1: share of a pixel that shows the hand
+    depth: np.ndarray  # [224, 224] m of what is nearest, 0: background
+
+
+class _Pixels(NamedTuple):
+    points: np.ndarray  # [N, 3]
+    normals: np.ndarray  # [N, 3]
+    albedo: np.ndarray  # [N, 3]
+    gloss: np.ndarray  # [N]
+    skin: np.ndarray  # [N] bool
+
+
+def paint(
+    parts: list[Part],
+    texture: np.ndarray,
+    lighting: Lighting,
+    K: np.ndarray,
+    background: np.ndarray,
+    rng: np.random.Generator,
+) -> Painted:
+    """Draw parts before a background.
+
+    Args:
+        parts: the first is the open-detail hand.
+        texture: [T, T, 3] its albedo, linear.
+        lighting: of the scene.
+        K: [3, 3] px at 224.
+        background: [224, 224, 3] linear.
+        rng: of patterns.
+    """
+    starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
+    face_starts = np.cumsum([0, *(len(part.faces) for part in parts)])
+    vertices = np.concatenate([part.vertices for part in parts])
+    faces = np.concatenate([part.faces + start for part, start in zip(parts, starts[:-1], strict=True)])
+    size = CROP * _FINE
+    camera = np.diag([_FINE, _FINE, 1.0]) @ K
+    fragments = rasterise(
+        torch.as_tensor(vertices, dtype=torch.float32)[None],
+        torch.as_tensor(faces),
+        torch.as_tensor(camera, dtype=torch.float32),
+        (size, size),
+    )
+    face = fragments.face_id[0].numpy()
+    covered = face >= 0
+    hit = face[covered].astype(np.int64)
+    weights = fragments.barycentric[0].numpy()[covered].astype(np.float64)
+    depth = fragments.depth[0].numpy()
+    owner = np.searchsorted(face_starts, hit, side="right") - 1
+    normals = np.concatenate([vertex_normals(part.vertices, part.faces) for part in parts])
+    surface = _surface(parts, starts, face_starts, faces, vertices, normals, hit, weights, owner, texture, rng)
+    radiance = _shade(surface, vertices, faces, lighting)
+    radiance *= _crowding(depth, covered)[:, None]
+    fine = np.repeat(np.repeat(background, _FINE, 0), _FINE, 1)
+    fine[covered] = radiance
+    hand = np.zeros((size, size))
+    hand[covered] = owner == 0
+    return Painted(_average(fine), _average(hand), depth[::_FINE, ::_FINE])
+
+
+def _average(fine: np.ndarray) -> np.ndarray:
+    blocks = fine.reshape(CROP, _FINE, CROP, _FINE, *fine.shape[2:])
+    averaged: np.ndarray = blocks.mean((1, 3))
+    return averaged
+
+
+def _surface(
+    parts: list[Part],
+    starts: np.ndarray,
+    face_starts: np.ndarray,
+    faces: np.ndarray,
+    vertices: np.ndarray,
+    normals: np.ndarray,
+    hit: np.ndarray,
+    weights: np.ndarray,
+    owner: np.ndarray,
+    texture: np.ndarray,
+    rng: np.random.Generator,
+) -> _Pixels:
+    """What the covered pixels show."""
+    corners = faces[hit]
+    points = np.einsum("nk,nkc->nc", weights, vertices[corners])
+    normal = np.einsum("nk,nkc->nc", weights, normals[corners])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    # Inner sides (an open sleeve) are seen from behind.
+    normal *= np.where((normal * points).sum(1) > 0, -1.0, 1.0)[:, None]
+    albedo, gloss = np.empty((len(hit), 3)), np.full(len(hit), 0.02)
+    skin = np.zeros(len(hit), bool)
+    model = load_model("open-detail")
+    assert model.uv is not None and model.uv_faces is not None
+    for number, part in enumerate(parts):
+        mine = owner == number
+        if not mine.any():
+            continue
+        material = part.material
+        local = corners[mine] - starts[number]
+        if material.kind == "skin":
+            uv = np.einsum("nk,nkc->nc", weights[mine], model.uv[model.uv_faces[hit[mine] - face_starts[number]]])
+            side = len(texture)
+            albedo[mine] = bilinear(texture, np.stack([uv[:, 0] * side, (1 - uv[:, 1]) * side], 1))
+            gloss[mine] = 0.05
+            skin[mine] = True
+        elif material.kind == "arm":
+            albedo[mine], cloth = _arm_albedo(material, local, weights[mine], rng)
+            gloss[mine] = np.where(cloth, 0.0, 0.04)
+            skin[mine] = ~cloth
+        else:
+            assert material.colours is not None
+            noise = space_noise(points[mine], 0.01, rng, 2) if mine.sum() > 1 else np.zeros(int(mine.sum()))
+            albedo[mine] = np.clip(material.colours * (1 + 0.12 * noise[:, None]), 0, 1)
+            gloss[mine] = 0.08
+    return _Pixels(points, normal, albedo, gloss, skin)
+
+
+def _arm_albedo(
+    material: Material, corners: np.ndarray, weights: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Colours [N, 3] of an arm's pixels, and which are cloth."""
+    assert material.colours is not None and material.distance is not None
+    assert material.cloth is not None and material.rest is not None
+    colour = np.einsum("nk,nkc->nc", weights, material.colours[corners])
+    distance = (weights * material.distance[corners]).sum(1)
+    cloth = distance > material.cloth_from
+    if cloth.any():
+        rest = np.einsum("nk,nkc->nc", weights, material.rest[corners])[cloth]
+        weave = 1 + 0.10 * space_noise(rest, 0.0012, rng, 1) + 0.12 * space_noise(rest, 0.02, rng, 2)
+        colour[cloth] = np.clip(material.cloth * weave[:, None], 0.005, 1)
+        hem = np.abs(distance - material.cloth_from - 0.012) < 0.0006
+        colour[hem & cloth] *= 0.6
+    return colour, cloth
+
+
+def _shade(pixels: _Pixels, vertices: np.ndarray, faces: np.ndarray, lighting: Lighting) -> np.ndarray:
+    """Light [N, 3] that leaves the surface towards the camera."""
+    up = 0.5 - 0.5 * pixels.normals[:, 1:2]  # the camera's y points down
+    arriving = lighting.floor + (lighting.sky - lighting.floor) * up
+    towards_eye = -pixels.points / np.linalg.norm(pixels.points, axis=1, keepdims=True)
+    shine = np.zeros((len(pixels.points), 3))
+    for lamp in lighting.lamps:
+        reached = np.ones(len(pixels.points))
+        if lamp.softness > 0:
+            reached = shadow(lamp, vertices, faces, pixels.points, pixels.normals)
+        cosine = pixels.normals @ lamp.direction
+        plain = np.clip(cosine, 0, None)
+        wrapped = np.clip((cosine + _WRAP) / (1 + _WRAP), 0, None)
+        # Red light goes deepest into skin.
+        spread = np.stack([wrapped, 0.6 * plain + 0.4 * wrapped, 0.8 * plain + 0.2 * wrapped], 1)
+        diffuse = np.where(pixels.skin[:, None], spread, plain[:, None])
+        arriving = arriving + lamp.colour * diffuse * reached[:, None]
+        half = lamp.direction + towards_eye
+        half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-9)
+        glance = np.clip((pixels.normals * half).sum(1), 0, None) ** 28 * (plain > 0)
+        shine += lamp.colour * (glance * pixels.gloss * reached * 2.0)[:, None]
+    light: np.ndarray = pixels.albedo * arriving + shine
+    return light
+
+
+def _crowding(depth: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """How much of the surroundings' light reaches covered pixels: less in hollows, between fingers, in a fist."""
+    result = np.ones(int(covered.sum()))
+    inside = covered.astype(np.float64)
+    for width, reach in ((4.0, 0.012), (12.0, 0.035)):
+        share = ndimage.gaussian_filter(inside, width)
+        around = ndimage.gaussian_filter(np.where(covered, depth, 0.0), width) / np.maximum(share, 1e-6)
+        behind = (depth - around)[covered] / reach
+        result *= 1 - 0.45 * np.clip(behind, 0, 1)
+    return result

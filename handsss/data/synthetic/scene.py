@@ -1,0 +1,214 @@
+"""One synthetic picture: what is in it, drawn from a seed, and its truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+from handsss.data.schema import CROP
+from handsss.data.synthetic.arm import Arm, make_arm, with_sleeve
+from handsss.data.synthetic.background import make_background
+from handsss.data.synthetic.camera import Degradation, is_clean, jpeg, photograph, sample_degradation
+from handsss.data.synthetic.light import sample_lighting
+from handsss.data.synthetic.objects import Thing, make_thing
+from handsss.data.synthetic.painter import Material, Part, paint
+from handsss.data.synthetic.poses import Placement, sample_placement, sample_pose
+from handsss.data.synthetic.skin import SkinLook, arm_colour, sample_look, skin_texture
+from handsss.hand.layer import HandLayer
+from handsss.hand.model import load_model
+
+_ROOT = 9  # middle finger's knuckle, OpenPose order
+_TRIES = 12  # placements until the hand is in the picture
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """What pictures are made of; all that decides them besides the seed."""
+
+    seed: int = 0
+    backgrounds: tuple[Path, ...] = ()
+    occluders: float = 0.3  # share of pictures with a thing held or before the hand
+    clean: bool = False  # no occluders, no motion blur, good exposure
+
+
+class Scene(NamedTuple):
+    """A picture and its truth, in FreiHAND's terms."""
+
+    picture: bytes  # JPEG
+    mask: bytes  # JPEG, white where the hand is seen
+    K: np.ndarray  # [3, 3] px
+    joints: np.ndarray  # [21, 3] m, camera frame, OpenPose order, regressed from the posed vertices
+    vertices: np.ndarray  # [778, 3] m
+    mano: np.ndarray  # [61]
+    scale: float  # m, bone 9-10
+    facts: dict[str, Any]  # what the picture shows
+
+
+class _Posed(NamedTuple):
+    detail: np.ndarray  # [1649, 3] model frame
+    vertices: np.ndarray  # [778, 3] model frame
+    joints: np.ndarray  # [21, 3] model frame
+    wrist: np.ndarray  # [3]
+
+
+@lru_cache(maxsize=1)
+def _layers() -> tuple[HandLayer, HandLayer]:
+    return (
+        HandLayer(load_model("open-detail"), flat_hand_mean=True, dtype=torch.float64),
+        HandLayer(load_model("open"), flat_hand_mean=True, dtype=torch.float64),
+    )
+
+
+def _pose(pose: np.ndarray, shape: np.ndarray) -> _Posed:
+    detail, low = _layers()
+    arguments = {"axis_angle": torch.as_tensor(pose)[None], "shape": torch.as_tensor(shape)[None]}
+    with torch.no_grad():
+        shown, truth = detail(**arguments), low(**arguments)
+        joints = low.keypoints(truth, "freihand")[0].numpy()
+    return _Posed(shown.vertices[0].numpy(), truth.vertices[0].numpy(), joints, truth.kinematic_joints[0, 0].numpy())
+
+
+def make_scene(number: int, split: str, settings: SceneSettings) -> Scene:
+    """Picture ``number`` of a split; the same settings and number give the same bytes.
+
+    Args:
+        number: from 0.
+        split: "training" or "evaluation": other pictures, other people.
+        settings: see :class:`SceneSettings`.
+    """
+    rng = np.random.default_rng([settings.seed, ("training", "evaluation").index(split), number])
+    pose = sample_pose(load_model("open-detail"), rng)
+    shape = np.clip(rng.normal(0, 1, 10), -2.5, 2.5)
+    look = sample_look(rng)
+    lighting = sample_lighting(rng)
+    degradation = sample_degradation(rng)
+    if settings.clean:
+        degradation = Degradation(1.0, 0.5, 0.0, 0.0, 0.01, 95, degradation.seed)
+    posed = _pose(pose, shape)
+    placement, translation, K = _place(posed, rng)
+    turn = placement.rotation
+
+    def to_camera(points: np.ndarray) -> np.ndarray:
+        moved: np.ndarray = points @ turn.T + translation
+        return moved
+
+    arm, cloth, sleeved = _arm(posed, placement, rng)
+    hand_part = Part(to_camera(posed.detail), load_model("open-detail").faces.astype(np.int64), Material.skin())
+    arm_part = Part(
+        to_camera(arm.vertices),
+        arm.faces,
+        Material.arm(arm_colour(look, arm.rest), arm.distance, cloth, rng.uniform(0.02, 0.7, 3), arm.rest),
+    )
+    things = _things(to_camera(posed.joints), rng, settings)
+    parts = [hand_part, arm_part, *(Part(t.vertices, t.faces, Material.plain(t.colour)) for t in things)]
+    background = make_background(CROP, list(settings.backgrounds), rng)
+    painted = paint(parts, skin_texture(look), lighting, K, background, rng)
+    picture = photograph(painted.light, degradation)
+    joints, vertices = to_camera(posed.joints), to_camera(posed.vertices)
+    hidden = _hidden(joints, painted.depth, K)
+    return Scene(
+        picture=jpeg(picture, degradation.quality),
+        mask=jpeg(np.where(painted.hand > 0.5, 255, 0).astype(np.uint8), 95),
+        K=K,
+        joints=joints,
+        vertices=vertices,
+        mano=_mano(pose, shape, turn, joints, K),
+        scale=float(np.linalg.norm(joints[9] - joints[10])),
+        facts=_facts(look, placement, things, degradation, cloth if sleeved else 0.0, painted.hand, hidden),
+    )
+
+
+def _place(posed: _Posed, rng: np.random.Generator) -> tuple[Placement, np.ndarray, np.ndarray]:
+    """A placement with which at least nineteen joints lie in the picture; translation and camera of it."""
+    middle = posed.joints.mean(0)
+    for _ in range(_TRIES):
+        placement = sample_placement(rng)
+        K = np.array(
+            [[placement.focal, 0, placement.principal[0]], [0, placement.focal, placement.principal[1]], [0, 0, 1.0]]
+        )
+        pixel = np.full(2, CROP / 2) + placement.offset
+        centre = np.array([*((pixel - placement.principal) / placement.focal * placement.depth), placement.depth])
+        translation = centre - placement.rotation @ middle
+        points = posed.joints @ placement.rotation.T + translation
+        projected = points @ K.T
+        pixels = projected[:, :2] / projected[:, 2:]
+        if ((pixels > 2) & (pixels < CROP - 2)).all(1).sum() >= 19:
+            break
+    return placement, translation, K
+
+
+def _arm(posed: _Posed, placement: Placement, rng: np.random.Generator) -> tuple[Arm, float, bool]:
+    """The forearm, and from how far behind the wrist on it is cloth (m; far away: bare)."""
+    arm = make_arm(posed.detail, posed.wrist, placement.wrist)
+    sleeved = rng.random() < 0.55
+    start = float(rng.uniform(0.004, 0.12)) if sleeved else 10.0
+    if sleeved:
+        arm = with_sleeve(arm, start, rng)
+    return arm, start, sleeved
+
+
+def _things(joints: np.ndarray, rng: np.random.Generator, settings: SceneSettings) -> list[Thing]:
+    """A thing in the hand or before it, in some pictures."""
+    if settings.clean or rng.random() > settings.occluders:
+        return []
+    if rng.random() < 0.6:  # held: between palm and fingertips
+        place = 0.5 * (joints[[5, 9, 13, 17]].mean(0) + joints[[8, 12, 16, 20]].mean(0)) + rng.normal(0, 0.008, 3)
+        return [make_thing(place, rng)]
+    front = joints[rng.integers(21)]
+    place = front * rng.uniform(0.80, 0.93) + np.array([*rng.normal(0, 0.02, 2), 0])
+    return [make_thing(place, rng, size=rng.uniform(0.5, 1.0))]
+
+
+def _hidden(joints: np.ndarray, depth: np.ndarray, K: np.ndarray) -> int:
+    """How many joints lie more than 3 cm behind what the picture shows there, or out of it."""
+    projected = joints @ K.T
+    pixels = np.floor(projected[:, :2] / projected[:, 2:]).astype(int)
+    count = 0
+    for (x, y), z in zip(pixels, joints[:, 2], strict=True):
+        if not (0 <= x < CROP and 0 <= y < CROP) or 0 < depth[y, x] < z - 0.03:
+            count += 1
+    return count
+
+
+def _mano(pose: np.ndarray, shape: np.ndarray, turn: np.ndarray, joints: np.ndarray, K: np.ndarray) -> np.ndarray:
+    """FreiHAND's 61 numbers: root turn, pose relative to the mean pose, shape, root pixel, focal length over depth."""
+    mean = load_model("open").hands_mean
+    projected = K @ joints[_ROOT]
+    focal = 0.5 * (K[0, 0] + K[1, 1])
+    return np.concatenate(
+        [
+            Rotation.from_matrix(turn).as_rotvec(),
+            pose.reshape(45) - mean,
+            shape,
+            projected[:2] / projected[2],
+            [focal / joints[_ROOT, 2]],
+        ]
+    )
+
+
+def _facts(
+    look: SkinLook,
+    placement: Placement,
+    things: list[Thing],
+    degradation: Degradation,
+    cloth: float,
+    hand: np.ndarray,
+    hidden: int,
+) -> dict[str, Any]:
+    return {
+        "tone": round(look.tone, 3),
+        "focal": round(placement.focal, 1),
+        "depth": round(placement.depth, 3),
+        "occluder": bool(things),
+        "sleeve": round(cloth, 3),
+        "motion_px": round(degradation.motion, 1),
+        "clean": is_clean(degradation) and not things,
+        "hand_share": round(float(hand.mean()), 4),
+        "hidden_joints": hidden,
+    }
