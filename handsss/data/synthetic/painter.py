@@ -220,11 +220,13 @@ def _shade(pixels: _Pixels, vertices: np.ndarray, faces: np.ndarray, lighting: L
 
 def _crowding(depth: np.ndarray, covered: np.ndarray) -> np.ndarray:
     """How much of the surroundings' light reaches covered pixels: less in hollows, between fingers, in a fist."""
-    result = np.ones(int(covered.sum()))
-    inside = covered.astype(np.float64)
-    for width, reach in ((4.0, 0.012), (12.0, 0.035)):
-        share = ndimage.gaussian_filter(inside, width)
-        around = ndimage.gaussian_filter(np.where(covered, depth, 0.0), width) / np.maximum(share, 1e-6)
-        behind = (depth - around)[covered] / reach
-        result *= 1 - 0.45 * np.clip(behind, 0, 1)
-    return result
+    # The fields are smooth: a sample in the middle of each 2 x 2 block does.
+    inside = covered[::2, ::2].astype(np.float64)
+    coarse = depth[::2, ::2].astype(np.float64)
+    factor = np.ones_like(coarse)
+    for width, reach in ((2.0, 0.012), (6.0, 0.035)):
+        share = ndimage.gaussian_filter(inside, width, truncate=2.5)
+        around = ndimage.gaussian_filter(coarse * inside, width, truncate=2.5) / np.maximum(share, 1e-6)
+        factor *= 1 - 0.45 * np.clip((coarse - around) / reach, 0, 1) * inside
+    fine: np.ndarray = np.repeat(np.repeat(factor, 2, 0), 2, 1)[covered]
+    return fine

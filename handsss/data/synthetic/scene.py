@@ -24,7 +24,8 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.model import load_model
 
 _ROOT = 9  # middle finger's knuckle, OpenPose order
-_TRIES = 12  # placements until the hand is in the picture
+_FROM_CAMERA = -0.5  # z of the forearm's direction below which it would hide the hand
+_TRIES = 40  # placements until the hand is in the picture
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,13 @@ def make_scene(number: int, split: str, settings: SceneSettings) -> Scene:
 
 
 def _place(posed: _Posed, rng: np.random.Generator) -> tuple[Placement, np.ndarray, np.ndarray]:
-    """A placement with which at least nineteen joints lie in the picture; translation and camera of it."""
+    """A placement with which at least nineteen joints lie in the picture and the arm does not come from the camera;
+    translation and camera of it."""
     middle = posed.joints.mean(0)
     for _ in range(_TRIES):
         placement = sample_placement(rng)
+        if placement.rotation[2, 0] < _FROM_CAMERA:  # the forearm lies along the model's +x
+            continue
         K = np.array(
             [[placement.focal, 0, placement.principal[0]], [0, placement.focal, placement.principal[1]], [0, 0, 1.0]]
         )
