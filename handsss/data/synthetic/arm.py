@@ -78,10 +78,13 @@ def make_arm(hand: np.ndarray, wrist_joint: np.ndarray, bend: np.ndarray) -> Arm
     misfit = ring - placed[base.ring_arm]
     distance = base.distance
     nearest = np.linalg.norm(base.vertices[:, None] - own[None], axis=-1).argmin(1)
-    placed += misfit[nearest] * np.exp(-((distance / _SEAM) ** 2))[:, None]
+    fade = np.exp(-((distance / _SEAM) ** 2))
+    fade[base.ring_arm] = 1
+    placed += misfit[nearest] * fade[:, None]
     angle = Rotation.from_euler("ZY", bend).as_rotvec()
     share = np.clip(distance / _BEND_OVER, 0, 1)
     share = share * share * (3 - 2 * share)
+    share[base.ring_arm] = 0  # the ring is not quite plane, and must not move against the hand
     bent = Rotation.from_rotvec(angle[None] * share[:, None]).apply(placed - wrist_joint) + wrist_joint
     return Arm(bent, base.faces, distance, base.vertices)
 

@@ -1,0 +1,147 @@
+"""Reading for torch: workers, augmentations, and that truth stays true."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from handsss.data.augment import Augmentation, Turn
+from handsss.data.dataset import HandDataset
+from handsss.data.freihand import open_freihand
+from handsss.data.images import square_frame
+from handsss.data.keypoint_sources import TruthSource
+from handsss.data.preprocess import PreprocessOptions, preprocess
+from handsss.errors import InputError
+
+
+@pytest.fixture
+def store(freihand: Path, tmp_path: Path) -> Path:
+    preprocess(open_freihand(freihand), TruthSource("freihand"), tmp_path / "s.h5", PreprocessOptions())
+    return tmp_path / "s.h5"
+
+
+def project(points: torch.Tensor, K: torch.Tensor) -> torch.Tensor:
+    moved = points.double() @ K.double().T
+    return moved[:, :2] / moved[:, 2:]
+
+
+def test_rows(store: Path) -> None:
+    data = HandDataset(store)
+    row = data[4]
+    assert row["image"].shape == (3, 224, 224)
+    assert row["image"].dtype == torch.float32
+    assert 0 <= float(row["image"].min()) < float(row["image"].max()) <= 1
+    assert {"keypoints_2d", "confidence", "K", "hand", "index", "joints_3d", "mask", "scale", "root_3d"} <= set(row)
+    assert int(row["index"]) == 4
+    assert int(data[-1]["index"]) == 11
+    with pytest.raises(IndexError):
+        data[12]
+    with pytest.raises(InputError, match="has no vertices; it has joints_3d"):
+        HandDataset(store, fields=("vertices",))
+    assert data.attributes["mean_bone_9_10"] == pytest.approx(0.04)
+
+
+def test_every_worker_opens_its_own_handle(store: Path) -> None:
+    data = HandDataset(store)
+    direct = [data[i]["image"] for i in range(12)]  # the parent's handle is open when the workers start
+    loader = DataLoader(data, batch_size=3, num_workers=2)
+    seen = torch.cat([batch["image"] for batch in loader])
+    torch.testing.assert_close(seen, torch.stack(direct), rtol=0, atol=0)
+    assert pickle.loads(pickle.dumps(data))._store is None
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        Augmentation(rotation_deg=180),
+        Augmentation(colour=1),
+        Augmentation(occlusion=1),
+        Augmentation(rotation_deg=60, colour=0.5, occlusion=0.5),
+    ],
+)
+def test_truth_stays_true(store: Path, augmentation: Augmentation) -> None:
+    data, plain = HandDataset(store, augmentation, seed=3), HandDataset(store)
+    for row in range(12):
+        turned, before = data[row], plain[row]
+        error = (project(turned["joints_3d"], turned["K"]) - turned["keypoints_2d"].double()).norm(dim=1)
+        assert float(error.max()) < 1e-3
+        assert not torch.equal(turned["image"], before["image"])
+        # Depth and bone lengths do not change.
+        torch.testing.assert_close(turned["joints_3d"][:, 2], before["joints_3d"][:, 2])
+        if augmentation.rotation_deg == 0:
+            torch.testing.assert_close(turned["keypoints_2d"], before["keypoints_2d"])
+        else:
+            assert float((turned["keypoints_2d"] - before["keypoints_2d"]).norm()) > 1
+
+
+def test_a_turned_camera_with_an_odd_principal_point() -> None:
+    rng = np.random.default_rng(0)
+    K = np.array([[480.0, 0, 90], [0, 520.0, 140], [0, 0, 1]])
+    points = rng.normal(0, 0.05, (30, 3)) + [0, 0, 0.6]
+    turn = Turn(0.7)
+    pixels = points @ K.T
+    pixels = pixels[:, :2] / pixels[:, 2:]
+    again = turn.points(points) @ turn.camera(K).T
+    np.testing.assert_allclose(again[:, :2] / again[:, 2:], turn.pixels(pixels), atol=1e-9)
+
+
+def test_pictures_turn_as_points_do() -> None:
+    picture = np.zeros((224, 224, 3), np.uint8)
+    picture[60:64, 150:154] = 255  # centre of the spot: (152, 62)
+    turn = Turn(0.6)
+    turned = turn.picture(picture)[:, :, 0].astype(float)
+    rows, columns = np.mgrid[:224, :224] + 0.5
+    centre = np.array([(turned * columns).sum(), (turned * rows).sum()]) / turned.sum()
+    np.testing.assert_allclose(centre, turn.pixels(np.array([152.0, 62.0])), atol=0.05)
+    mask = (picture[:, :, 0] > 0).astype(np.uint8)
+    there = turn.mask(mask)
+    assert 12 <= there.sum() <= 20
+    np.testing.assert_allclose(np.argwhere(there).mean(0)[::-1] + 0.5, centre, atol=0.7)
+
+
+def test_seed_and_epoch_decide(store: Path) -> None:
+    augmentation = Augmentation(rotation_deg=30, colour=0.5, occlusion=0.5)
+    a, b = HandDataset(store, augmentation, seed=1), HandDataset(store, augmentation, seed=1)
+    assert torch.equal(a[5]["image"], b[5]["image"])
+    b.set_epoch(1)
+    assert not torch.equal(a[5]["image"], b[5]["image"])
+    assert not torch.equal(a[5]["image"], HandDataset(store, augmentation, seed=2)[5]["image"])
+
+
+def test_mano_parameters_do_not_turn(store: Path) -> None:
+    assert HandDataset(store, fields=("mano_pose",))[0]["mano_pose"].shape == (48,)
+    with pytest.raises(InputError, match="MANO parameters cannot be turned"):
+        HandDataset(store, Augmentation(rotation_deg=10), fields=("mano_pose",))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_crops_see_what_the_picture_saw(mirrored: bool) -> None:
+    rng = np.random.default_rng(1)
+    K = np.array([[700.0, 0, 330], [0, 690.0, 250], [0, 0, 1]])
+    points = rng.normal(0, 0.05, (10, 3)) + [0.1, -0.05, 0.7]
+    pixels = points @ K.T
+    pixels = pixels[:, :2] / pixels[:, 2:]
+    frame = square_frame(np.array([250.0, 100, 480, 300]), 0.2, mirrored=mirrored)
+    camera, space = frame.camera(K), frame.space(points)
+    again = space @ camera.T
+    np.testing.assert_allclose(again[:, :2] / again[:, 2:], frame.points(pixels), atol=1e-9)
+    assert camera[0, 0] > 0
+    np.testing.assert_allclose(frame.points(np.array([365.0, 200.0])), [112, 112], atol=1e-9)
+
+
+def test_cut_takes_the_right_pixels() -> None:
+    picture = np.zeros((300, 400, 3), np.uint8)
+    picture[100:150, 200:250] = (10, 200, 30)
+    frame = square_frame(np.array([200.0, 100, 250, 150]), 0.5)
+    crop = frame.cut(picture)
+    assert (crop[80:144, 80:144] == (10, 200, 30)).all()  # the box fills the middle half: 56..168
+    assert not crop[:50].any()
+    assert not crop[:, :50].any()
+    left = square_frame(np.array([200.0, 100, 300, 150]), 0.0, mirrored=True).cut(picture)
+    assert left[100, 160].any()
+    assert not left[100, 60].any()
