@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import handsss
 
 ROOT = Path(handsss.__file__).parent
@@ -56,14 +58,18 @@ def test_files_stay_readable() -> None:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 320, path
 
 
-def test_help_loads_no_heavy_library() -> None:
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("reconstruct", "--intrinsics"), ("preprocess freihand", "--keypoints"), ("synthesize", "--backgrounds")],
+)
+def test_help_loads_no_heavy_library(command: str, option: str) -> None:
     code = (
         "import sys\n"
         "from handsss.cli.main import run\n"
-        "try:\n    run(['reconstruct', '--help'])\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        f"try:\n    run({command.split()} + ['--help'])\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
         "heavy = {'torch', 'numba', 'scipy', 'numpy', 'matplotlib', 'h5py', 'trimesh'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "--intrinsics" in done.stdout
+    assert option in done.stdout

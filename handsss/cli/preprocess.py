@@ -146,6 +146,10 @@ def images(
         typer.Option("--intrinsics-file", metavar="JSON", help="Image name -> 3x3 matrix. Without either, EXIF's focal "
                      "length is used, else a field of view of 60 degrees."),
     ] = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Look into tiles even where the whole photo has shown a hand: finds "
+                           "further, smaller hands, and takes ten times as long.")
+    ] = False,
     openpose_bin: OpenposeBin = None,
     workers: Workers = None,
     limit: Limit = None,
@@ -174,7 +178,7 @@ def images(
     reader = open_photos(folder, hand.value, camera)
     target = output or Path(f"{folder.resolve().name}.h5")
     folders = sorted({(folder / name).parent for name in reader.names})
-    source = _source(keypoints, openpose_bin, reader, target, "", folders)
+    source = _source(keypoints, openpose_bin, reader, target, "", folders, thorough=thorough)
     run(reader, source, target, options, quiet=quiet, unit="photo")
 
 
@@ -250,8 +254,15 @@ def _options(
 
 
 def _source(
-    keypoints: str, binary: Path | None, reader: Reader, target: Path, truth_set: str, folders: list[Path]
+    keypoints: str,
+    binary: Path | None,
+    reader: Reader,
+    target: Path,
+    truth_set: str,
+    folders: list[Path],
+    *,
+    thorough: bool = False,
 ) -> KeypointSource:
     from handsss.cli.preprocess_run import make_source
 
-    return make_source(keypoints, binary, reader, target, truth_set, folders)
+    return make_source(keypoints, binary, reader, target, truth_set, folders, thorough=thorough)

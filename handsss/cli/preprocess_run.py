@@ -19,7 +19,14 @@ _LISTED = 20  # pictures left out that are named; the store lists all
 
 
 def make_source(
-    keypoints: str, binary: Path | None, reader: Reader, target: Path, truth_set: str, folders: list[Path]
+    keypoints: str,
+    binary: Path | None,
+    reader: Reader,
+    target: Path,
+    truth_set: str,
+    folders: list[Path],
+    *,
+    thorough: bool = False,
 ) -> KeypointSource:
     """The source that --keypoints or --openpose-bin names.
 
@@ -33,7 +40,7 @@ def make_source(
         run_openpose(binary, folders, out, announce=lambda text: error_console().print(plain(text), soft_wrap=True))
         return OpenPoseFolder(out, ran_here=True)
     if keypoints == "detect":
-        return DetectorSource(every_hand=not truth_set)
+        return DetectorSource(thorough)
     if keypoints == "truth":
         if not truth_set:
             raise UserError("--keypoints truth: photos have no true joints. Use detect, or OpenPose's JSON.")

@@ -70,7 +70,7 @@ class TruthSource:
 class DetectorSource:
     """The built-in detector. In a dataset of one side its word about the side is ignored."""
 
-    every_hand: bool = False
+    thorough: bool = False  # look into tiles even where the whole picture has shown a hand
     _detector: HandDetector | None = field(default=None, repr=False)
 
     @property
@@ -78,13 +78,18 @@ class DetectorSource:
         return "mediapipe"
 
     def settings(self) -> dict[str, Any]:
-        return {"source": "detect", "detector": "MediaPipe palm_detection_full, hand_landmark_full", "looks": 6}
+        return {
+            "source": "detect",
+            "detector": "MediaPipe palm_detection_full, hand_landmark_full",
+            "looks": 6,
+            "thorough": self.thorough,
+        }
 
     def find(self, item: Item, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
         if self._detector is None:
             from handsss.detect.detector import HandDetector
 
-            self._detector = HandDetector(thorough=self.every_hand)
+            self._detector = HandDetector(thorough=self.thorough)
         hands = self._detector.detect(picture)
         if not hands:
             return nothing(item, NO_HAND)
