@@ -37,7 +37,8 @@ def without_definition(detected: np.ndarray, truth: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(axis, axis=1, keepdims=True)
     along = axis / np.maximum(length, 1e-6)
     # Which side is across depends on whether palm or back is seen.
-    turn = np.sign(np.cross(axis, truth[:, 5] - truth[:, 17]))[:, None]
+    palm = truth[:, 5] - truth[:, 17]
+    turn = np.sign(axis[:, 0] * palm[:, 1] - axis[:, 1] * palm[:, 0])[:, None]
     across = np.stack([-along[:, 1], along[:, 0]], 1) * turn
     offset = detected - truth
     size = np.ptp(truth, axis=1).max(1)[:, None]
