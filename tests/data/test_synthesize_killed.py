@@ -1,0 +1,36 @@
+"""Synthetic datasets whose making was killed again and again are the same as undisturbed ones."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.data.test_synthetic import same_folders
+
+RUN = [sys.executable, "-m", "handsss", "synthesize", "--eval", "1", "--seed", "4", "-q"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", range(2))
+def test_killed_runs_go_on(tmp_path: Path, turn: int) -> None:
+    command = [*RUN, "-n", "130", "--workers", "2"]
+    begin = time.perf_counter()
+    subprocess.run([*command, "-o", "whole"], cwd=tmp_path, check=True)
+    whole = time.perf_counter() - begin
+    chance = random.Random(turn)
+    for _ in range(10):
+        process = subprocess.Popen([*command, "-o", "cut", "--resume"], cwd=tmp_path)
+        time.sleep(chance.uniform(0.3, 0.9) * whole)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if not (tmp_path / "cut/synthesis.json").exists():
+            assert not (tmp_path / "cut/training_K.json").exists() or (tmp_path / "cut/.parts").exists()
+    time.sleep(1.5)  # orphaned workers end by themselves
+    subprocess.run([*command, "-o", "cut", "--resume"], cwd=tmp_path, check=True)
+    same_folders(tmp_path / "whole", tmp_path / "cut")
