@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -33,4 +34,23 @@ def test_killed_runs_go_on(tmp_path: Path, turn: int) -> None:
             assert not (tmp_path / "cut/training_K.json").exists() or (tmp_path / "cut/.parts").exists()
     time.sleep(1.5)  # orphaned workers end by themselves
     subprocess.run([*command, "-o", "cut", "--resume"], cwd=tmp_path, check=True)
+    same_folders(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for a full disk: pictures fit, a block's truth does not."""
+    command = [*RUN, "-n", "20", "--workers", "1"]
+
+    def small() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    full = subprocess.run(
+        [*command, "-o", "cut"], cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=small
+    )
+    assert full.returncode == 1, full.stderr
+    assert "no space left on the disk. What is finished is kept" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert not (tmp_path / "cut/training_K.json").exists()
+    subprocess.run([*command, "-o", "cut", "--resume"], cwd=tmp_path, check=True)
+    subprocess.run([*command, "-o", "whole"], cwd=tmp_path, check=True)
     same_folders(tmp_path / "whole", tmp_path / "cut")

@@ -1,0 +1,64 @@
+"""Losses on the rendered picture: E_pixel and E_SSIM. Method, section 2."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from handsss.losses.geometric import lengths
+
+_WINDOW, _SIGMA = 11, 1.5  # of SSIM's Gaussian (Wang et al. 2004)
+_C1, _C2 = 0.01**2, 0.03**2  # for values 0..1
+
+
+def pixel_loss(rendered: Tensor, image: Tensor, silhouette: Tensor, confidence: Tensor) -> Tensor:
+    """E_pixel: ``con_sum / |S|`` times the sum over silhouette pixels of the L2 colour distance; mean over the batch.
+
+    Args:
+        rendered: [B, H, W, 3].
+        image: [B, H, W, 3] 0..1.
+        silhouette: [B, H, W] 0..1.
+        confidence: [B, 21]; its sum is con_sum. A sample without silhouette gives 0.
+    """
+    area = silhouette.sum((1, 2))
+    distance = (lengths(rendered - image) * silhouette).sum((1, 2))
+    empty = area <= 0
+    mean = torch.where(empty, torch.zeros_like(area), distance / torch.where(empty, torch.ones_like(area), area))
+    return (confidence.sum(1) * mean).mean()
+
+
+def ssim_loss(rendered: Tensor, image: Tensor, silhouette: Tensor) -> Tensor:
+    """E_SSIM: ``1 - SSIM(I masked by S, rendered)``, mean over the batch.
+
+    Args:
+        rendered: [B, H, W, 3], zero outside the silhouette.
+        image: [B, H, W, 3] 0..1.
+        silhouette: [B, H, W] 0..1.
+    """
+    masked = image * silhouette[..., None]
+    return 1 - ssim(masked.permute(0, 3, 1, 2), rendered.permute(0, 3, 1, 2))
+
+
+def ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Structural similarity of pictures [B, C, H, W] with values 0..1: Gaussian window of 11 px, mean over all."""
+    offset = torch.arange(_WINDOW, dtype=a.dtype, device=a.device) - _WINDOW // 2
+    kernel = torch.exp(-(offset**2) / (2 * _SIGMA**2))
+    kernel = kernel / kernel.sum()
+    channels = a.shape[1]
+
+    def blurred(x: Tensor) -> Tensor:
+        half = _WINDOW // 2
+        x = torch.nn.functional.conv2d(
+            x, kernel.reshape(1, 1, -1, 1).expand(channels, 1, -1, 1), None, 1, (half, 0), 1, channels
+        )
+        return torch.nn.functional.conv2d(
+            x, kernel.reshape(1, 1, 1, -1).expand(channels, 1, 1, -1), None, 1, (0, half), 1, channels
+        )
+
+    mean_a, mean_b = blurred(a), blurred(b)
+    variance_a = blurred(a * a) - mean_a.square()
+    variance_b = blurred(b * b) - mean_b.square()
+    covariance = blurred(a * b) - mean_a * mean_b
+    above = (2 * mean_a * mean_b + _C1) * (2 * covariance + _C2)
+    below = (mean_a.square() + mean_b.square() + _C1) * (variance_a + variance_b + _C2)
+    return (above / below).mean()

@@ -1,0 +1,94 @@
+"""EfficientNet as the image encoder (supplement, section 1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from efficientnet_pytorch import EfficientNet
+from efficientnet_pytorch.utils import MemoryEfficientSwish, Swish
+from torch import Tensor, nn
+
+from handsss.errors import InputError, UserError
+
+IMAGE = 224
+# Channels of the 7 x 7 and of the 56 x 56 feature map. The supplement's tables have b3's.
+CHANNELS = {"efficientnet-b0": (1280, 24), "efficientnet-b3": (1536, 32)}
+
+
+class Features(NamedTuple):
+    """What the encoder sees."""
+
+    high: Tensor  # [B, C_h, 7, 7]
+    low: Tensor  # [B, C_l, 56, 56]
+    vector: Tensor  # [B, C_h] pooled
+
+
+class Encoder(nn.Module):
+    """EfficientNet without its classifier.
+
+    Args:
+        name: "efficientnet-b0" or "efficientnet-b3".
+        pooling: "max" (supplement) or "average" (released code) over the 7 x 7 map.
+
+    Raises:
+        UserError: another name or pooling.
+    """
+
+    def __init__(self, name: str = "efficientnet-b3", pooling: str = "max") -> None:
+        super().__init__()
+        if name not in CHANNELS:
+            raise UserError(f"encoder {name!r}: expected one of {', '.join(CHANNELS)}.")
+        if pooling not in ("max", "average"):
+            raise UserError(f"pooling {pooling!r}: expected max or average.")
+        self.name, self.pooling = name, pooling
+        self.high_channels, self.low_channels = CHANNELS[name]
+        # The paddings are fixed for the size of the picture, so it is given.
+        self.body = EfficientNet.from_name(name, image_size=IMAGE)
+        del self.body._fc, self.body._dropout, self.body._avg_pooling
+        _plain_silu(self.body)
+
+    def forward(self, image: Tensor) -> Features:
+        """Encode pictures [B, 3, 224, 224], normalised as ImageNet's."""
+        if image.shape[1:] != (3, IMAGE, IMAGE):
+            raise ValueError(f"expected pictures [B, 3, {IMAGE}, {IMAGE}], got {list(image.shape)}")
+        ends = self.body.extract_endpoints(image.contiguous(memory_format=torch.channels_last))
+        high, low = ends["reduction_6"], ends["reduction_2"]
+        pooled = high.amax((2, 3)) if self.pooling == "max" else high.mean((2, 3))
+        return Features(high, low, pooled)
+
+    def load_imagenet(self, path: Path) -> None:
+        """Take weights from a file as EfficientNet's authors' port publishes them.
+
+        Raises:
+            InputError: missing, unsafe, or of another network; names what does not fit.
+        """
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file. Expected {self.name}'s ImageNet weights (.pth).") from None
+        except Exception as error:  # damaged and hostile files raise nearly anything
+            raise InputError(f"{path}: cannot be read as weights ({error}). Expected {self.name}'s .pth.") from error
+        if not isinstance(state, dict):
+            raise InputError(f"{path}: holds a {type(state).__name__}, expected a dictionary of weights.")
+        wanted = self.body.state_dict()
+        given = {key: value for key, value in state.items() if not key.startswith("_fc.")}
+        wrong = [
+            f"{key} ({list(given[key].shape) if key in given else 'absent'}, expected {list(value.shape)})"
+            for key, value in wanted.items()
+            if key not in given or given[key].shape != value.shape
+        ]
+        if wrong:
+            more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+            raise InputError(f"{path}: not {self.name}: {'; '.join(wrong[:5])}{more}.")
+        self.body.load_state_dict({key: given[key] for key in wanted})
+
+
+def _plain_silu(module: nn.Module) -> None:
+    """torch's own SiLU in place of the package's memory-saving one, which computes it twice."""
+    for name, child in module.named_children():
+        if isinstance(child, (Swish, MemoryEfficientSwish)):
+            setattr(module, name, nn.SiLU())
+        else:
+            _plain_silu(child)

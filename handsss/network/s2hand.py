@@ -1,0 +1,159 @@
+"""S2HAND: one picture to a posed, coloured, lit hand, its projection, its rendering, and 2D keypoints beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from handsss.geometry.cameras import project
+from handsss.geometry.rotations import axis_angle_to_matrix
+from handsss.hand.layer import HandLayer
+from handsss.hand.model import HandModel
+from handsss.network.encoder import Encoder
+from handsss.network.keypoint_branch import KeypointBranch
+from handsss.network.regressors import AppearanceRegressor, HandRegressor, HandVector
+from handsss.render.pipeline import render
+from handsss.render.types import RenderOutput
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The network's size."""
+
+    encoder: str = "efficientnet-b3"  # or efficientnet-b0
+    pooling: str = "max"  # of the 7 x 7 features: max (supplement) or average (released code)
+    stacks: int = 2  # hourglasses of the keypoint branch; 0: no branch
+    features: int = 256  # channels of the keypoint branch
+    modules: int = 2  # residual modules a level of an hourglass
+    appearance: bool = True  # texture and light; without: the MANO-CNN baseline
+
+
+class Prediction(NamedTuple):
+    """What the network says of pictures. Camera frame, metres, pixels of the crop."""
+
+    hand: HandVector
+    rotations: Tensor  # [B, 15, 3, 3] local joint rotations, mean pose included
+    vertices: Tensor  # [B, V, 3]
+    joints: Tensor  # [B, 21, 3] OpenPose order, of the keypoint set asked for
+    projected: Tensor  # [B, 21, 2] px
+    texture: Tensor | None  # [B, V, 3] RGB about 0..1
+    light: Tensor | None  # [B, 11]
+    keypoints: Tensor | None  # [B, S, 21, 2] px, of each stack
+
+
+class S2Hand(nn.Module):
+    """The whole network.
+
+    Args:
+        model: a right hand.
+        settings: see :class:`NetworkSettings`.
+    """
+
+    def __init__(self, model: HandModel, settings: NetworkSettings | None = None) -> None:
+        super().__init__()
+        self.settings = settings or NetworkSettings()
+        self.upright: Tensor
+        self.mean: Tensor
+        self.std: Tensor
+        self.encoder = Encoder(self.settings.encoder, self.settings.pooling)
+        self.regressor = HandRegressor(self.encoder.high_channels)
+        self.appearance = (
+            AppearanceRegressor(self.encoder.low_channels, model.vertex_count) if self.settings.appearance else None
+        )
+        self.branch = (
+            KeypointBranch(self.settings.stacks, self.settings.features, self.settings.modules)
+            if self.settings.stacks
+            else None
+        )
+        self.hand = HandLayer(model, flat_hand_mean=False)
+        # The model's fingers point up in pictures whose y points down: turned by pi about x.
+        self.register_buffer("upright", torch.diag(torch.tensor([1.0, -1.0, -1.0])), persistent=False)
+        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(_IMAGENET_STD).reshape(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor, K: Tensor, keypoint_set: str = "openpose") -> Prediction:
+        """Predict.
+
+        Args:
+            image: [B, 3, 224, 224] RGB 0..1.
+            K: [B, 3, 3] cameras of the crops, px.
+            keypoint_set: definition of ``joints`` and ``projected``.
+        """
+        features = self.encoder((image - self.mean) / self.std)
+        vector = HandVector(*(part.float() for part in self.regressor(features.vector)))
+        texture, light = None, None
+        if self.appearance is not None:
+            texture, light = (part.float() for part in self.appearance(features.low))
+        keypoints = None if self.branch is None else self.branch(image)[0]
+        rotations, vertices, joints = self.pose(vector, keypoint_set)
+        projected = project(joints, K.to(joints.dtype))
+        return Prediction(vector, rotations, vertices, joints, projected, texture, light, keypoints)
+
+    def keypoints_only(self, image: Tensor) -> Tensor:
+        """The 2D branch alone: [B, S, 21, 2] px.
+
+        Raises:
+            ValueError: the network has no such branch.
+        """
+        if self.branch is None:
+            raise ValueError("this network has no keypoint branch (settings.stacks = 0)")
+        keypoints: Tensor = self.branch(image)[0]
+        return keypoints
+
+    def pose(self, vector: HandVector, keypoint_set: str) -> tuple[Tensor, Tensor, Tensor]:
+        """``X' = |s| R R_0 X + T``: local rotations, vertices, joints."""
+        turn = axis_angle_to_matrix(vector.rotation) @ self.upright
+        absolute = self.hand.absolute_pose(pca=vector.pose)
+        rotations = axis_angle_to_matrix(absolute)
+        output = self.hand(
+            matrices=rotations,
+            shape=vector.shape,
+            rotation=turn,
+            scale=vector.scale,
+            translation=vector.translation,
+        )
+        return rotations, output.vertices, self.hand.keypoints(output, keypoint_set)
+
+    def render(self, prediction: Prediction, K: Tensor, size: int = 224) -> RenderOutput:
+        """The re-textured picture, silhouette and depth of a prediction.
+
+        Raises:
+            ValueError: the network has no texture (MANO-CNN).
+        """
+        if prediction.texture is None or prediction.light is None:
+            raise ValueError("this network predicts no texture (settings.appearance = False)")
+        return render(
+            prediction.vertices,
+            self.hand.faces,
+            colours=prediction.texture,
+            light=prediction.light,
+            intrinsics=K.to(prediction.vertices.dtype),
+            size=(size, size),
+        )
+
+
+def parameter_counts(network: S2Hand) -> dict[str, int]:
+    """Trainable parameters of each part."""
+    parts = {
+        "encoder": network.encoder,
+        "f_base": network.regressor.base,
+        "f_pose": network.regressor.pose,
+        "f_shape": network.regressor.shape,
+        "f_trans": network.regressor.translation,
+        "f_rot": network.regressor.rotation,
+        "f_scale": network.regressor.scale,
+        "f_conv": network.appearance.conv if network.appearance else None,
+        "f_tex": network.appearance.texture if network.appearance else None,
+        "f_light": network.appearance.light if network.appearance else None,
+        "keypoint branch": network.branch,
+    }
+    return {
+        name: sum(p.numel() for p in part.parameters() if p.requires_grad)
+        for name, part in parts.items()
+        if part is not None
+    }
