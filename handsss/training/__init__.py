@@ -1,0 +1,1 @@
+"""Training: the objective and its schedule, checkpoints, monitors."""
