@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,3 +63,15 @@ def plain(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Ctrl-C in work that can be gone on with: says so, and ends with 130."""
+    import typer
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        show_error("interrupted. What is finished is kept: run the same command with --resume.")
+        raise typer.Exit(INTERRUPTED) from None

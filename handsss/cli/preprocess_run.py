@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from handsss.cli.console import NOTHING_FOUND, error_console, output_console, plain, progress_bar
+from handsss.cli.console import NOTHING_FOUND, error_console, output_console, plain, progress_bar, resumable
 from handsss.data.inspect import contents, save_sheet
 from handsss.data.keypoint_sources import DetectorSource, KeypointSource, ListFile, OpenPoseFolder, TruthSource
 from handsss.data.openpose_run import run_openpose
@@ -66,7 +66,7 @@ def run(
     """Make the store, with a bar, and sum up."""
     errors = error_console()
     begin = time.perf_counter()
-    with progress_bar(errors, unit=unit, shown=not quiet) as progress:
+    with resumable(), progress_bar(errors, unit=unit, shown=not quiet) as progress:
         task = progress.add_task("preprocessing", total=len(reader))
         summary = preprocess(
             reader,

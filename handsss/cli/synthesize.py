@@ -43,7 +43,7 @@ def synthesize(
     import os
     import time
 
-    from handsss.cli.console import error_console, output_console, plain, progress_bar
+    from handsss.cli.console import error_console, output_console, plain, progress_bar, resumable
     from handsss.data.synthetic.generate import SynthesizeOptions, settings_of
     from handsss.data.synthetic.generate import synthesize as make
     from handsss.errors import UserError
@@ -59,7 +59,7 @@ def synthesize(
         overwrite=overwrite,
     )
     begin = time.perf_counter()
-    with progress_bar(error_console(), unit="picture", shown=not quiet) as progress:
+    with resumable(), progress_bar(error_console(), unit="picture", shown=not quiet) as progress:
         task = progress.add_task("drawing", total=number)
         made = make(output, options, progress=lambda done, total: progress.update(task, completed=done, total=total))
     seconds = time.perf_counter() - begin

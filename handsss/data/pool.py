@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -63,6 +64,7 @@ def run_jobs(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -
 def _start_worker(parent: int) -> None:
     """One thread of arithmetic each, and no life of its own once the parent is killed."""
     os.environ["OMP_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent says what follows
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     try:
         import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import signal
@@ -54,3 +55,20 @@ def test_a_full_disk(tmp_path: Path) -> None:
     subprocess.run([*command, "-o", "cut", "--resume"], cwd=tmp_path, check=True)
     subprocess.run([*command, "-o", "whole"], cwd=tmp_path, check=True)
     same_folders(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_control_c(tmp_path: Path) -> None:
+    """An interrupt from the terminal goes to all processes of the group: one sentence, no tracebacks, exit code 130."""
+    command = [*RUN, "-n", "600", "--workers", "2", "-o", "cut"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    begin = time.monotonic()
+    while not (tmp_path / "cut/training/rgb/00000001.jpg").exists() and time.monotonic() - begin < 60:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "interrupted. What is finished is kept: run the same command with --resume." in errors
+    assert "Traceback" not in errors
+    assert not (tmp_path / "cut/training_K.json").exists()
