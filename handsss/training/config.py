@@ -63,22 +63,43 @@ def resolve(preset: str = "full", file: Path | None = None, settings: tuple[str,
     config = PRESETS[preset]
     if file is not None:
         try:
-            content = tomllib.loads(file.read_text(encoding="utf-8"))
+            text = file.read_text(encoding="utf-8")
         except OSError as error:
             raise InputError(f"{file}: cannot be read ({error.strerror or error}). Expected a TOML file.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
             raise InputError(f"{file}: not TOML ({error}).") from error
-        for section, values in content.items():
-            if not isinstance(values, dict):
-                raise UserError(f"{file}: {section} should be a section, [{section}], with keys below it.")
-            for key, value in values.items():
-                config = _with(config, section, key, value, str(file))
-    for text in settings:
-        name, equals, value = text.partition("=")
+        config = from_toml(text, str(file), config)
+    for setting in settings:
+        name, equals, value = setting.partition("=")
         section, dot, key = name.strip().partition(".")
         if not equals or not dot:
-            raise UserError(f"--set {text}: expected section.key=value, for example losses.w_con=0.")
-        config = _with(config, section, key, _value(value.strip()), f"--set {text}")
+            raise UserError(f"--set {setting}: expected section.key=value, for example losses.w_con=0.")
+        config = _with(config, section, key, _value(value.strip()), f"--set {setting}")
+    return config
+
+
+def from_toml(text: str, where: str, base: TrainConfig | None = None) -> TrainConfig:
+    """Settings from the text of a TOML file, over others or over the defaults.
+
+    Args:
+        text: sections of :class:`TrainConfig`.
+        where: what messages call it.
+        base: what is overridden.
+
+    Raises:
+        InputError: not TOML.
+        UserError: an unknown section or key, or a value of a wrong kind.
+    """
+    config = base or TrainConfig()
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where}: not TOML ({error}).") from error
+    for section, values in content.items():
+        if not isinstance(values, dict):
+            raise UserError(f"{where}: {section} should be a section, [{section}], with keys below it.")
+        for key, value in values.items():
+            config = _with(config, section, key, value, where)
     return config
 
 
