@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, Protocol, TypedDict
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ OUTSIDE = (46, 48, 52)  # where a panel reaches beyond the photo
 VIEW_BACKGROUND = 0.965
 # Uniform clay under a light from above the viewer's shoulder shows shape better than skin does.
 CLAY = (0.55, 0.71, 0.92)
-_CLAY_LIGHT = (0.34, 0.8, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, -0.55, -0.75, -0.6)
+CLAY_LIGHT = (0.34, 0.8, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, -0.55, -0.75, -0.6)
 _MARGIN = 0.16
 
 
@@ -28,6 +28,27 @@ class Window(NamedTuple):
     image: np.ndarray  # [S, S, 3] uint8
     affine: np.ndarray  # [2, 3] photo pixels -> panel pixels
     box: tuple[float, float, float, float]  # x0, y0, x1, y1 in the photo
+
+
+class Drawable(Protocol):
+    """What a hand must have to be rendered: a :class:`HandResult`, or any mesh with its camera and light."""
+
+    @property
+    def vertices(self) -> np.ndarray: ...  # [V, 3] metres, camera frame
+    @property
+    def faces(self) -> np.ndarray: ...  # [F, 3]
+    @property
+    def intrinsics(self) -> np.ndarray: ...  # [3, 3] px of the photo
+    @property
+    def light(self) -> np.ndarray: ...  # [11]
+    @property
+    def vertex_colours(self) -> np.ndarray: ...  # [V, 3] 0..1, unlit
+    @property
+    def uv(self) -> np.ndarray | None: ...  # [T, 2], v up
+    @property
+    def uv_faces(self) -> np.ndarray | None: ...  # [F, 3]
+    @property
+    def texture(self) -> np.ndarray | None: ...  # [h, w, 3] uint8
 
 
 class _Surface(TypedDict, total=False):
@@ -77,22 +98,22 @@ def _cut(image: np.ndarray, box: tuple[float, float, float, float], side: int) -
     return np.asarray(part.resize((side, side), kernel, box=exact))
 
 
-def projected(hand: HandResult) -> np.ndarray:
+def projected(hand: Drawable) -> np.ndarray:
     """The mesh's vertices [V, 2] in the photo."""
     depth = np.maximum(hand.vertices[:, 2:], 1e-3)
     pixels: np.ndarray = hand.vertices[:, :2] / depth @ hand.intrinsics[:2, :2].T + hand.intrinsics[:2, 2]
     return pixels
 
 
-def overlay_clay(hand: HandResult, window: Window, opacity: float = 0.82) -> np.ndarray:
+def overlay_clay(hand: Drawable, window: Window, opacity: float = 0.82) -> np.ndarray:
     """The mesh in one colour over the photo, [S, S, 3] uint8."""
     photo = torch.as_tensor(window.image.astype(np.float32) / 255)
     clay = torch.tensor(CLAY).expand(len(hand.vertices), 3)
-    mesh = _render_over(hand, window, photo, torch.tensor(_CLAY_LIGHT), {"colours": clay})
+    mesh = _render_over(hand, window, photo, torch.tensor(CLAY_LIGHT), {"colours": clay})
     return _bytes(opacity * mesh + (1 - opacity) * photo)
 
 
-def overlay_textured(hand: HandResult, window: Window) -> np.ndarray:
+def overlay_textured(hand: Drawable, window: Window) -> np.ndarray:
     """The mesh with its texture and light over the photo in pale grey, [S, S, 3] uint8."""
     grey = window.image.astype(np.float32).mean(2, keepdims=True).repeat(3, 2) / 255
     photo = torch.as_tensor(0.35 * grey + 0.55)
@@ -100,7 +121,7 @@ def overlay_textured(hand: HandResult, window: Window) -> np.ndarray:
 
 
 def _render_over(
-    hand: HandResult,
+    hand: Drawable,
     window: Window,
     background: Tensor,
     light: Tensor,
@@ -119,7 +140,7 @@ def _render_over(
     return output.colour[0]
 
 
-def _surface(hand: HandResult) -> _Surface:
+def _surface(hand: Drawable) -> _Surface:
     if hand.texture is not None and hand.uv is not None and hand.uv_faces is not None:
         image = torch.as_tensor(hand.texture.astype(np.float32) / 255)
         faces = torch.as_tensor(hand.uv_faces.astype(np.int64))
@@ -127,7 +148,7 @@ def _surface(hand: HandResult) -> _Surface:
     return {"colours": torch.as_tensor(hand.vertex_colours, dtype=torch.float32)}
 
 
-def turned_views(hand: HandResult, side: int) -> list[tuple[str, np.ndarray]]:
+def turned_views(hand: Drawable, side: int) -> list[tuple[str, np.ndarray]]:
     """The mesh alone, [S, S, 3] uint8: six views around the vertical axis and one from above, all at one scale.
 
     The light stays with the viewer, as in the paper's figures, so that no view is dark.
