@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ class Samples:
     joints: np.ndarray  # [N, 21, 3] predicted, in the definition of the truth's joints
     true_joints: np.ndarray  # [N, 21, 3]
     vertices: np.ndarray | None  # [N, V, 3] predicted
-    true_vertices: np.ndarray | None  # [N, V, 3]; of the same V, or None
+    true_vertices: np.ndarray | None  # [N, V', 3]
     # "detector", "predicted" (2D branch), "projected": [N, 21, 2] px of the crop, those that there are. A keypoint
     # that the detector did not see is NaN.
     keypoints: dict[str, np.ndarray]
@@ -30,6 +31,8 @@ class Samples:
     K: np.ndarray | None  # [N, 3, 3] px
     source: Path | None  # the store or dataset folder that the pictures come from
     rows: np.ndarray  # [N] row numbers in that source
+    corresponding: bool = True  # vertex i is the same point of both meshes; False: V' is not V, or other numbering
+    crop: Callable[[int], np.ndarray] | None = None  # the picture of sample i (not row), [224, 224, 3] uint8 RGB
 
     def __len__(self) -> int:
         return len(self.joints)
