@@ -64,7 +64,7 @@ def make_rows(item: Item, source: KeypointSource, margin: float, box_margin: flo
     found, tags = source.find(item, picture, intrinsics)
     rows = []
     for hand, keypoints in found:
-        frame = _frame(item, keypoints, (width, height), margin, box_margin, mirrored=hand == "left")
+        frame = crop_frame(item, keypoints, (width, height), margin, box_margin, mirrored=hand == "left")
         content: np.ndarray | bytes
         if item.whole and not frame.mirrored and (height, width) == (CROP, CROP):
             content = picture
@@ -84,7 +84,7 @@ def _jpeg_of(path: Path, picture: np.ndarray) -> np.ndarray | bytes:
     return data
 
 
-def _frame(
+def crop_frame(
     item: Item,
     keypoints: np.ndarray,
     size: tuple[int, int],
@@ -93,6 +93,15 @@ def _frame(
     *,
     mirrored: bool,
 ) -> CropFrame:
+    """Where a hand's crop lies in its picture.
+
+    Args:
+        item: the picture; it may be the crop already, or have a box.
+        keypoints: [21, 3] px and confidence, used where there is no box.
+        size: width and height of the picture, px.
+        margin, box_margin: see :func:`make_rows`.
+        mirrored: for left hands.
+    """
     width, height = size
     if item.whole:
         return square_frame(np.array([0.0, 0.0, width, height]), 0.0, mirrored=mirrored)
