@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
-from handsss.losses.geometric import lengths, smooth_l1, weighted_mean
+from handsss.losses.geometric import alone, lengths, smooth_l1, weighted_mean
 
 
-def keypoint_loss(keypoints: Tensor, detected: Tensor, confidence: Tensor) -> Tensor:
+def keypoint_loss(
+    keypoints: Tensor, detected: Tensor, confidence: Tensor, across: Callable[[Tensor], Tensor] = alone
+) -> Tensor:
     """E_2d: distance between the branch's keypoints and detections, px, weighted by squared confidence, normalised
     over the batch, summed over stacks.
 
@@ -15,11 +19,12 @@ def keypoint_loss(keypoints: Tensor, detected: Tensor, confidence: Tensor) -> Te
         keypoints: [B, S, 21, 2] px.
         detected: [B, 21, 2] px.
         confidence: [B, 21].
+        across: see :func:`handsss.losses.geometric.weighted_mean`.
     """
     weights = confidence.square()
     total = keypoints.sum() * 0
     for stack in range(keypoints.shape[1]):
-        total = total + weighted_mean(lengths(keypoints[:, stack] - detected), weights)
+        total = total + weighted_mean(lengths(keypoints[:, stack] - detected), weights, across)
     return total
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -31,14 +33,28 @@ def joint_weights(confidence: Tensor) -> Tensor:
     return weights * confidence
 
 
-def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Sum of values times weights over the sum of weights, over the whole batch; 0 where all weights are 0."""
-    total = weights.sum()
+def alone(total: Tensor) -> Tensor:
+    """The sum of the only process."""
+    return total
+
+
+def weighted_mean(values: Tensor, weights: Tensor, across: Callable[[Tensor], Tensor] = alone) -> Tensor:
+    """Sum of values times weights over the sum of weights, over the whole batch; 0 where all weights are 0.
+
+    Args:
+        values: any shape.
+        weights: the same, or one that can be expanded to it.
+        across: the mean of such sums over all processes that share the batch; then the mean of the results over the
+            processes is the whole batch's.
+    """
+    total = across(weights.sum())
     empty = total <= 0
     return torch.where(empty, torch.zeros_like(total), (values * weights).sum() / torch.where(empty, 1.0, total))
 
 
-def location_loss(projected: Tensor, detected: Tensor, confidence: Tensor) -> Tensor:
+def location_loss(
+    projected: Tensor, detected: Tensor, confidence: Tensor, across: Callable[[Tensor], Tensor] = alone
+) -> Tensor:
     """E_loc: confidence-weighted smooth L1 between projected joints and detected keypoints, px.
 
     Weights are squared, as in the released form, and normalised over the batch.
@@ -47,8 +63,9 @@ def location_loss(projected: Tensor, detected: Tensor, confidence: Tensor) -> Te
         projected: [B, 21, 2] px.
         detected: [B, 21, 2] px.
         confidence: [B, 21].
+        across: see :func:`weighted_mean`.
     """
-    return weighted_mean(smooth_l1(lengths(projected - detected)), joint_weights(confidence).square())
+    return weighted_mean(smooth_l1(lengths(projected - detected)), joint_weights(confidence).square(), across)
 
 
 def orientation_loss(projected: Tensor, detected: Tensor, confidence: Tensor) -> Tensor:
@@ -72,14 +89,15 @@ def _directions(points: Tensor, start: Tensor, end: Tensor) -> Tensor:
     return bone / torch.where(length == 0, torch.ones_like(length), length)
 
 
-def true_joints_loss(joints: Tensor, truth: Tensor) -> Tensor:
+def true_joints_loss(joints: Tensor, truth: Tensor, across: Callable[[Tensor], Tensor] = alone) -> Tensor:
     """E_3dj (supplement, equation 5): mean over the 21 joints of the squared 3D distance, m^2. Rows without truth
     (NaN) do not count.
 
     Args:
         joints: [B, 21, 3] m.
         truth: [B, 21, 3] m.
+        across: see :func:`weighted_mean`.
     """
     known = torch.isfinite(truth).all(-1).all(-1)
     squared = (joints - torch.where(known[:, None, None], truth, joints.detach())).square().sum(-1).mean(-1)
-    return weighted_mean(squared, known.to(squared.dtype))
+    return weighted_mean(squared, known.to(squared.dtype), across)

@@ -57,6 +57,7 @@ class S2Hand(nn.Module):
     def __init__(self, model: HandModel, settings: NetworkSettings | None = None) -> None:
         super().__init__()
         self.settings = settings or NetworkSettings()
+        self.autocast_dtype: torch.dtype | None = None  # of encoder, regressors and branch under autocast; None: float32
         self.upright: Tensor
         self.mean: Tensor
         self.std: Tensor
@@ -76,20 +77,23 @@ class S2Hand(nn.Module):
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).reshape(1, 3, 1, 1), persistent=False)
 
-    def forward(self, image: Tensor, K: Tensor, keypoint_set: str = "openpose") -> Prediction:
+    def forward(self, image: Tensor, K: Tensor, keypoint_set: str = "openpose", *, branch: bool = True) -> Prediction:
         """Predict.
 
         Args:
             image: [B, 3, 224, 224] RGB 0..1.
             K: [B, 3, 3] cameras of the crops, px.
             keypoint_set: definition of ``joints`` and ``projected``.
+            branch: run the keypoint branch too, where there is one.
         """
-        features = self.encoder((image - self.mean) / self.std)
-        vector = HandVector(*(part.float() for part in self.regressor(features.vector)))
-        texture, light = None, None
-        if self.appearance is not None:
-            texture, light = (part.float() for part in self.appearance(features.low))
-        keypoints = None if self.branch is None else self.branch(image)[0]
+        texture, light, keypoints = None, None, None
+        with self._autocast(image):
+            features = self.encoder((image - self.mean) / self.std)
+            vector = HandVector(*(part.float() for part in self.regressor(features.vector)))
+            if self.appearance is not None:
+                texture, light = (part.float() for part in self.appearance(features.low))
+            if self.branch is not None and branch:
+                keypoints = self.branch(image)[0]
         rotations, vertices, joints = self.pose(vector, keypoint_set)
         projected = project(joints, K.to(joints.dtype))
         return Prediction(vector, rotations, vertices, joints, projected, texture, light, keypoints)
@@ -102,8 +106,12 @@ class S2Hand(nn.Module):
         """
         if self.branch is None:
             raise ValueError("this network has no keypoint branch (settings.stacks = 0)")
-        keypoints: Tensor = self.branch(image)[0]
+        with self._autocast(image):
+            keypoints: Tensor = self.branch(image)[0]
         return keypoints
+
+    def _autocast(self, image: Tensor) -> torch.autocast:
+        return torch.autocast(image.device.type, dtype=self.autocast_dtype, enabled=self.autocast_dtype is not None)
 
     def pose(self, vector: HandVector, keypoint_set: str) -> tuple[Tensor, Tensor, Tensor]:
         """``X' = |s| R R_0 X + T``: local rotations, vertices, joints."""

@@ -14,17 +14,41 @@ from handsss.data.augment import Augmentation
 from handsss.errors import InputError, UserError
 from handsss.network.s2hand import NetworkSettings
 from handsss.training.objective import STAGES, LossWeights
+from handsss.training.schedule import WHOLE, StageSettings
 
 
 @dataclass(frozen=True)
 class ScheduleSettings:
-    """How long, and in which stages."""
+    """How long, in which stages, in what steps."""
 
-    steps: int = 300000  # of the whole run; shared out over the stages as the method shares its epochs
-    stages: tuple[str, ...] = STAGES  # of keypoints, shape, finetune; ("finetune",) is end to end
-    batch: int = 64  # rows a step
+    stages: tuple[str, ...] = STAGES  # of keypoints, shape, finetune, in order; or end-to-end alone
+    steps: int = 0  # of the whole run, all stages together; 0: as many as the stages' epochs need
+    batch: int = 64  # rows a step, over all processes
     clip: float = 10.0  # norm to which gradients are cut; 0: not
+    averaging: float = 0.0  # decay a step of averaged weights (EMA), 0.999 for example; 0: none are kept
+    precision: str = "auto"  # of encoder and keypoint branch: float32, bfloat16; auto: bfloat16 where CUDA has it
     seed: int = 0  # of weights, order of rows and augmentations
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """What is written while a run lasts, and how often. 0: never."""
+
+    log_every: int = 20  # steps between two lines of metrics.jsonl
+    save_every: int = 500  # steps between two checkpoints
+    validate_every: int = 500  # steps between two validations
+    validate_rows: int = 200  # of the validation data, chosen once; 0: all
+    picture_every: int = 500  # steps between two picture sheets
+    picture_rows: int = 8  # on a sheet
+    collapse: bool = True  # stop when the hand collapses
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """What is taken from the data."""
+
+    mean_bone: float = 0.0  # m, average length of bone 9-10 for E_s; 0: the data's own (0.0282 for FreiHAND and HO-3D)
+    imagenet: str = ""  # file of the encoder's ImageNet weights; "download": fetch them; empty: random
 
 
 @dataclass(frozen=True)
@@ -33,8 +57,29 @@ class TrainConfig:
 
     network: NetworkSettings = field(default_factory=NetworkSettings)
     losses: LossWeights = field(default_factory=LossWeights)
+    data: DataSettings = field(default_factory=DataSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    keypoints: StageSettings = field(default_factory=StageSettings)
+    shape: StageSettings = field(default_factory=StageSettings)
+    finetune: StageSettings = field(default_factory=lambda: StageSettings(epochs=60, rate=2.5e-4, halvings=2))
+    end_to_end: StageSettings = field(default_factory=lambda: StageSettings(epochs=180, halvings=5))
     augmentation: Augmentation = field(default_factory=Augmentation)
+    watch: WatchSettings = field(default_factory=WatchSettings)
+
+    def stage_settings(self) -> dict[str, StageSettings]:
+        """The settings of this run's stages, in order.
+
+        Raises:
+            UserError: an unknown stage, or end-to-end beside others.
+        """
+        known = {name: getattr(self, name.replace("-", "_")) for name in (*STAGES, WHOLE)}
+        names = self.schedule.stages
+        wrong = [name for name in names if name not in known]
+        if wrong or not names or len(set(names)) < len(names):
+            raise UserError(f"stages {', '.join(names) or '(none)'}: expected some of {', '.join(STAGES)}, each once.")
+        if WHOLE in names and len(names) > 1:
+            raise UserError(f"stages {', '.join(names)}: {WHOLE} is a whole run and stands alone.")
+        return {name: known[name] for name in names}
 
 
 PRESETS = {
@@ -42,6 +87,9 @@ PRESETS = {
     "small": TrainConfig(
         network=NetworkSettings(encoder="efficientnet-b0", stacks=1, features=128, modules=1),
         schedule=ScheduleSettings(steps=3000, batch=16),
+        keypoints=StageSettings(epochs=30),
+        shape=StageSettings(epochs=180),
+        finetune=StageSettings(epochs=90, rate=2.5e-4, halvings=2),
     ),
 }
 
@@ -104,10 +152,12 @@ def from_toml(text: str, where: str, base: TrainConfig | None = None) -> TrainCo
 
 
 def _value(text: str) -> Any:
-    """A value as TOML has it; what is none of its values is a word."""
+    """A value as TOML has it; what is none of its values is a word, and words may stand in a list."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
+        if text.startswith("[") and text.endswith("]"):
+            return [_value(item.strip()) for item in text[1:-1].split(",") if item.strip()]
         return text
 
 
@@ -126,7 +176,10 @@ def _with(config: TrainConfig, section: str, key: str, value: Any, where: str) -
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise UserError(f"{where}: {section}.{key} = {value!r}: {reason}. Now it is {getattr(part, key)!r}.") from error
-    changed: dict[str, Any] = {section: replace(part, **{key: checked})}
+    try:
+        changed: dict[str, Any] = {section: replace(part, **{key: checked})}
+    except ValueError as error:  # a word that is none of those that the section knows
+        raise UserError(f"{where}: {error}.") from error
     return replace(config, **changed)
 
 

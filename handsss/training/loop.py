@@ -1,101 +1,23 @@
-"""The steps of one run: stages, learning rates, batches in a fixed order, and going on where it stopped."""
+"""The steps of one run: the network, its optimiser, and their place in the schedule."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import Dataset
 
+from handsss.geometry.cameras import project
 from handsss.network.s2hand import S2Hand
+from handsss.training.averaging import Averager
 from handsss.training.collapse import CollapseMonitor, health
-from handsss.training.objective import STAGES, Batch, Objective, Terms
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of the schedule."""
-
-    name: str  # of the objective: keypoints, shape, finetune
-    steps: int
-    rate: float  # Adam's at its start
-    drops: tuple[float, ...] = (0.25, 0.5, 0.75)  # shares of the stage after which the rate is halved
-
-
-# Method, section 3: 120 + 120 + 60 epochs, learning rates 1e-3, 1e-3, 2.5e-4.
-SHARES = {"keypoints": 120, "shape": 120, "finetune": 60}
-RATES = {"keypoints": 1e-3, "shape": 1e-3, "finetune": 2.5e-4}
-DROPS = {"keypoints": (0.25, 0.5, 0.75), "shape": (0.25, 0.5, 0.75), "finetune": (1 / 3, 2 / 3)}
-
-
-def stages_of(steps: int, names: tuple[str, ...] = STAGES) -> tuple[Stage, ...]:
-    """Share a number of steps out over stages as the method shares its epochs; rates and drops are the method's.
-
-    Args:
-        steps: of the whole run.
-        names: stages, in order.
-    """
-    total = sum(SHARES[name] for name in names)
-    edges = np.round(np.cumsum([0, *(SHARES[name] for name in names)]) / total * steps).astype(int)
-    return tuple(
-        Stage(name, int(b - a), RATES[name], DROPS[name])
-        for name, a, b in zip(names, edges[:-1], edges[1:], strict=True)
-        if b > a
-    )
-
-
-class Position(NamedTuple):
-    """A step's place in the schedule."""
-
-    stage: Stage
-    number: int  # of the stage
-    within: int  # step of the stage
-
-
-def position(stages: tuple[Stage, ...], step: int) -> Position:
-    """Which stage a step of the run belongs to."""
-    before = 0
-    for number, stage in enumerate(stages):
-        if step < before + stage.steps:
-            return Position(stage, number, step - before)
-        before += stage.steps
-    raise ValueError(f"step {step} lies behind the schedule's {before} steps")
-
-
-def rate_at(place: Position) -> float:
-    """The learning rate: halved at each drop."""
-    share = place.within / place.stage.steps
-    passed: int = sum(share >= drop for drop in place.stage.drops)
-    return place.stage.rate * 0.5**passed
-
-
-class OrderedSampler(Sampler[int]):
-    """Rows in a random order that is new every epoch and the same for the same seed, from any row on.
-
-    Args:
-        rows: of the dataset.
-        seed: of the order.
-        start: rows that were read before, over all epochs.
-        count: rows to read.
-    """
-
-    def __init__(self, rows: int, seed: int, start: int, count: int) -> None:
-        self.rows, self.seed, self.start, self.count = rows, seed, start, count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[int]:
-        epoch, order = -1, np.zeros(0, dtype=np.int64)
-        for place in range(self.start, self.start + self.count):
-            if place // self.rows != epoch:
-                epoch = place // self.rows
-                order = np.random.default_rng((self.seed, epoch)).permutation(self.rows)
-            yield int(order[place % self.rows])
+from handsss.training.objective import Batch, GradientNotFiniteError, Objective, Terms
+from handsss.training.processes import Processes
+from handsss.training.rows import loader
+from handsss.training.schedule import Position, Stage, position, rate_at
 
 
 class Step(NamedTuple):
@@ -106,6 +28,18 @@ class Step(NamedTuple):
     rate: float
     terms: Terms
     gradient: float  # norm before clipping
+    batch: Batch
+
+
+class Supervised(nn.Module):
+    """Network and objective as one module, for DistributedDataParallel."""
+
+    def __init__(self, network: S2Hand, objective: Objective) -> None:
+        super().__init__()
+        self.network, self.objective = network, objective
+
+    def forward(self, batch: Batch, stage: str) -> Terms:
+        return self.objective(self.network, batch, stage)
 
 
 class Trainer:
@@ -115,11 +49,17 @@ class Trainer:
         network: is trained.
         objective: what for.
         stages: the schedule.
-        batch: rows a step.
+        batch: rows a step, over all processes.
         seed: of the order of rows.
         clip: norm to which gradients are cut; 0: not.
-        supervised: true joints are given to the objective (full supervision).
+        supervised: full supervision: projected true joints take the place of detections, with equal confidences, and
+            true joints are given to the objective.
+        averaging: decay of averaged weights; 0: none are kept.
         monitor: stops collapsed runs; None: does not.
+        processes: this one among those that train together.
+
+    Raises:
+        ValueError: a batch that cannot be shared out among the processes.
     """
 
     def __init__(
@@ -132,36 +72,40 @@ class Trainer:
         seed: int = 0,
         clip: float = 10.0,
         supervised: bool = False,
+        averaging: float = 0.0,
         monitor: CollapseMonitor | None = None,
+        processes: Processes | None = None,
     ) -> None:
+        self.processes = processes or Processes()
+        if batch % self.processes.count:
+            raise ValueError(f"a batch of {batch} cannot be shared out among {self.processes.count} processes")
         self.network, self.objective, self.stages = network, objective, stages
         self.batch, self.seed, self.clip, self.supervised = batch, seed, clip, supervised
         self.monitor = monitor
+        self.averager = Averager(network, averaging) if averaging > 0 else None
         self.step = 0
         self._stage = -1
         self.optimiser = self._new_optimiser()
+        module: nn.Module = Supervised(network, objective)
+        if self.processes.count > 1:
+            # Stages use parts of the network only, so it is looked up which parameters got a gradient.
+            device = next(network.parameters()).device
+            where = [device] if device.type == "cuda" else None
+            module = DistributedDataParallel(module, device_ids=where, find_unused_parameters=True)
+        self.module = module
 
     @property
     def total(self) -> int:
         """Steps of the whole schedule."""
         return sum(stage.steps for stage in self.stages)
 
+    @property
+    def device(self) -> torch.device:
+        """Of the network."""
+        return next(self.network.parameters()).device
+
     def _new_optimiser(self) -> torch.optim.Adam:
         return torch.optim.Adam(self.network.parameters(), lr=1e-3)
-
-    def loader(self, dataset: Dataset[dict[str, Tensor]], workers: int = 0) -> DataLoader[dict[str, Tensor]]:
-        """The batches that are still to come, in the order that an uninterrupted run has."""
-        rows = len(dataset)  # type: ignore[arg-type]
-        sampler = OrderedSampler(rows, self.seed, self.step * self.batch, (self.total - self.step) * self.batch)
-        # A generator of its own: the loader must not draw from the random state that a resumed run restores.
-        return DataLoader(
-            dataset,
-            batch_size=self.batch,
-            sampler=sampler,
-            num_workers=workers,
-            drop_last=True,
-            generator=torch.Generator().manual_seed(self.seed),
-        )
 
     def run(
         self,
@@ -180,59 +124,86 @@ class Trainer:
             on_step: told every step.
 
         Raises:
-            TermNotFiniteError, CollapseError: see there.
+            TermNotFiniteError, GradientNotFiniteError, CollapseError: see there.
         """
         end = self.total if until is None else min(until, self.total)
         if self.step >= end:
             return
-        for row in self.loader(dataset, workers):
+        batches = loader(
+            dataset,
+            batch=self.batch,
+            done=self.step,
+            total=self.total,
+            seed=self.seed,
+            workers=workers,
+            share=(self.processes.rank, self.processes.count),
+            pin=self.device.type == "cuda",
+        )
+        for row in batches:
             on_step(self.one_step(self.as_batch(row)))
             if self.step >= end:
                 return
 
     def as_batch(self, row: dict[str, Tensor]) -> Batch:
         """Rows on the network's device."""
-        device = next(self.network.parameters()).device
-        joints = row.get("joints_3d") if self.supervised else None
-        return Batch(
-            row["image"].to(device, non_blocking=True),
-            row["keypoints_2d"].to(device),
-            row["confidence"].to(device),
-            row["K"].to(device),
-            None if joints is None else joints.to(device),
-            row.get("index"),
-        )
+
+        def there(name: str) -> Tensor:
+            return row[name].to(self.device, non_blocking=True)
+
+        image, K = there("image"), there("K")
+        if not self.supervised:
+            return Batch(image, there("keypoints_2d"), there("confidence"), K, None, row.get("index"))
+        joints = there("joints_3d")
+        known = torch.isfinite(joints).all(-1)
+        projected = project(torch.where(known[..., None], joints, torch.ones_like(joints)), K)
+        return Batch(image, projected, known.to(joints.dtype), K, joints, row.get("index"))
 
     def one_step(self, batch: Batch) -> Step:
         """One step of the optimiser."""
         place = position(self.stages, self.step)
+        rate = self._enter(place)
+        self.network.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        terms: Terms = self.module(batch, place.stage.name)
+        if self.monitor is not None:
+            self.monitor.watch(health(terms, batch))
+        terms.total.backward()  # type: ignore[no-untyped-call]
+        norm = self._clip()
+        if not norm < float("inf"):
+            names = [name for name, p in self.network.named_parameters() if _broken(p.grad)]
+            raise GradientNotFiniteError(names, self.objective.gradient_terms(self.network, batch, place.stage.name))
+        self.optimiser.step()
+        if self.averager is not None:
+            self.averager.update(self.network)
+        self.step += 1
+        return Step(self.step - 1, place.stage.name, rate, terms, norm, batch)
+
+    def _enter(self, place: Position) -> float:
+        """The step's learning rate, and a new optimiser where a stage begins."""
         if place.number != self._stage:
             # Moments of one stage mean nothing to the next, whose terms are others.
             self.optimiser, self._stage = self._new_optimiser(), place.number
         rate = rate_at(place)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        self.network.train()
-        self.optimiser.zero_grad(set_to_none=True)
-        terms = self.objective(self.network, batch, place.stage.name)
-        if self.monitor is not None:
-            self.monitor.watch(health(terms, batch))
-        terms.total.backward()  # type: ignore[no-untyped-call]
+        return rate
+
+    def _clip(self) -> float:
         given = [p for p in self.network.parameters() if p.grad is not None]
-        norm = torch.nn.utils.clip_grad_norm_(given, self.clip if self.clip > 0 else float("inf"))
-        self.optimiser.step()
-        self.step += 1
-        return Step(self.step - 1, place.stage.name, rate, terms, float(norm))
+        return float(torch.nn.utils.clip_grad_norm_(given, self.clip if self.clip > 0 else float("inf")))
 
     def state(self) -> dict[str, Any]:
         """All that is needed to go on: see :meth:`restore`."""
-        return {
+        state = {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "stage": self._stage,
             "random": torch.get_rng_state(),
         }
+        if self.averager is not None:
+            state |= {"averaged": self.averager.state, "averaged_steps": self.averager.steps}
+        return state
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state`, bit for bit on the same machine's CPU."""
@@ -241,3 +212,9 @@ class Trainer:
         self.optimiser = self._new_optimiser()
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"].cpu())
+        if self.averager is not None and "averaged" in state:
+            self.averager.restore(state["averaged"], int(state["averaged_steps"]))
+
+
+def _broken(gradient: Tensor | None) -> bool:
+    return gradient is not None and not bool(torch.isfinite(gradient).all())

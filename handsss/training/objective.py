@@ -14,6 +14,8 @@ from handsss.losses.photometric import pixel_loss, ssim_loss
 from handsss.losses.regularisation import average_pose_loss, scale_loss, shape_loss, skeleton_loss, texture_loss
 from handsss.network.s2hand import Prediction, S2Hand
 from handsss.render.types import RenderOutput
+from handsss.training.processes import mean_over_processes
+from handsss.training.schedule import WHOLE
 
 STAGES = ("keypoints", "shape", "finetune")
 
@@ -59,13 +61,28 @@ class Terms(NamedTuple):
     rendered: RenderOutput | None
 
 
-class TermNotFiniteError(ArithmeticError):
-    """A term is not a number; names it and the samples in which the prediction is not finite."""
+class NotFiniteError(ArithmeticError):
+    """Something of a step is not a finite number."""
 
-    def __init__(self, term: str, samples: list[int]) -> None:
-        where = f"; the prediction is not finite for samples {samples}" if samples else ""
-        super().__init__(f"the term {term} is not a finite number{where}.")
+
+class TermNotFiniteError(NotFiniteError):
+    """A term is not a number; names it and the samples whose data or prediction are not finite."""
+
+    def __init__(self, term: str, samples: list[int], data: list[str] | None = None) -> None:
+        where = f"; not finite for the samples {samples}" if samples else ""
+        what = f", whose {' and '.join(data)} hold NaN or infinity" if data else ""
+        super().__init__(f"the term {term} is not a finite number{where}{what}.")
         self.term, self.samples = term, samples
+
+
+class GradientNotFiniteError(NotFiniteError):
+    """The terms are finite, the gradient is not; names the terms it comes from and the parameters it reaches."""
+
+    def __init__(self, parameters: list[str], terms: list[str]) -> None:
+        where = f" of the {'terms' if len(terms) > 1 else 'term'} {', '.join(terms)}" if terms else ""
+        some = ", ".join(parameters[:3]) + (f" and {len(parameters) - 3} more" if len(parameters) > 3 else "")
+        super().__init__(f"the gradient{where} is not finite in {some or 'its norm'}.")
+        self.parameters, self.terms = parameters, terms
 
 
 @dataclass(frozen=True)
@@ -88,84 +105,105 @@ class Objective:
         Args:
             network: predicts.
             batch: see :class:`Batch`.
-            stage: "keypoints" (the 2D branch alone), "shape" (E_geo, E_s, E_J, E_beta), "finetune" (all terms).
+            stage: "keypoints" (the 2D branch alone), "shape" (E_geo, E_s, E_J, E_beta), "finetune" and "end-to-end"
+                (all terms).
 
         Raises:
             TermNotFiniteError: a term is not a number.
             ValueError: another stage.
         """
-        if stage not in STAGES:
-            raise ValueError(f"stage {stage!r}: expected one of {', '.join(STAGES)}")
-        parts: dict[str, Tensor] = {}
-        if stage == "keypoints":
-            parts["E_2d"] = keypoint_loss(network.keypoints_only(batch.image), batch.keypoints, batch.confidence)
-            _check(parts, None, batch)
-            return Terms(self.weights.w_2d * parts["E_2d"], _detached(parts), None, None)
-        prediction = network(batch.image, batch.K, self.keypoint_set)
-        total = self._geometry(network, prediction, batch, parts)
-        rendered = None
-        if stage == "finetune":
-            extra, rendered = self._appearance(network, prediction, batch, parts)
-            total = total + extra
-            if prediction.keypoints is not None:
-                parts["E_2d"] = keypoint_loss(prediction.keypoints, batch.keypoints, batch.confidence)
-                total = total + self.weights.w_2d * parts["E_2d"]
-                if self.weights.w_con > 0:
-                    parts["E_con"] = consistency_loss(prediction.keypoints, prediction.projected)
-                    total = total + self.weights.w_con * parts["E_con"]
+        weighted, prediction, rendered = self.weighted_terms(network, batch, stage)
+        parts = {name: value.detach() for name, (_, value) in weighted.items()}
         _check(parts, prediction, batch)
-        return Terms(total, _detached(parts), prediction, rendered)
+        total = torch.stack([weight * value for weight, value in weighted.values()]).sum()
+        return Terms(total, parts, prediction, rendered)
 
-    def _geometry(self, network: S2Hand, prediction: Prediction, batch: Batch, parts: dict[str, Tensor]) -> Tensor:
+    def weighted_terms(
+        self, network: S2Hand, batch: Batch, stage: str
+    ) -> tuple[dict[str, tuple[float, Tensor]], Prediction | None, RenderOutput | None]:
+        """The terms of a stage, each with its weight in E, with what was predicted and rendered."""
+        if stage not in (*STAGES, WHOLE):
+            raise ValueError(f"stage {stage!r}: expected one of {', '.join((*STAGES, WHOLE))}")
+        w = self.weights
+        if stage == "keypoints":
+            value = keypoint_loss(
+                network.keypoints_only(batch.image), batch.keypoints, batch.confidence, mean_over_processes
+            )
+            return {"E_2d": (w.w_2d, value)}, None, None
+        prediction = network(batch.image, batch.K, self.keypoint_set, branch=stage != "shape")
+        terms = self._geometry(network, prediction, batch)
+        rendered = None
+        if stage != "shape":
+            appearance, rendered = self._appearance(network, prediction, batch)
+            terms |= appearance
+            if prediction.keypoints is not None:
+                terms["E_2d"] = (
+                    w.w_2d,
+                    keypoint_loss(prediction.keypoints, batch.keypoints, batch.confidence, mean_over_processes),
+                )
+                if w.w_con > 0:
+                    terms["E_con"] = w.w_con, consistency_loss(prediction.keypoints, prediction.projected)
+        return terms, prediction, rendered
+
+    def gradient_terms(self, network: S2Hand, batch: Batch, stage: str) -> list[str]:
+        """The terms whose own gradient is not finite."""
+        weighted, _, _ = self.weighted_terms(network, batch, stage)
+        parameters = [p for p in network.parameters() if p.requires_grad]
+        found = []
+        for name, (_, value) in weighted.items():
+            if value.requires_grad:
+                gradients = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
+                if any(g is not None and not bool(torch.isfinite(g).all()) for g in gradients):
+                    found.append(name)
+        return found
+
+    def _geometry(self, network: S2Hand, prediction: Prediction, batch: Batch) -> dict[str, tuple[float, Tensor]]:
         """w_geo (E_loc + w_ori E_ori) + w_regu (E_beta + w_s E_s + w_J E_J) + w_3dj E_3dj."""
         w = self.weights
-        parts["E_loc"] = location_loss(prediction.projected, batch.keypoints, batch.confidence)
-        geometry = parts["E_loc"]
+        geometry, regular = w.w_3d * w.w_geo, w.w_3d * w.w_regu
+        seen = batch.keypoints, batch.confidence
+        terms = {"E_loc": (geometry, location_loss(prediction.projected, *seen, mean_over_processes))}
         if w.w_ori > 0:
-            parts["E_ori"] = orientation_loss(prediction.projected, batch.keypoints, batch.confidence)
-            geometry = geometry + w.w_ori * parts["E_ori"]
-        parts["E_beta"] = shape_loss(prediction.hand.shape)
-        parts["E_s"] = scale_loss(prediction.joints, self.mean_bone, squared=w.squared_scale)
-        regularisation = w.w_beta * parts["E_beta"] + w.w_scale * parts["E_s"]
+            terms["E_ori"] = geometry * w.w_ori, orientation_loss(prediction.projected, *seen)
+        terms["E_beta"] = regular * w.w_beta, shape_loss(prediction.hand.shape)
+        terms["E_s"] = (
+            regular * w.w_scale,
+            scale_loss(prediction.joints, self.mean_bone, squared=w.squared_scale),
+        )
         if w.pose_prior == "average":
-            parts["E_pose"] = average_pose_loss(prediction.hand.pose)
-            regularisation = regularisation + w.w_pose * parts["E_pose"]
+            terms["E_pose"] = regular * w.w_pose, average_pose_loss(prediction.hand.pose)
         else:
-            parts["E_J"] = skeleton_loss(network.hand.limit_excess(prediction.rotations))
-            regularisation = regularisation + w.w_pose * parts["E_J"]
-        total = w.w_3d * (w.w_geo * geometry + w.w_regu * regularisation)
+            terms["E_J"] = regular * w.w_pose, skeleton_loss(network.hand.limit_excess(prediction.rotations))
         if batch.joints_3d is not None:
-            parts["E_3dj"] = true_joints_loss(prediction.joints, batch.joints_3d)
-            total = total + w.w_joints * parts["E_3dj"]
-        return total
+            terms["E_3dj"] = w.w_joints, true_joints_loss(prediction.joints, batch.joints_3d, mean_over_processes)
+        return terms
 
     def _appearance(
-        self, network: S2Hand, prediction: Prediction, batch: Batch, parts: dict[str, Tensor]
-    ) -> tuple[Tensor, RenderOutput | None]:
+        self, network: S2Hand, prediction: Prediction, batch: Batch
+    ) -> tuple[dict[str, tuple[float, Tensor]], RenderOutput | None]:
         """w_photo (E_pixel + w_SSIM E_SSIM) + w_regu w_C E_C, of networks with texture."""
         w = self.weights
         if prediction.texture is None or w.w_photo == 0:
-            return torch.zeros_like(prediction.projected.sum()), None
+            return {}, None
         rendered = network.render(prediction, batch.K)
         image = batch.image.permute(0, 2, 3, 1)
-        parts["E_pixel"] = pixel_loss(rendered.colour, image, rendered.silhouette, batch.confidence)
-        parts["E_SSIM"] = ssim_loss(rendered.colour, image, rendered.silhouette)
-        parts["E_C"] = texture_loss(prediction.texture, batch.confidence)
-        photometric = w.w_photo * (parts["E_pixel"] + w.w_ssim * parts["E_SSIM"])
-        return w.w_3d * (photometric + w.w_regu * w.w_texture * parts["E_C"]), rendered
-
-
-def _detached(parts: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach() for name, value in parts.items()}
+        photo = w.w_3d * w.w_photo
+        return {
+            "E_pixel": (photo, pixel_loss(rendered.colour, image, rendered.silhouette, batch.confidence)),
+            "E_SSIM": (photo * w.w_ssim, ssim_loss(rendered.colour, image, rendered.silhouette)),
+            "E_C": (w.w_3d * w.w_regu * w.w_texture, texture_loss(prediction.texture, batch.confidence)),
+        }, rendered
 
 
 def _check(parts: dict[str, Tensor], prediction: Prediction | None, batch: Batch) -> None:
-    if bool(torch.isfinite(torch.stack([value.detach().float() for value in parts.values()])).all()):
+    if bool(torch.isfinite(torch.stack([value.float() for value in parts.values()])).all()):
         return
     term = next(name for name, value in parts.items() if not bool(torch.isfinite(value)))
-    rows: list[int] = []
+    given = {"image": batch.image, "keypoints": batch.keypoints, "confidence": batch.confidence, "K": batch.K}
+    wrong = {name: ~torch.isfinite(value).flatten(1).all(1).cpu() for name, value in given.items()}
+    bad = torch.stack(list(wrong.values())).any(0)
     if prediction is not None:
-        bad = ~torch.isfinite(prediction.projected).flatten(1).all(1)
-        index = batch.samples if batch.samples is not None else torch.arange(len(bad))
-        rows = [int(i) for i in index[bad.cpu()].tolist()]
-    raise TermNotFiniteError(term, rows)
+        bad |= ~torch.isfinite(prediction.projected).flatten(1).all(1).cpu()
+    index = batch.samples if batch.samples is not None else torch.arange(len(bad))
+    rows = [int(i) for i in index.cpu()[bad].tolist()]
+    raise TermNotFiniteError(term, rows, [name for name, flags in wrong.items() if bool(flags.any())])

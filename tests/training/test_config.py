@@ -14,7 +14,7 @@ def test_preset_file_setting(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text('[losses]\nw_con = 0\nw_ori = 50.0\n[network]\npooling = "average"\n')
     config = resolve(
-        "small", file, ("losses.w_ori=25", "schedule.stages=['shape', 'finetune']", "losses.pose_prior=average")
+        "small", file, ("losses.w_ori=25", "schedule.stages=[shape, finetune]", "losses.pose_prior=average")
     )
     assert config.network.encoder == "efficientnet-b0"  # the preset's
     assert config.network.pooling == "average"  # the file's

@@ -20,16 +20,11 @@ from handsss.hand.model import load_model
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from handsss.training.collapse import CollapseError, CollapseMonitor, Health, health
-from handsss.training.loop import (
-    OrderedSampler,
-    Stage,
-    Step,
-    Trainer,
-    position,
-    rate_at,
-    stages_of,
-)
+from handsss.training.config import resolve
+from handsss.training.loop import Step, Trainer
 from handsss.training.objective import Batch, LossWeights, Objective, TermNotFiniteError
+from handsss.training.rows import OrderedSampler
+from handsss.training.schedule import Stage, StageSettings, position, rate_at, stages_of
 
 SMALL = NetworkSettings(encoder="efficientnet-b0", stacks=1, features=16, modules=1)
 
@@ -70,7 +65,8 @@ def batch() -> Batch:
 
 
 def test_stages_as_the_method_shares_them() -> None:
-    stages = stages_of(300)
+    paper = resolve("full").stage_settings()
+    stages = stages_of(paper, rows=640, batch=64, steps=300)
     assert [(s.name, s.steps, s.rate) for s in stages] == [
         ("keypoints", 120, 1e-3),
         ("shape", 120, 1e-3),
@@ -80,18 +76,36 @@ def test_stages_as_the_method_shares_them() -> None:
     assert rates == pytest.approx(
         [1e-3, 1e-3, 5e-4, 2.5e-4, 1.25e-4, 1.25e-4, 1e-3, 2.5e-4, 2.5e-4, 1.25e-4, 6.25e-5, 6.25e-5]
     )
-    assert sum(s.steps for s in stages_of(101)) == 101
-    assert [s.name for s in stages_of(30, ("shape", "finetune"))] == ["shape", "finetune"]
+    # Without a number of steps: FreiHAND's 130,240 rows, 300 epochs, 64 a step.
+    assert sum(s.steps for s in stages_of(paper, rows=130240, batch=64)) == 300 * 130240 // 64
+    assert sum(s.steps for s in stages_of(paper, rows=640, batch=64, steps=101)) == 101
     with pytest.raises(ValueError, match="behind the schedule's 300 steps"):
         position(stages, 300)
 
 
+def test_end_to_end_and_cosine() -> None:
+    whole = resolve("full", None, ("schedule.stages=[end-to-end]",)).stage_settings()
+    stages = stages_of(whole, rows=32, batch=32)
+    assert [(s.name, s.steps) for s in stages] == [("end-to-end", 180)]
+    halved = [rate_at(position(stages, step)) for step in (29, 30, 60, 90, 120, 150, 179)]
+    assert halved == pytest.approx([1e-3 * 0.5**n for n in (0, 1, 2, 3, 4, 5, 5)])
+    cosine = stages_of({"shape": StageSettings(decay="cosine")}, rows=1, batch=1, steps=100)
+    assert rate_at(position(cosine, 0)) == pytest.approx(1e-3)
+    assert rate_at(position(cosine, 50)) == pytest.approx(1e-3 * (0.01 + 0.99 / 2))
+    assert rate_at(position(cosine, 99)) < 1.1e-5
+
+
 def test_rows_come_in_one_order_from_any_place() -> None:
     whole = list(OrderedSampler(12, 5, 0, 40))
-    assert sorted(whole[:12]) == sorted(whole[12:24]) == list(range(12))
-    assert whole[:12] != whole[12:24]
+    assert sorted(whole[:12]) == list(range(12))
+    assert sorted(whole[12:24]) == list(range(12, 24))  # the second epoch's places
+    assert whole[:12] != [place - 12 for place in whole[12:24]]
     assert list(OrderedSampler(12, 5, 17, 23)) == whole[17:]
     assert list(OrderedSampler(12, 6, 0, 12)) != whole[:12]
+    # Two processes share every batch of four: together they read what one reads alone.
+    shares = [list(OrderedSampler(12, 5, 0, 40, share=(rank, 2), batch=4)) for rank in (0, 1)]
+    assert [place for n in range(10) for share in shares for place in share[2 * n : 2 * n + 2]] == whole
+    assert len(OrderedSampler(12, 5, 0, 40, share=(0, 2), batch=4)) == 20
 
 
 def test_the_total_is_the_weighted_sum(batch: Batch) -> None:
@@ -148,13 +162,13 @@ def test_a_term_that_is_no_number_is_named(batch: Batch) -> None:
     broken.K[1, 0, 0] = float("nan")
     with pytest.raises(TermNotFiniteError, match=r"the term E_loc is not a finite number.*samples \[8\]"):
         Objective(LossWeights(), "mediapipe", 0.033)(network().eval(), broken, "shape")
-    with pytest.raises(ValueError, match="expected one of keypoints, shape, finetune"):
+    with pytest.raises(ValueError, match="expected one of keypoints, shape, finetune, end-to-end"):
         Objective(LossWeights(), "mediapipe", 0.033)(network(), batch, "photo")
 
 
 def test_steps_lower_the_objective() -> None:
     seen: list[Step] = []
-    run = trainer(stages=(Stage("shape", 12, 1e-3, ()),), seed=0)
+    run = trainer(stages=(Stage("shape", 12, 1e-3),), seed=0)
     run.run(Rows(), on_step=seen.append)
     totals = [float(step.terms.total.detach()) for step in seen]
     assert len(totals) == 12

@@ -1,0 +1,39 @@
+"""Averaged weights (EMA): an exponential mean of the weights over the steps, often better than the last ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Averager:
+    """Keeps ``average = decay * average + (1 - decay) * weights``; the first steps count with less decay, so that the
+    start's weights do not linger.
+
+    Args:
+        network: whose weights are averaged; counters (integers) are copied.
+        decay: a step, 0.999 for example.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        if not 0 < decay < 1:
+            raise ValueError(f"decay {decay}: expected a number between 0 and 1")
+        self.decay, self.steps = decay, 0
+        self.state = {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Take the weights of a step."""
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                self.state[name].lerp_(value, 1 - decay)
+            else:
+                self.state[name].copy_(value)
+
+    def restore(self, state: dict[str, Tensor], steps: int) -> None:
+        """Go on from a saved average."""
+        self.steps = steps
+        for name, value in state.items():
+            self.state[name].copy_(value)

@@ -1,0 +1,73 @@
+"""Several processes, by ``torchrun``: one a GPU, or several on CPUs (gloo)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from handsss.errors import UserError
+
+
+class Processes(NamedTuple):
+    """This process among those that train together."""
+
+    rank: int = 0
+    count: int = 1
+    local: int = 0  # number on this machine: its GPU
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes and prints."""
+        return self.rank == 0
+
+
+def from_environment() -> Processes:
+    """What ``torchrun`` says of this process; alone without it."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    if any(name not in os.environ for name in names):
+        return Processes()
+    try:
+        return Processes(*(int(os.environ[name]) for name in names))
+    except ValueError:
+        raise UserError(f"{', '.join(names)} are set, but not to numbers. Start the run with torchrun.") from None
+
+
+@contextmanager
+def joined(processes: Processes, device: torch.device) -> Iterator[None]:
+    """The processes find each other, and part at the end; nothing for one alone."""
+    if processes.count == 1:
+        yield
+        return
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of a value (without gradient) over all processes; the value itself for one alone.
+
+    The losses divide by sums of weights over the whole batch. DistributedDataParallel averages gradients over the
+    processes, so each divides its part by this mean of sums, and the average is the whole batch's quotient.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return value
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total / dist.get_world_size()
+
+
+def any_process(flag: bool, device: torch.device) -> bool:
+    """Whether any process says yes; all get the same answer."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return flag
+    votes = torch.tensor(float(flag), device=device)
+    dist.all_reduce(votes)
+    return bool(votes > 0)

@@ -1,0 +1,81 @@
+"""The schedule: stages, how long each lasts, and its learning rate. Method, section 3."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+WHOLE = "end-to-end"  # the one stage of runs without stages
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """One stage of the schedule."""
+
+    epochs: float = 120.0  # over the training rows; where the run's steps are given, its share of them
+    rate: float = 1e-3  # learning rate at its start
+    halvings: int = 3  # the rate is halved so many times, at equal distances
+    decay: str = "step"  # "step" halves; "cosine" goes down to a hundredth in a half wave instead
+
+    def __post_init__(self) -> None:
+        if self.decay not in ("step", "cosine"):
+            raise ValueError(f"decay {self.decay!r}: expected step or cosine")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run, in steps."""
+
+    name: str  # of the objective: keypoints, shape, finetune, end-to-end
+    steps: int
+    rate: float
+    halvings: int = 0
+    decay: str = "step"
+
+
+class Position(NamedTuple):
+    """A step's place in the schedule."""
+
+    stage: Stage
+    number: int  # of the stage
+    within: int  # step of the stage
+
+
+def stages_of(settings: dict[str, StageSettings], *, rows: int, batch: int, steps: int = 0) -> tuple[Stage, ...]:
+    """Stages in steps.
+
+    Args:
+        settings: by name, in order.
+        rows: of the training data.
+        batch: rows a step, over all processes.
+        steps: of the whole run, shared out as the epochs are; 0: as many as the epochs need.
+    """
+    epochs = np.array([stage.epochs for stage in settings.values()])
+    whole = steps or max(1, round(float(epochs.sum()) * rows / batch))
+    edges = np.round(np.cumsum([0.0, *epochs]) / epochs.sum() * whole).astype(int)
+    return tuple(
+        Stage(name, int(end - begin), stage.rate, stage.halvings, stage.decay)
+        for (name, stage), begin, end in zip(settings.items(), edges[:-1], edges[1:], strict=True)
+        if end > begin
+    )
+
+
+def position(stages: tuple[Stage, ...], step: int) -> Position:
+    """Which stage a step of the run belongs to."""
+    before = 0
+    for number, stage in enumerate(stages):
+        if step < before + stage.steps:
+            return Position(stage, number, step - before)
+        before += stage.steps
+    raise ValueError(f"step {step} lies behind the schedule's {before} steps")
+
+
+def rate_at(place: Position) -> float:
+    """The learning rate of a step."""
+    share = place.within / place.stage.steps
+    if place.stage.decay == "cosine":
+        return place.stage.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+    return place.stage.rate * 0.5 ** math.floor(share * (place.stage.halvings + 1) + 1e-9)
