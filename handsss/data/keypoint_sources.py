@@ -188,7 +188,7 @@ class ListFile:
 def _read_list(path: Path) -> tuple[np.ndarray, dict[str, int]]:
     what = "a list [points [N][21][2], confidences [N][21], names [N]]"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}). Expected {what}.") from error
     except (ValueError, RecursionError) as error:

@@ -9,10 +9,9 @@ from PIL import Image
 
 from handsss.detect.landmarks import LandmarkReader, Landmarks
 from handsss.detect.palm import PalmDetector, overlap
-from handsss.detect.types import Detection
+from handsss.detect.types import KEYPOINT_SET, Detection
 from handsss.detect.warp import Square
 
-KEYPOINT_SET = "mediapipe"
 MINIMUM_PRESENCE = 0.5
 _FIRST_PALM, _LATER_PALM = 0.5, 0.35  # scores from which a palm is looked into
 _SAME_HAND = 0.35  # mean keypoint distance over the hand's size below which two finds are one hand

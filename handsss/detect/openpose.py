@@ -36,7 +36,7 @@ def read_keypoints(path: Path, *, hand: str = "auto", keypoint_set: str | None =
             a side.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows programs put a mark in front
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: the keypoint file cannot be read ({error}). Expected {_WHAT}.") from error
     if not text.strip():
@@ -76,10 +76,12 @@ def _from_openpose(content: dict[str, Any], path: Path) -> list[_Hand]:
         if not isinstance(person, dict):
             raise InputError(f"{path}: person {number} should be an object, got {type(person).__name__}.")
         for side in ("left", "right"):
-            values = person.get(f"hand_{side}_keypoints_2d") or []
-            if len(values) == 0:
+            values = person.get(f"hand_{side}_keypoints_2d")
+            if values is None or values == []:
                 continue
             where = f"{path}: person {number}, {side} hand"
+            if not isinstance(values, list):
+                raise InputError(f"{where}: expected a list of 63 numbers, got {type(values).__name__}.")
             flat = _numbers(values, where)
             if flat.shape != (3 * KEYPOINTS,):
                 raise InputError(

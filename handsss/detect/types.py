@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+KEYPOINT_SET = "mediapipe"  # what the built-in detector's points follow
+
 
 @dataclass(frozen=True)
 class Detection:

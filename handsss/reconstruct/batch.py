@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from handsss.detect.types import Detection
-from handsss.errors import UserError
+from handsss.errors import InputError, UserError
 from handsss.reconstruct.atomic import check_writable, write_files
 from handsss.reconstruct.camera_choice import CameraOptions, choose_camera
 from handsss.reconstruct.documents import json_bytes, photo_document
@@ -103,7 +103,10 @@ def reconstruct_photo(
     if options.keypoints is not None:
         given = keypoint_file(options.keypoints, source.path)
         detections = read_hands(given, size, hand=options.hand, keypoint_set=options.keypoint_set)
-    hands = reconstructor(photo.array, camera.intrinsics, detections)
+    try:
+        hands = reconstructor(photo.array, camera.intrinsics, detections)
+    except InputError as error:
+        raise InputError(f"{given or source.path}: {error}") from error
     exporting = time.perf_counter()
     files: dict[Path, bytes] = mesh_files(hands, destination.mesh) if hands else {}
     files[destination.picture] = png_bytes(picture(photo.array, hands))

@@ -60,7 +60,7 @@ def read_intrinsics_file(path: Path) -> dict[str, np.ndarray]:
         InputError: missing, not JSON, or an entry that is no camera.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}). Expected {_WHAT}.") from error
     except (ValueError, RecursionError) as error:

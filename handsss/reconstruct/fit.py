@@ -16,6 +16,7 @@ from handsss.reconstruct.predictor import Prediction
 from handsss.reconstruct.starts import StartBank
 
 MINIMUM_KEYPOINTS = 6
+MINIMUM_SPAN = 4.0  # px, the longer side of the keypoints' box
 # A hand that is doubtful as a whole (blurred, say) still has nothing better than its keypoints: their confidences are
 # raised together to this mean, so that priors do not carry it off.
 LEAST_MEAN_CONFIDENCE = 0.4
@@ -94,7 +95,7 @@ def observation_of(keypoints: np.ndarray, intrinsics: np.ndarray) -> Observation
         intrinsics: [3, 3].
 
     Raises:
-        InputError: fewer than six usable points: a hand's placement alone has six unknowns.
+        InputError: fewer than six usable points (a hand's placement alone has six unknowns), or all in one place.
     """
     points = np.asarray(keypoints, dtype=np.float64)
     usable = np.isfinite(points).all(1) & (points[:, 2] > 0)
@@ -102,6 +103,12 @@ def observation_of(keypoints: np.ndarray, intrinsics: np.ndarray) -> Observation
         raise InputError(
             f"only {int(usable.sum())} of 21 keypoints are usable (finite, with confidence above 0); "
             f"a hand needs at least {MINIMUM_KEYPOINTS}."
+        )
+    span = float(np.ptp(points[usable, :2], axis=0).max())
+    if span < MINIMUM_SPAN:
+        raise InputError(
+            f"the keypoints lie within {span:.1f} pixels of each other; a hand needs at least {MINIMUM_SPAN:.0f}. "
+            "Expected pixels of the photo."
         )
     middle = points[usable, :2].mean(0)
     positions = np.where(usable[:, None], points[:, :2], middle)

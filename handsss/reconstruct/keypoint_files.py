@@ -47,8 +47,8 @@ def read_hands(
         if not inside.any():
             low, high = seen.min(0), seen.max(0)
             raise InputError(
-                f"{path}: the {detection.hand} hand lies outside the {size[0]} x {size[1]} photo (x {low[0]:.0f} to "
-                f"{high[0]:.0f}, y {low[1]:.0f} to {high[1]:.0f}). Expected pixels of the upright photo: were they "
+                f"{path}: the {detection.hand} hand lies outside the {size[0]} x {size[1]} photo (x {low[0]:.5g} to "
+                f"{high[0]:.5g}, y {low[1]:.5g} to {high[1]:.5g}). Expected pixels of the upright photo: were they "
                 "found in a picture of another size or orientation?"
             )
     return hands

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from handsss.detect.types import Detection
+from handsss.detect.types import KEYPOINT_SET, Detection
 from handsss.geometry.cameras import mirror_intrinsics, project
 from handsss.geometry.rotations import matrix_to_axis_angle, mirror_axis_angle
 from handsss.hand.layer import HandLayer
@@ -138,8 +138,9 @@ class Reconstructor:
         clock = time.perf_counter
         times = {"detect": 0.0, "predict": 0.0, "fit": 0.0, "texture": 0.0, "export": 0.0}
         keypoint_set = detection.keypoint_set
-        if keypoint_set not in self.model.keypoint_sets:
+        if keypoint_set == KEYPOINT_SET and keypoint_set not in self.model.keypoint_sets:
             keypoint_set = "openpose"  # the joints as they are, as the paper takes detections
+        self.model.keypoint_set(keypoint_set)  # a name that keypoints given by a user may have wrong
         observation = observation_of(detection.keypoints, intrinsics)
         begin = clock()
         prediction = None if self.predictor is None else self.predictor(image, intrinsics, detection)

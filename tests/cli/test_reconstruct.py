@@ -256,11 +256,26 @@ def test_given_keypoints_replace_the_detector(command: Run, tmp_path: Path, dete
         ("twenty", r"expected 63 numbers .*got 60 \(20 joints\)"),
         ("", "the keypoint file is empty"),
         ("far", "lies outside the 480 x 640 photo"),
+        ("endless", r"lies outside .* photo \(x 1e\+300 to 1e\+300"),
+        ("one place", r"k\.json: the keypoints lie within 0\.0 pixels of each other"),
+        ("five", r"k\.json: only 5 of 21 keypoints are usable"),
+        ("other set", r"k\.json: the hand model 'open' has no keypoint set 'openposs'; it has: .*openpose"),
+        ("number", "left hand: expected a list of 63 numbers, got int"),
     ],
 )
 def test_unusable_keypoints(command: Run, tmp_path: Path, text: str, message: str) -> None:
     values = [value for i in range(21) for value in (100.5 + i, 200.5, 0.9)]
-    content = {"people": [{"hand_left_keypoints_2d": values}]}
+    content: dict[str, Any] = {"people": [{"hand_left_keypoints_2d": values}]}
+    if text == "other set":
+        content = {"hand": "left", "keypoints": values, "keypoint_set": "openposs"}
+    if text == "number":
+        content["people"][0]["hand_left_keypoints_2d"] = 7
+    if text == "endless":
+        values[:] = [1e300, 1e300, 1.0] * 21
+    if text == "one place":
+        values[:] = [100.0, 100.0, 1.0] * 21
+    if text == "five":
+        values[15:] = [0.0] * 48
     if text == "twenty":
         del values[-3:]
     if text == "far":

@@ -76,6 +76,8 @@ def test_plain_lists_of_points(tmp_path: Path) -> None:
         (openpose(["a"] * 63, []), "not numbers"),
         ({"people": 3}, "'people' should be a list"),
         ({"people": [4]}, "person 0 should be an object"),
+        ({"people": [{"hand_left_keypoints_2d": 7}]}, "left hand: expected a list of 63 numbers, got int"),
+        ({"people": [{"hand_right_keypoints_2d": {"a": 1}}]}, "right hand: expected a list of 63 numbers, got dict"),
         ([[1.0, 2.0]] * 21, "which hand is it"),
         ({"hand": "left"}, "no 'keypoints' in it"),
     ],
@@ -90,6 +92,13 @@ def test_values_that_are_not_finite_are_named(tmp_path: Path, value: str) -> Non
     text = json.dumps(openpose(points(), [])).replace("13.0", value)
     with pytest.raises(InputError, match=r"left hand: joint 3 holds \[-?(nan|inf).*expected finite numbers"):
         read_keypoints(write(tmp_path, text))
+
+
+def test_mark_at_the_start_of_the_file(tmp_path: Path) -> None:
+    """Windows programs write one in front of UTF-8 text."""
+    path = tmp_path / "k.json"
+    path.write_text(json.dumps(openpose(points(), [])), encoding="utf-8-sig")
+    assert len(read_keypoints(path)) == 1
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -195,6 +195,13 @@ def test_observation_counts_unusable_points_as_unseen() -> None:
         observation_of(keypoints, INTRINSICS.numpy())
 
 
+def test_keypoints_in_one_place_are_refused() -> None:
+    keypoints = np.full((21, 3), 0.9)
+    keypoints[:, :2] = 50 + np.random.default_rng(0).uniform(0, 3, (21, 2))
+    with pytest.raises(InputError, match=r"lie within 2\.\d pixels of each other; a hand needs at least 4"):
+        observation_of(keypoints, INTRINSICS.numpy())
+
+
 def test_checkpoint_other_than_none_is_refused() -> None:
     assert load_predictor(None) is None and load_predictor("none") is None
     with pytest.raises(InputError, match=r"--checkpoint best\.pt: expected 'none'"):
