@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import os
+import warnings
 from typing import Protocol
 
 import numpy as np
@@ -140,6 +143,43 @@ class _Numba(_Torch):
         return numba_paint.paint(screen, faces, face_id, colours, background, events)
 
 
+class _Triton(_Torch):
+    def rasterise(self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
+        from handsss.render import triton_backend
+
+        return triton_backend.rasterise(screen, faces, height, width, cull)
+
+    def interpolate(
+        self, screen: Tensor, faces: Tensor, face_id: Tensor, attributes: Tensor, attribute_faces: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        from handsss.render import triton_backend
+
+        return triton_backend.interpolate(screen, faces, face_id, attributes, attribute_faces)
+
+    def antialias(
+        self, screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor
+    ) -> Tensor:
+        from handsss.render import triton_backend
+
+        return triton_backend.antialias(screen, faces, face_id, depth, picture)
+
+    def paint(
+        self,
+        screen: Tensor,
+        faces: Tensor,
+        face_id: Tensor,
+        z_buffer: Tensor,
+        colours: Tensor,
+        background: Tensor,
+        antialias: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        if background.requires_grad:
+            return super().paint(screen, faces, face_id, z_buffer, colours, background, antialias)
+        from handsss.render import triton_backend
+
+        return triton_backend.paint(screen, faces, face_id, z_buffer, colours, background, antialias)
+
+
 class _PyTorch3D(_Torch):
     """PyTorch3D finds the faces; the rest is the plain torch path."""
 
@@ -149,27 +189,50 @@ class _PyTorch3D(_Torch):
         return pytorch3d_backend.rasterise(screen, faces, height, width, cull)
 
 
+def _triton_runs_on(device_type: str) -> bool:
+    """Whether Triton is installed and compiles for such tensors, or interprets kernels on the CPU."""
+    if importlib.util.find_spec("triton") is None:
+        return False
+    return device_type == "cuda" or (device_type == "cpu" and os.environ.get("TRITON_INTERPRET") == "1")
+
+
 def available_backends() -> tuple[str, ...]:
     """Names of the backends that can be used here."""
+    has_triton = _triton_runs_on("cuda" if torch.cuda.is_available() else "cpu")
     has_pytorch3d = importlib.util.find_spec("pytorch3d") is not None
-    return ("torch", "numba", *(("pytorch3d",) if has_pytorch3d else ()))
+    return ("torch", "numba", *(("triton",) if has_triton else ()), *(("pytorch3d",) if has_pytorch3d else ()))
+
+
+@functools.cache
+def _say_that_triton_is_missing() -> None:
+    warnings.warn(
+        "Triton is not installed, so pictures on CUDA are rendered by the slow reference; CUDA builds of torch bring "
+        "Triton on Linux, elsewhere install triton or its port for your system.",
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 def choose(name: str, device: torch.device) -> Backend:
-    """The backend of a name; "auto" takes numba for CPU tensors and plain torch elsewhere.
+    """The backend of a name; "auto" takes numba for CPU tensors, Triton for CUDA and plain torch elsewhere.
 
     Raises:
         ValueError: unknown name.
         UserError: a backend that cannot run here, with what to use instead.
     """
     if name == "auto":
-        name = "numba" if device.type == "cpu" else "torch"
+        name = {"cpu": "numba", "cuda": "triton"}.get(device.type, "torch")
+        if name == "triton" and not _triton_runs_on("cuda"):
+            _say_that_triton_is_missing()
+            name = "torch"
     if name not in BACKENDS:
         raise ValueError(f"unknown rendering backend {name!r}; known: auto, {', '.join(BACKENDS)}")
     if name == "numba" and device.type != "cpu":
-        raise UserError(f"the numba renderer works on the CPU, but the tensors are on {device}; use backend='torch'.")
-    if name == "triton":
-        raise UserError("this version has no Triton renderer; on CUDA tensors use backend='torch'.")
+        raise UserError(f"the numba renderer works on the CPU, but the tensors are on {device}; use backend='auto'.")
+    if name == "triton" and not _triton_runs_on(device.type):
+        if importlib.util.find_spec("triton") is None:
+            raise UserError("backend='triton' needs Triton, which CUDA builds of torch bring; use backend='auto'.")
+        raise UserError(f"the Triton renderer works on CUDA, but the tensors are on {device}; use backend='auto'.")
     if name == "pytorch3d":
         if "pytorch3d" not in available_backends():
             raise UserError(
@@ -177,4 +240,4 @@ def choose(name: str, device: torch.device) -> Backend:
                 "build it from source as its INSTALL.md says, or use backend='auto'."
             )
         return _PyTorch3D()
-    return _Numba() if name == "numba" else _Torch()
+    return {"numba": _Numba, "triton": _Triton}.get(name, _Torch)()
