@@ -18,6 +18,7 @@ from handsss.data.items import Item, crop_frame, make_rows
 from handsss.data.keypoint_sources import TruthSource
 from handsss.errors import InputError
 from handsss.evaluation.protocols import PROTOCOLS
+from handsss.reconstruct.camera_choice import choose_camera
 
 # As `handsss preprocess` cuts by default.
 MARGIN, BOX_MARGIN = 0.25, 0.1
@@ -141,12 +142,14 @@ def _read(
     for row in range(count):
         item = item_of(row)
         size = size or _size(item.path)  # one size in all of a dataset
-        assert item.intrinsics is not None
-        (_, keypoints), *_ = source.find(item, _NO_PICTURE, item.intrinsics)[0]
+        camera = item.intrinsics
+        if camera is None:  # frames without any annotation
+            camera = choose_camera(size, None, item.name).intrinsics
+        (_, keypoints), *_ = source.find(item, _NO_PICTURE, camera)[0]
         frame = crop_frame(item, keypoints, size, MARGIN, BOX_MARGIN, mirrored=False)
         names.append(item.name)
         index[row] = item.index
-        cameras[row] = frame.camera(item.intrinsics)
+        cameras[row] = frame.camera(camera)
         if item.joints_3d is not None:
             points[row] = item.joints_3d
         if item.truth.get("root_3d") is not None:

@@ -1,0 +1,184 @@
+"""What the figures of an evaluation say about how the predictions were made: the field's usual mistakes, by name."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from handsss.evaluation.alignment import procrustes
+from handsss.evaluation.metrics import distances
+from handsss.evaluation.protocols import Protocol
+from handsss.evaluation.samples import Samples
+from handsss.evaluation.score import OFFICIAL, PROPER, Scores
+from handsss.hand.joints import JOINT_ORDERS, OPENPOSE_TIP_ROWS, reorder_indices
+
+_LOOKED_AT = 200  # frames
+# Joints and meshes of one method score within a few percent of each other; HO-3D's joints in another order gave 25
+# against 12 mm (HandMesh issue 86).
+_APART, _APART_MM = 1.5, 2.0
+_BETTER = 0.5  # another assignment of joints must bring the error below this share
+_UNITS = {1000.0: ("millimetres", "divide by 1000"), 100.0: ("centimetres", "divide by 100")}
+
+
+def diagnose(samples: Samples, scores: dict[str, Scores], protocol: Protocol, *, proper: bool) -> list[str]:
+    """Notes for the user.
+
+    Args:
+        samples: what was scored.
+        scores: of :func:`handsss.evaluation.score.score_3d`.
+        protocol: of the evaluation.
+        proper: "aligned" forbids reflections.
+    """
+    notes = [*_size(samples, protocol), *_reflections(scores, proper)]
+    order = _order(samples)
+    if order:
+        notes.append(order)
+    notes += _disagreement(scores[PROPER if proper else OFFICIAL], bool(order))
+    return notes
+
+
+def _size(samples: Samples, protocol: Protocol) -> list[str]:
+    """Units, and predictions that are not in camera space."""
+    first, second = protocol.scale_bone
+    length = np.linalg.norm(samples.joints[:, second] - samples.joints[:, first], axis=1)
+    true_length = np.linalg.norm(samples.true_joints[:, second] - samples.true_joints[:, first], axis=1)
+    ratio = float(np.median(length / np.maximum(true_length, 1e-9)))
+    if ratio == 0:
+        return ["All joints of the predictions lie in one point: the hands have no size."]
+    unaffected = "Aligned figures do not depend on it; raw, root-aligned and camera-space ones mean nothing until then."
+    for factor, (unit, cure) in _UNITS.items():
+        if factor / 3 < ratio < factor * 3:
+            return [
+                f"The predicted hands are {ratio:.0f} times as large as the true ones: they look like {unit}. Expected "
+                f"metres; {cure}. {unaffected}"
+            ]
+    if not 0.5 < ratio < 2:
+        return [f"The predicted hands are {ratio:.3g} times as large as the true ones. Expected metres. {unaffected}"]
+    distance = np.median(np.linalg.norm(samples.joints.mean(1), axis=1))
+    true_distance = np.median(np.linalg.norm(samples.true_joints.mean(1), axis=1))
+    if distance < 0.15 < 0.5 * true_distance:
+        return [
+            f"Predictions lie {100 * distance:.0f} cm from the camera, the true hands {100 * true_distance:.0f} cm: "
+            "they look relative to a root joint. Expected the camera's frame. Root-aligned and aligned figures do not "
+            "depend on it; raw ones mean nothing."
+        ]
+    return []
+
+
+def _reflections(scores: dict[str, Scores], proper: bool) -> list[str]:
+    official, strict = scores[OFFICIAL], scores[PROPER]
+    joints, vertices = int(official.reflected_joints.sum()), int(official.reflected_vertices.sum())
+    if not joints and not vertices:
+        return []
+    count = len(official.joints)
+    parts = [f"{1000 * official.joints.mean():.2f} mm with, {1000 * strict.joints.mean():.2f} mm without (joints)"]
+    if official.vertices is not None and strict.vertices is not None:
+        parts.append(
+            f"{1000 * official.vertices.mean():.2f} mm with, {1000 * strict.vertices.mean():.2f} mm without (vertices)"
+        )
+    used = (
+        "The official alignment mirrored" if not proper else "Reflections are forbidden here; the official one mirrored"
+    )
+    return [
+        f"{used} the prediction of {joints} of {count} frames for the joints and of {vertices} for the vertices, as it "
+        f"may. Mean aligned error: {'; '.join(parts)}. Many of them mean left hands, or z with the wrong sign."
+    ]
+
+
+class Assignment(NamedTuple):
+    """Which predicted joint stands for which true one."""
+
+    order: np.ndarray  # [21] predicted joint of each true joint
+    error: float  # m, mean aligned error with it
+    error_before: float  # m, with the joints as they are
+
+
+def best_assignment(joints: np.ndarray, true_joints: np.ndarray) -> Assignment:
+    """The order of joints that fits the truth best (Hungarian method and alignment in turns, from each order that the
+    field knows).
+
+    Args:
+        joints, true_joints: [N, 21, 3].
+    """
+
+    def error(order: np.ndarray) -> tuple[float, np.ndarray]:
+        points = joints[:, order]
+        aligned = procrustes(points, true_joints, reflection=False)
+        table = np.linalg.norm(aligned(joints)[:, :, None] - true_joints[:, None], axis=-1).mean(0)
+        return float(distances(aligned(points), true_joints).mean()), table
+
+    identity = np.arange(21)
+    before = error(identity)[0]
+    best = Assignment(identity, before, before)
+    starts = {tuple(reorder_indices(name, "openpose")) for name in JOINT_ORDERS}
+    for start in sorted(starts):
+        order = np.array(start)
+        for _ in range(10):
+            value, table = error(order)
+            if value < best.error:
+                best = Assignment(order, value, before)
+            rows, columns = linear_sum_assignment(table)
+            following = rows[np.argsort(columns)]
+            if np.array_equal(following, order):
+                break
+            order = following
+    return best
+
+
+def _order(samples: Samples) -> str | None:
+    """Joints that stand in each other's places."""
+    found = best_assignment(samples.joints[:_LOOKED_AT], samples.true_joints[:_LOOKED_AT])
+    moved = np.flatnonzero(found.order != np.arange(21))
+    if not len(moved) or found.error > _BETTER * found.error_before:
+        return None
+    names = JOINT_ORDERS["openpose"]
+    gain = f"Aligned they are off by {1000 * found.error_before:.1f} mm as they are and by {1000 * found.error:.1f} mm"
+    for order in JOINT_ORDERS:
+        if np.array_equal(found.order, reorder_indices(order, "openpose")):
+            return (
+                f"The joints look swapped: they are in the order `{order}` (docs/evaluate.md). {gain} when reordered; "
+                "they were scored as they are."
+            )
+    listed = ", ".join(f"{names[found.order[j]]} ({found.order[j]}) holds {names[j]} ({j})" for j in moved[:6])
+    more = f", and {len(moved) - 6} more" if len(moved) > 6 else ""
+    return f"The joints look swapped: {listed}{more}. {gain} with each in its place; they were scored as they are."
+
+
+def _disagreement(aligned: Scores, order_known: bool) -> list[str]:
+    """Joints that are bad while the mesh is good, or the reverse."""
+    if aligned.vertices is None:
+        return []
+    joints, vertices = 1000 * float(aligned.joints.mean()), 1000 * float(aligned.vertices.mean())
+    if max(joints, vertices) < _APART * min(joints, vertices) or abs(joints - vertices) < _APART_MM:
+        return []
+    if joints > vertices:
+        if order_known:
+            cause = "The order of the joints, named above, is the cause."
+        else:
+            each = aligned.joints.mean(0)
+            tips = list(OPENPOSE_TIP_ROWS)
+            rest = np.delete(each, tips)
+            cause = "The order of the joints or their definition is the likely cause, not the hands"
+            if each[tips].mean() > 2 * rest.mean():
+                cause += (
+                    ": the fingertips are off most. Tools take different vertices for them, or put them elsewhere in "
+                    "the list."
+                )
+            else:
+                cause += (
+                    ": each benchmark defines its joints in its own way (FreiHAND regresses them from the posed mesh, "
+                    "HO-3D takes the kinematic chain)."
+                )
+        return [f"Aligned, the joints are off by {joints:.1f} mm and the vertices by {vertices:.1f} mm. {cause}"]
+    text = f"Aligned, the vertices are off by {vertices:.1f} mm and the joints by {joints:.1f} mm."
+    near = None if aligned.f is None else float(aligned.f[:, 1].mean())
+    if near is not None and near > 0.8:
+        return [
+            f"{text} The surfaces lie close to each other (F@15 {near:.2f}), so the order of the vertices is the "
+            "likely cause: they are numbered as another hand model's."
+        ]
+    return [
+        f"{text} The order of the vertices is the likely cause: are they numbered as those of the dataset's hand model?"
+    ]

@@ -1,0 +1,86 @@
+"""A trained network over many pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from handsss.errors import InputError
+from handsss.evaluation.truth import Truth
+from handsss.geometry.cameras import project
+from handsss.training.trained import Trained
+
+
+class NetworkRun(NamedTuple):
+    """What a network says of N pictures; metres, camera frame of the crop, px of the crop, OpenPose joint order."""
+
+    joints: dict[str, np.ndarray]  # [N, 21, 3] float32, by keypoint set
+    vertices: np.ndarray  # [N, V, 3] float32
+    projected: np.ndarray  # [N, 21, 2], of the keypoint set that the 2D branch follows
+    predicted: np.ndarray | None  # [N, 21, 2] of the last stack of the 2D branch; None: the network has none
+
+    def rows(self, chosen: np.ndarray) -> NetworkRun:
+        """Some of the pictures."""
+        return NetworkRun(
+            {name: values[chosen] for name, values in self.joints.items()},
+            self.vertices[chosen],
+            self.projected[chosen],
+            None if self.predicted is None else self.predicted[chosen],
+        )
+
+
+def run_network(
+    trained: Trained,
+    truth: Truth,
+    joint_sets: tuple[str, ...],
+    *,
+    rows: np.ndarray | None = None,
+    batch: int = 32,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> NetworkRun:
+    """Predict hands for pictures.
+
+    Args:
+        trained: the network.
+        truth: the pictures and their cameras.
+        joint_sets: definitions of the joints that are wanted.
+        rows: of the pictures; all if left out.
+        batch: pictures at a time.
+        progress: told pictures done and in all.
+
+    Raises:
+        InputError: a picture that cannot be read, or a prediction that is not finite.
+    """
+    network = trained.network
+    device = next(network.parameters()).device
+    chosen = np.arange(len(truth)) if rows is None else rows
+    count = len(chosen)
+    joints = {name: np.zeros((count, 21, 3), np.float32) for name in joint_sets}
+    vertices = np.zeros((count, network.hand.model.vertex_count, 3), np.float32)
+    projected = np.zeros((count, 21, 2), np.float32)
+    predicted = None if network.branch is None else np.zeros((count, 21, 2), np.float32)
+    for first in range(0, count, batch):
+        part = slice(first, min(first + batch, count))
+        crops = np.stack([truth.crop(int(row)) for row in chosen[part]])
+        image = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2).float() / 255
+        cameras = torch.from_numpy(truth.K[chosen[part]]).float().to(device)
+        with torch.inference_mode():
+            made = network(image, cameras, trained.keypoint_set)
+            for name in joint_sets:
+                joints[name][part] = network.pose(made.hand, name)[2].cpu().numpy()
+            vertices[part] = made.vertices.cpu().numpy()
+            projected[part] = project(made.joints, cameras).cpu().numpy()
+            if predicted is not None:
+                predicted[part] = made.keypoints[:, -1].cpu().numpy()
+        bad = ~np.isfinite(vertices[part]).all((1, 2))
+        if bad.any():
+            row = int(chosen[part][np.flatnonzero(bad)[0]])
+            raise InputError(
+                f"{trained.path}: the network predicts numbers that are not finite for {truth.names[row]}. The "
+                "checkpoint is damaged, or its training had diverged."
+            )
+        progress(part.stop, count)
+    return NetworkRun(joints, vertices, projected, predicted)
