@@ -18,7 +18,8 @@ def show_error(message: str) -> None:
     """One message on stderr, "error:" in front. Not wrapped, so that paths can be copied and searched for."""
     errors = error_console()
     errors.print("[bold red]error:[/bold red] ", end="")
-    errors.print(message, markup=False, highlight=False, soft_wrap=True)
+    shown = message.encode("utf-8", "backslashreplace").decode()  # file names may be other than UTF-8
+    errors.print(shown, markup=False, highlight=False, soft_wrap=True)
 
 
 def output_console(*, quiet: bool = False) -> Console:
@@ -59,10 +60,10 @@ def progress_bar(console: Console, *, unit: str, shown: bool) -> Progress:
 
 
 def plain(text: str) -> str:
-    """Text that rich shows as it is, square brackets included."""
+    """Text that rich shows as it is, square brackets included; names that are not UTF-8 with escapes."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(text.encode("utf-8", "backslashreplace").decode())
 
 
 @contextmanager

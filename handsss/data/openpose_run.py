@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -36,7 +37,7 @@ def run_openpose(
         raise UserError(f"--openpose-bin {binary}: no such file. Expected OpenPose's program, openpose.bin.")
     home = next((place for place in binary.resolve().parents if (place / "models").is_dir()), None)
     for folder in folders:
-        target = out / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+        target = out / hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]
         mark = target / "done"
         if mark.exists():
             continue
@@ -57,4 +58,4 @@ def run_openpose(
 
 def json_folder(out: Path, folder: Path) -> Path:
     """Where :func:`run_openpose` wrote the files of a folder of pictures."""
-    return out / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    return out / hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]

@@ -38,7 +38,7 @@ class Photos:
     @property
     def attributes(self) -> dict[str, Any]:
         """What the store says about this dataset."""
-        listed = hashlib.sha256("\n".join(self.names).encode()).hexdigest()[:16]
+        listed = hashlib.sha256("\n".join(self.names).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         given = self.camera is not None and (self.camera.intrinsics is not None or self.camera.table is not None)
         return {
             "dataset": "images",

@@ -73,7 +73,7 @@ class Row:
             "K": self.K,
             "crop_transform": self.crop_transform,
             "hand": HANDS.index(self.hand),
-            "name": self.name.encode("utf-8"),
+            "name": self.name.encode("utf-8", "surrogateescape"),  # file names may be other than UTF-8
             "index": self.index,
             **self.extra,
         }

@@ -110,8 +110,7 @@ class Store:
 
     def name(self, row: int) -> str:
         """Path of the source picture."""
-        text: str = bytes(self.file["name"][row]).decode("utf-8")
-        return text
+        return bytes(self.file["name"][row]).decode("utf-8", "surrogateescape")
 
     def hand(self, row: int) -> str:
         """The hand's side in the source picture."""

@@ -57,10 +57,12 @@ def photo_document(
 def json_bytes(content: Any) -> bytes:
     """JSON with one line per row of numbers, so that people can read it too.
 
+    File names that are not UTF-8 are written with JSON's own escapes, which give the same name when read again.
+
     Raises:
         ValueError: a number that is not finite, which JSON does not have.
     """
-    return (_written(content, 0) + "\n").encode()
+    return (_written(content, 0) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _written(value: Any, depth: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -17,13 +18,13 @@ def obj_files(parts: Sequence[Part], path: Path) -> dict[Path, bytes]:
 
     Each hand is an object of its own (``o left_0``) with smooth normals; hands without texture carry their colours
     behind the coordinates (``v x y z r g b``), which MeshLab and Blender read. Material and texture names hold no
-    spaces: readers split them there.
+    spaces, since readers split them there, and are UTF-8.
 
     Args:
         parts: hands.
         path: NAME.obj.
     """
-    stem = path.stem.replace(" ", "_")
+    stem = material_stem(path.stem)
     textured = [part for part in parts if part.texture is not None]
     files: dict[Path, bytes] = {}
     materials: list[str] = []
@@ -45,6 +46,11 @@ def obj_files(parts: Sequence[Part], path: Path) -> dict[Path, bytes]:
         uv_offset += 0 if part.uv is None else len(part.uv)
     files[path] = ("\n".join(lines) + "\n").encode()
     return files
+
+
+def material_stem(stem: str) -> str:
+    """The stem of the material and the textures of STEM.obj."""
+    return re.sub(r"[\s\ud800-\udfff]", "_", stem)
 
 
 def _object(part: Part, offset: int, uv_offset: int) -> list[str]:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from handsss.errors import InputError
+from handsss.reconstruct.export_obj import material_stem
 from handsss.reconstruct.images import IMAGE_SUFFIXES
 
 _RESERVED = {"summary"}  # summary.json lies beside the results
+_TEXTURE = re.compile(r"_texture(_(left|right)_\d+)?$")
 
 
 class Source(NamedTuple):
@@ -99,18 +101,23 @@ def _of_glob(pattern: str) -> list[Path]:
 
 
 def _named(paths: list[Path]) -> list[Source]:
-    """Stems; where several share one, later ones get a number that no other photo has. Upper and lower case count as
-    equal, since they name one file on some systems."""
-    taken = {path.stem.casefold() for path in paths} | _RESERVED
+    """Stems; where the results of several would share a file, later ones get a number that no other photo has."""
+    taken = {_key(path.stem) for path in paths} | _RESERVED
     seen = set(_RESERVED)
     sources = []
     for path in paths:
         name, number = path.stem, 1
-        if name.casefold() in seen:
-            while name.casefold() in taken:
+        if _key(name) in seen:
+            while _key(name) in taken:
                 number += 1
                 name = f"{path.stem}_{number}"
-        seen.add(name.casefold())
-        taken.add(name.casefold())
+        seen.add(_key(name))
+        taken.add(_key(name))
         sources.append(Source(path, name))
     return sources
+
+
+def _key(stem: str) -> str:
+    """Equal for stems whose results would meet: upper and lower case name one file on some systems, materials know no
+    spaces, and the texture of ``a`` is called as the picture of ``a_texture`` would be."""
+    return _TEXTURE.sub("", material_stem(stem).casefold())

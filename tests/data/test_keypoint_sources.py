@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,15 @@ def test_no_hand_in_a_photo(tmp_path: Path) -> None:
     summary = preprocess(open_photos(tmp_path / "photos"), DetectorSource(), tmp_path / "p.h5", PreprocessOptions())
     assert (summary.rows, summary.counts) == (0, {"no hand found": 1})
     assert len(Store(tmp_path / "p.h5")) == 0
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are text there")
+def test_photos_whose_names_are_not_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"h\xff.jpg")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / name).write_bytes(SAMPLE.read_bytes())
+    preprocess(open_photos(tmp_path / "photos"), DetectorSource(), tmp_path / "p.h5", PreprocessOptions())
+    assert Store(tmp_path / "p.h5").name(0) == name
 
 
 def test_openpose_program_is_run(freihand: Path, tmp_path: Path) -> None:
