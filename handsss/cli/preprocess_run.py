@@ -133,10 +133,7 @@ def show_contents(path: Path, sheet: Path, count: int) -> None:
         for key, value in sorted(found.attributes.items()):
             values.add_row(key, plain(str(value)))
         output.print(values)
-        try:
-            save_sheet(store, sheet, count)
-        except OSError as error:
-            raise UserError(f"{sheet}: cannot be written ({error.strerror or error}). Give --sheet.") from error
+        save_sheet(store, sheet, count)
     finally:
         store.close()
     output.print(plain(f"contact sheet: {sheet}"), soft_wrap=True)

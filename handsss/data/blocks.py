@@ -74,12 +74,14 @@ class Blocks:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def begin(self, plan: dict[str, Any], *, resume: bool) -> None:
+    def begin(self, plan: dict[str, Any], *, resume: bool, may_turn_on: tuple[str, ...] = ()) -> None:
         """Make the folder, or go on in it.
 
         Args:
             plan: all that decides the content.
             resume: go on with blocks that are there.
+            may_turn_on: entries of the plan that may be true now and were false before: the blocks that are there would
+                be the same.
 
         Raises:
             UserError: blocks are there and were not asked for, or are blocks of something else.
@@ -90,7 +92,7 @@ class Blocks:
                 raise UserError(
                     f"{self.folder}: an unfinished run is here. Go on with --resume, or begin anew with --overwrite."
                 )
-            self._check_same(path, plan)
+            self._check_same(path, plan, may_turn_on)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for stray in self.folder.glob(".*.tmp"):
@@ -99,14 +101,15 @@ class Blocks:
             raise unwritable(self.folder, error) from error
         write_atomically(path, json.dumps(plan, indent=1, sort_keys=True).encode())
 
-    def _check_same(self, path: Path, plan: dict[str, Any]) -> None:
+    def _check_same(self, path: Path, plan: dict[str, Any], may_turn_on: tuple[str, ...]) -> None:
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: cannot be read ({error}). Begin anew with --overwrite.") from error
         wanted = json.loads(json.dumps(plan))
         for key in sorted({*before, *wanted}):
-            if before.get(key) != wanted.get(key):
+            turned_on = key in may_turn_on and before.get(key) is False and wanted.get(key) is True
+            if before.get(key) != wanted.get(key) and not turned_on:
                 raise UserError(
                     f"{self.folder}: the unfinished run had {key} = {_short(before.get(key))}, this one has "
                     f"{_short(wanted.get(key))}. Give the same options to go on, or begin anew with --overwrite."

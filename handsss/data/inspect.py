@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from handsss.data.blocks import write_atomically
 from handsss.data.schema import CROP
 from handsss.data.store import Store
 from handsss.hand.joints import BONES
@@ -100,5 +102,11 @@ def draw_keypoints(crop: np.ndarray, keypoints: np.ndarray, confidence: np.ndarr
 
 
 def save_sheet(store: Store, path: Path, count: int = 60) -> None:
-    """Write the contact sheet as a PNG."""
-    contact_sheet(store, count).save(path)
+    """Write the contact sheet as a PNG.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    stream = io.BytesIO()
+    contact_sheet(store, count).save(stream, "PNG")
+    write_atomically(path, stream.getvalue())

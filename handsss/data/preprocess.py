@@ -109,7 +109,7 @@ def preprocess(
         target.unlink(missing_ok=True)
     if target.exists():
         return _finished(target, plan, blocks, options)
-    blocks.begin(plan, resume=options.resume)
+    blocks.begin(plan, resume=options.resume, may_turn_on=("skip_bad",))
     block = plan["block"]
     chunks = [numbers[i : i + block] for i in range(0, len(numbers), block)]
     waiting = [number for number in range(len(chunks)) if not blocks.done(number)]
@@ -187,7 +187,9 @@ def make_block(job: Job) -> int:
             made = make_rows(item, job.source, options.margin, options.box_margin, keep_file=options.encoding == "jpeg")
         except InputError as error:
             if not options.skip_bad:
-                raise BadPictureError(f"{error} --skip-bad goes on without such pictures and lists them.") from error
+                raise BadPictureError(
+                    f"{error} --resume --skip-bad goes on without such pictures and lists them."
+                ) from error
             report.bad.append((item[0] if isinstance(item, tuple) else item.name, str(error)))
             continue
         rows += made.rows

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.data.conftest import freihand, ho3d  # noqa: F401  fixtures
 
@@ -36,6 +38,21 @@ def test_truth_keypoints(freihand: Path, tmp_path: Path) -> None:  # noqa: F811
     assert "exists already" in again.stderr
 
 
+def test_inspect(freihand: Path, tmp_path: Path) -> None:  # noqa: F811
+    run("preprocess", "freihand", freihand, "--keypoints", "truth", "-o", "a.h5", folder=tmp_path)
+    done = run("preprocess", "inspect", "a.h5", "--sheet", "sheet.any", "--count", "5", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for word in ("keypoints_2d", "12 x 21 x 2", "mean_bone_9_10", "fingerprint", "sheet.any"):
+        assert word in done.stdout
+    with Image.open(tmp_path / "sheet.any") as sheet:
+        assert sheet.format == "PNG"
+        assert np.asarray(sheet).std() > 10
+    lost = run("preprocess", "inspect", "a.h5", "--sheet", "absent/sheet.png", folder=tmp_path)
+    assert lost.returncode == 2
+    assert "absent/sheet.png: cannot be written" in lost.stderr
+    assert "Traceback" not in lost.stderr
+
+
 def test_datasets_are_found(freihand: Path, ho3d: Callable[[str], Path], tmp_path: Path) -> None:  # noqa: F811
     ho3d("v3")
     there = {"HANDSSS_DATA": str(tmp_path)}
@@ -58,7 +75,7 @@ def test_bad_pictures(freihand: Path, tmp_path: Path) -> None:  # noqa: F811
     assert done.returncode == 1
     assert "00000005.jpg" in done.stderr
     assert "--skip-bad" in done.stderr
-    skipped = run(*command, "--skip-bad", "--overwrite", folder=tmp_path)
+    skipped = run(*command, "--skip-bad", "--resume", folder=tmp_path)
     assert skipped.returncode == 0
     assert "left out: training/rgb/00000005.jpg" in skipped.stdout
 

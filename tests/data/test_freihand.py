@@ -161,9 +161,11 @@ def test_large_files_are_parsed_alike(freihand: Path, monkeypatch: pytest.Monkey
 def test_one_bad_picture(freihand: Path, tmp_path: Path) -> None:
     bad = freihand / "training/rgb/00000004.jpg"
     bad.write_bytes(bad.read_bytes()[:900])
-    with pytest.raises(BadPictureError, match=r"00000004.jpg.*damaged or cut off.*--skip-bad goes on"):
+    with pytest.raises(BadPictureError, match=r"00000004.jpg.*damaged or cut off.*--resume --skip-bad goes on"):
         make(freihand, tmp_path / "a.h5")
     store = make(freihand, tmp_path / "b.h5", skip_bad=True)
+    resumed = make(freihand, tmp_path / "a.h5", skip_bad=True, resume=True)
+    assert resumed.attributes == store.attributes
     assert len(store) == 11
     assert 4 not in store.file["index"][:]
     ((name, message),) = store.attributes["bad"]
