@@ -1,0 +1,94 @@
+"""What reports and the paper's figures show of a hand: its crop, keypoints, mesh, and a look from another side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from handsss.data.schema import CROP
+from handsss.geometry.alignment import similarity_alignment
+from handsss.reconstruct.overlay_crops import CLAY, CLAY_LIGHT, OUTSIDE, Window
+from handsss.reconstruct.overlay_drawing import draw_offsets, draw_skeleton
+
+SUPERSAMPLING = 2  # panels are drawn larger and reduced, which antialiases lines
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A mesh with what it takes to render it; see :class:`handsss.reconstruct.overlay_crops.Drawable`."""
+
+    vertices: np.ndarray  # [V, 3] metres, camera frame
+    faces: np.ndarray  # [F, 3]
+    intrinsics: np.ndarray  # [3, 3] px of the crop
+    light: np.ndarray  # [11]
+    vertex_colours: np.ndarray  # [V, 3] 0..1
+    uv: np.ndarray | None = None
+    uv_faces: np.ndarray | None = None
+    texture: np.ndarray | None = None
+
+
+def clay_mesh(vertices: np.ndarray, faces: np.ndarray, intrinsics: np.ndarray) -> Mesh:
+    """A mesh in one colour under the light that shows shape best."""
+    return Mesh(vertices, faces, intrinsics, np.array(CLAY_LIGHT), np.tile(CLAY, (len(vertices), 1)))
+
+
+def crop_window(crop: np.ndarray, side: int) -> Window:
+    """A crop at panel size, with the map to it from the crop's pixels.
+
+    Args:
+        crop: [224, 224, 3] uint8.
+        side: of the panel, px.
+    """
+    image = np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC))
+    factor = side / CROP
+    return Window(image, np.array([[factor, 0.0, 0.0], [0.0, factor, 0.0]]), (0.0, 0.0, float(CROP), float(CROP)))
+
+
+def skeleton_panel(
+    window: Window,
+    keypoints: np.ndarray,
+    truth: np.ndarray | None = None,
+    confidence: np.ndarray | None = None,
+) -> np.ndarray:
+    """Keypoints over the crop, with thin white lines to where they should be.
+
+    Args:
+        window: of the crop.
+        keypoints: [21, 2] px of the crop; NaN where unknown.
+        truth: [21, 2] px of the crop.
+        confidence: [21]: faint where low.
+    """
+    factor = window.affine[0, 0]
+    panel = draw_skeleton(window.image, keypoints * factor, confidence)
+    if truth is None:
+        return panel
+    return draw_offsets(panel, truth * factor, keypoints * factor, np.ones(len(truth)))
+
+
+def side_panel(joints: np.ndarray, truth: np.ndarray, side: int) -> np.ndarray:
+    """Joints from the side (the viewer's right), after the best similarity, with white lines to the true ones.
+
+    Args:
+        joints: [21, 3] m predicted.
+        truth: [21, 3] m.
+        side: of the panel, px.
+    """
+    if not (np.isfinite(joints).all() and np.isfinite(truth).all()):
+        return np.full((side, side, 3), OUTSIDE, np.uint8)
+    aligned = similarity_alignment(joints, truth)(joints)
+    # From the right one sees depth to the right, and y still goes down.
+    seen, meant = aligned[:, [2, 1]], truth[:, [2, 1]]
+    both = np.concatenate([seen, meant])
+    low, high = both.min(0), both.max(0)
+    factor = 0.84 * side / max(float((high - low).max()), 1e-6)
+    middle = (low + high) / 2
+    panel = draw_skeleton(np.full((side, side, 3), OUTSIDE, np.uint8), (seen - middle) * factor + side / 2)
+    return draw_offsets(panel, (meant - middle) * factor + side / 2, (seen - middle) * factor + side / 2, np.ones(21))
+
+
+def reduced(panel: np.ndarray) -> np.ndarray:
+    """A panel at its final size."""
+    size = panel.shape[1] // SUPERSAMPLING, panel.shape[0] // SUPERSAMPLING
+    return np.asarray(Image.fromarray(panel).resize(size, Image.Resampling.BOX))

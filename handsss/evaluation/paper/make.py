@@ -1,0 +1,295 @@
+"""Each table and figure of the paper as one function: from runs to what is printed and written."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from handsss.evaluation.curves import draw
+from handsss.evaluation.find import default_data
+from handsss.evaluation.paper import table4, table5
+from handsss.evaluation.paper.bars import draw_bars
+from handsss.evaluation.paper.qualitative import PRIORS, figure1, figure3, figure6
+from handsss.evaluation.paper.runs import Filled, Run, fill, find_runs, read_runs, training_command
+from handsss.evaluation.paper.score import (
+    Data,
+    in_words,
+    keypoint_errors,
+    samples_of_run,
+    space_errors,
+    training_data,
+)
+from handsss.evaluation.paper.sequences import choose_sequences, parse_rows, spread_rows
+from handsss.evaluation.report.write import finite
+from handsss.evaluation.sheets import as_png
+from handsss.evaluation.tables import Table, markdown
+from handsss.evaluation.truth import Truth
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command was asked for."""
+
+    runs: Sequence[Path] = ()  # folders or checkpoints; none: all in runs/
+    data: Path | None = None
+    limit: int | None = None  # first pictures only
+    device: str = "cpu"
+    samples: str | None = None  # rows of a sheet, "3,17"
+    count: int = 8  # rows of a sheet where none are named
+    progress: Callable[[int, int], None] = field(default=lambda done, total: None)
+    announce: Callable[[str], None] = field(default=lambda what: None)
+
+    def read(self) -> list[Run]:
+        """The runs."""
+        paths = self.runs or find_runs()
+        self.announce("reading the runs")
+        return read_runs(paths, self.device)
+
+    def source(self) -> Data:
+        """Where truth is read from."""
+        return Data(self.limit, self.progress, self.announce)
+
+
+class Made(NamedTuple):
+    """A table or figure."""
+
+    name: str  # of its files
+    title: str
+    tables: list[Table]
+    used: list[str]  # runs and their places
+    missing: list[str]  # places without a run, with the command that trains one
+    left_out: list[str]  # runs without a place
+    files: dict[str, bytes]
+
+
+def make_table4(request: Request) -> Made:
+    """Unaligned errors of both methods under full and self-supervision.
+
+    Raises:
+        UserError, InputError: no run fills a cell, or the data has no truth.
+    """
+    filled = fill(request.read(), table4.CELLS, table4.cell_of, "table 4")
+    source = request.source()
+    truth = source.truth(request.data or default_data())
+    scores = {cell: space_errors(samples_of_run(run, truth, source)) for cell, run in filled.runs.items()}
+    data = in_words(truth)
+    tables = [table4.table4(scores, data), table4.aligned_table(scores)]
+    missing = table4.missing(filled.runs, _trained_on(filled.runs.values()))
+    places = {f"{cell[0]} {cell[1]}": run for cell, run in filled.runs.items()}
+    chart = draw_bars(table4.bars(scores), tables[0].title, "cm, unaligned", 2)
+    return _table("table4", tables, places, missing, filled, table4.document(scores), truth, chart)
+
+
+def make_table5(request: Request) -> Made:
+    """2D areas under the curve of the three kinds of keypoints on the training images.
+
+    Raises:
+        UserError, InputError: no run fills a column, or the data is not there or has no truth.
+    """
+    found, filled, truth, data = _keypoints(request, "table 5")
+    areas = table5.areas_of(found)
+    missing = table5.missing(filled.runs, areas, _trained_on(filled.runs.values()))
+    table = table5.table5(areas, data)
+    chart = draw_bars(table5.bars(areas), table.title, "area under the curve, 0 to 50 px", 3)
+    return _table("table5", [table], _consistency(filled), missing, filled, table5.document(areas), truth, chart)
+
+
+def make_figure2(request: Request) -> Made:
+    """Curves of the share of frames within a largest 2D error, on the training images.
+
+    Raises:
+        UserError, InputError: as :func:`make_table5`.
+    """
+    found, filled, truth, data = _keypoints(request, "figure 2")
+    areas = table5.areas_of(found)
+    missing = table5.missing(filled.runs, areas, _trained_on(filled.runs.values()))
+    panel = table5.figure2(found, data)
+    figure = draw([panel], "figure2")
+    rows = [[line.label, f"{line.area:.3f}"] for line in panel.curves]
+    table = Table(panel.title, ["keypoints", "area under the curve, 0 to 50 px"], rows)
+    content = {"areas": {line.label: line.area for line in panel.curves}}
+    made = _table("figure2", [table], _consistency(filled), missing, filled, content, truth, figure.png)
+    return made._replace(files={**made.files, "figure2.svg": figure.svg})
+
+
+def make_figure1(request: Request) -> Made:
+    """Both pose priors on the same pictures.
+
+    Raises:
+        UserError, InputError: no run fills a place, or the pictures cannot be read.
+    """
+
+    def place_of(run: Run) -> str | None:
+        whole = run.method == "ours" and run.supervision == "ssl" and run.consistency and not run.without
+        return run.prior if whole else None
+
+    filled = fill(request.read(), PRIORS, place_of, "figure 1")
+    truth = _pictures(request)
+    rows = _rows(request, truth)
+    request.announce("drawing")
+    picture = figure1(filled.runs, truth, rows, request.progress)
+    data = _trained_on(filled.runs.values())
+    missing = [f"{PRIORS[p]}: {training_command(data, prior=p)}" for p in PRIORS if p not in filled.runs]
+    return _sheet("figure1", picture, filled.runs, missing, filled.left_out, truth, {"rows": rows})
+
+
+def make_figure3(request: Request) -> Made:
+    """One run's joints and meshes, seven views of each (figures 3 to 5).
+
+    Raises:
+        UserError, InputError: as :func:`make_figure1`.
+    """
+    run, left_out = _best(request.read(), "figure 3")
+    truth = _pictures(request)
+    rows = _rows(request, truth)
+    request.announce("drawing")
+    picture = figure3(run, truth, rows, request.progress)
+    return _sheet("figure3", picture, {"shown": run}, [], left_out, truth, {"rows": rows})
+
+
+def make_figure6(request: Request) -> Made:
+    """One run over frames of four sequences.
+
+    Raises:
+        UserError, InputError: as :func:`make_figure1`; too few rows.
+    """
+    run, left_out = _best(request.read(), "figure 6")
+    truth = _pictures(request)
+    chosen = choose_sequences(truth.names)
+    request.announce("drawing")
+    picture = figure6(run, truth, chosen, request.progress)
+    content = {"sequences": [s._asdict() for s in chosen.sequences], "note": chosen.note}
+    return _sheet("figure6", picture, {"shown": run}, [], left_out, truth, content)
+
+
+def _keypoints(request: Request, what: str) -> tuple[table5.Found, Filled[bool], Truth, str]:
+    """2D errors of the runs without and with E_con on their training images."""
+    filled = fill(request.read(), table5.PLACES, table5.place_of, what)
+    source = request.source()
+    found, truths = {}, {}
+    for place, run in filled.runs.items():
+        path = request.data or training_data(run)
+        truth = source.truth(path, "training" if path.is_dir() else None)
+        truths[path.resolve()] = truth
+        found[place] = keypoint_errors(samples_of_run(run, truth, source))
+    data = " and ".join(in_words(truth) for truth in truths.values())
+    if len(truths) > 1:
+        filled.left_out.append("The runs were trained on different data, so their columns do not compare. Give --data.")
+    return found, filled, truth, data
+
+
+def _consistency(filled: Filled[bool]) -> dict[str, Run]:
+    return {"with E_con" if place else "without E_con": run for place, run in filled.runs.items()}
+
+
+def _best(runs: Sequence[Run], what: str) -> tuple[Run, list[str]]:
+    """The run to show: the whole self-supervised method if it is among them, else the first."""
+
+    def rank(run: Run) -> tuple[bool, ...]:
+        return (
+            run.method != "ours",
+            bool(run.without),
+            run.supervision != "ssl",
+            not run.consistency,
+            run.prior != "limits",
+        )
+
+    best = min(runs, key=rank)
+    return best, [f"{run.path}: {run.describe()}; {what} shows one run." for run in runs if run is not best]
+
+
+def _pictures(request: Request) -> Truth:
+    return request.source().truth(request.data or default_data(), scored=False)
+
+
+def _rows(request: Request, truth: Truth) -> list[int]:
+    if request.samples is not None:
+        return parse_rows(request.samples, len(truth))
+    return spread_rows(len(truth), request.count)
+
+
+def _trained_on(runs: Any) -> str:
+    """The data that most of the runs were trained on: for the command that trains what is missing."""
+    counted = Counter(run.data for run in runs if run.data)
+    return counted.most_common(1)[0][0] if counted else ""
+
+
+def _table(
+    name: str,
+    tables: list[Table],
+    places: Mapping[str, Run],
+    missing: list[str],
+    filled: Filled[Any],
+    content: dict[str, Any],
+    truth: Truth,
+    chart: bytes,
+) -> Made:
+    used = _used(places)
+    document = _about(name, truth, places) | content | {"missing": missing, "left_out": filled.left_out}
+    text = "\n".join(markdown(table) for table in tables) + f"\n![{tables[0].title}]({name}.png)\n"
+    text += _lists(used, missing, filled.left_out)
+    files = {f"{name}.png": chart, f"{name}.md": text.encode(), f"{name}.json": _json(document)}
+    return Made(name, tables[0].title, tables, used, missing, filled.left_out, files)
+
+
+def _sheet(
+    name: str,
+    picture: Image.Image,
+    places: Mapping[str, Run],
+    missing: list[str],
+    left_out: list[str],
+    truth: Truth,
+    content: dict[str, Any],
+) -> Made:
+    title = f"Figure {name.removeprefix('figure')}, on {truth.path.name}"
+    used = _used(places)
+    document = _about(name, truth, places) | content | {"missing": missing, "left_out": left_out}
+    text = f"## {title}\n\n![{title}]({name}.png)\n" + _lists(used, missing, left_out)
+    files = {f"{name}.png": as_png(picture), f"{name}.md": text.encode(), f"{name}.json": _json(document)}
+    return Made(name, title, [], used, missing, left_out, files)
+
+
+def _used(places: Mapping[str, Run]) -> list[str]:
+    return [
+        f"{place}: {run.path} ({run.describe()}" + (f", {run.step} steps)" if run.step is not None else ")")
+        for place, run in places.items()
+    ]
+
+
+def _about(name: str, truth: Truth, places: Mapping[str, Run]) -> dict[str, Any]:
+    runs = {
+        place: {
+            "path": str(run.path),
+            "is": run.describe(),
+            "step": run.step,
+            "trained_on": run.data or None,
+            "hand_model": run.trained.model,
+        }
+        for place, run in places.items()
+    }
+    return {
+        "name": name,
+        "data": str(truth.path),
+        "dataset": truth.dataset,
+        "split": truth.split,
+        "frames": int(truth.known.sum()),
+        "runs": runs,
+    }
+
+
+def _lists(used: list[str], missing: list[str], left_out: list[str]) -> str:
+    text = ""
+    for heading, lines in (("Runs", used), ("Missing", missing), ("Left out", left_out)):
+        if lines:
+            text += f"\n{heading}:\n\n" + "".join(f"- {line}\n" for line in lines)
+    return text
+
+
+def _json(document: dict[str, Any]) -> bytes:
+    return (json.dumps(finite(document), indent=2, allow_nan=False) + "\n").encode()

@@ -1,0 +1,125 @@
+"""Sheets laid out as figures 1, 3 to 5 and 6: inputs, projected joints, meshes in the picture and from other sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PIL import Image
+
+from handsss.evaluation.drawing import SUPERSAMPLING, Mesh, clay_mesh, crop_window, reduced, skeleton_panel
+from handsss.evaluation.paper.runs import Run
+from handsss.evaluation.paper.sequences import Chosen
+from handsss.evaluation.predicted import Predicted, predict
+from handsss.evaluation.sheets import Line, sheet
+from handsss.evaluation.truth import Truth
+from handsss.reconstruct.overlay_crops import Window, overlay_clay, overlay_textured, turned_views
+
+PRIORS = {"average": "average pose prior", "limits": "joint limits (ours)"}
+_SIDE = 190  # px of a panel
+_TURNED = 1  # of the turned views: figure 1's second viewpoint
+
+Progress = Callable[[int, int], None]
+
+
+def _silent(done: int, total: int) -> None:
+    pass
+
+
+def figure1(runs: dict[str, Run], truth: Truth, rows: Sequence[int], progress: Progress = _silent) -> Image.Image:
+    """Both pose priors on the same pictures: input, projected keypoints, the mesh as seen and turned.
+
+    Args:
+        runs: by prior, "average" and "limits"; one that is missing leaves its places empty.
+        truth: pictures and cameras.
+        rows: of the pictures.
+        progress: told rows done and in all.
+    """
+    lines = []
+    for done, row in enumerate(rows):
+        progress(done, len(rows))
+        for prior, label in PRIORS.items():
+            heading = truth.names[row] if prior == "average" else ""
+            run = runs.get(prior)
+            if run is None:
+                lines.append(Line([None] * 4, f"{label}: no run", heading))
+                continue
+            window, hand = _look(run, truth, row)
+            # One colour shows impossible shapes; texture would hide them.
+            mesh = _clay(hand.mesh)
+            views = [view for _, view in turned_views(mesh, _SIDE * SUPERSAMPLING)]
+            panels = [window.image, skeleton_panel(window, hand.projected), views[0], views[_TURNED]]
+            lines.append(Line([reduced(panel) for panel in panels], label, heading))
+    progress(len(rows), len(rows))
+    columns = ("input", "projected keypoints", "mesh as seen", "mesh turned by 60°")
+    return sheet(
+        lines, columns=columns, title="Figure 1: average pose prior and joint limits", notes=_notes(truth, runs)
+    )
+
+
+def figure3(run: Run, truth: Truth, rows: Sequence[int], progress: Progress = _silent) -> Image.Image:
+    """One picture a line: input, projected joints, projected mesh, the mesh from seven sides (figures 3 to 5).
+
+    Args:
+        run: that predicts.
+        truth: pictures and cameras.
+        rows: of the pictures.
+        progress: told rows done and in all.
+    """
+    lines, columns = [], ["input", "joints", "mesh"]
+    for done, row in enumerate(rows):
+        progress(done, len(rows))
+        window, hand = _look(run, truth, row)
+        views = turned_views(hand.mesh, _SIDE * SUPERSAMPLING)
+        columns = columns[:3] + [label for label, _ in views]
+        over = _over(hand, window)
+        panels = [window.image, skeleton_panel(window, hand.projected), over, *(view for _, view in views)]
+        lines.append(Line([reduced(panel) for panel in panels]))
+    progress(len(rows), len(rows))
+    names = "Pictures: " + ", ".join(truth.names[row] for row in rows) + "."
+    title = "Figures 3 to 5: joints and mesh in the picture, mesh from seven sides"
+    return sheet(lines, columns=columns, title=title, notes=[*_notes(truth, {"": run}), names])
+
+
+def figure6(run: Run, truth: Truth, chosen: Chosen, progress: Progress = _silent) -> Image.Image:
+    """Sequences: input, projected joints and mesh of each frame.
+
+    Args:
+        run: that predicts.
+        truth: pictures and cameras.
+        chosen: of :func:`handsss.evaluation.paper.sequences.choose_sequences`.
+        progress: told frames done and in all.
+    """
+    total = sum(len(sequence.rows) for sequence in chosen.sequences)
+    lines, done = [], 0
+    for sequence in chosen.sequences:
+        inputs, joints, meshes = [], [], []
+        for row in sequence.rows:
+            progress(done, total)
+            window, hand = _look(run, truth, row)
+            inputs.append(reduced(window.image))
+            joints.append(reduced(skeleton_panel(window, hand.projected)))
+            meshes.append(reduced(_over(hand, window)))
+            done += 1
+        lines += [Line(inputs, "input", sequence.name), Line(joints, "joints"), Line(meshes, "mesh")]
+    progress(total, total)
+    notes = [*_notes(truth, {"": run}), chosen.note]
+    return sheet(lines, title="Figure 6: frames of sequences, each reconstructed on its own", notes=notes)
+
+
+def _look(run: Run, truth: Truth, row: int) -> tuple[Window, Predicted]:
+    crop = truth.crop(row)
+    return crop_window(crop, _SIDE * SUPERSAMPLING), predict(run.trained, crop, truth.K[row])
+
+
+def _over(hand: Predicted, window: Window) -> np.ndarray:
+    return overlay_textured(hand.mesh, window) if hand.textured else overlay_clay(hand.mesh, window)
+
+
+def _clay(mesh: Mesh) -> Mesh:
+    return clay_mesh(mesh.vertices, mesh.faces, mesh.intrinsics)
+
+
+def _notes(truth: Truth, runs: dict[str, Run]) -> list[str]:
+    listed = "; ".join(f"{run.name} ({run.describe()})" for run in runs.values())
+    return [f"Data: {truth.path} ({truth.dataset}, {truth.split}). Runs: {listed}."]

@@ -1,0 +1,157 @@
+"""Which place of the paper's tables and figures a trained run fills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
+
+from handsss.errors import UserError
+from handsss.training.trained import FINAL, LATEST, Trained, load_trained
+
+RUNS = Path("runs")
+METHODS = {"mano-cnn": "MANO-CNN", "ours": "Ours"}
+SUPERVISION = {"fsl": "full supervision (FSL)", "ssl": "self-supervision (SSL)"}
+
+K = TypeVar("K")
+
+
+class Run(NamedTuple):
+    """A trained run and what the paper's comparisons turn on."""
+
+    path: Path  # as it was given
+    trained: Trained
+    method: str  # "ours" or "mano-cnn"
+    supervision: str  # "ssl" or "fsl"
+    consistency: bool  # E_con was part of the objective
+    prior: str  # "limits" or "average"
+    without: tuple[str, ...]  # other parts of the method that it was trained without
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.path.name if self.path.is_dir() else f"{self.path.parent.name}/{self.path.name}"
+
+    @property
+    def data(self) -> str:
+        """The data that it was trained on, as the run has it; empty if it does not say."""
+        return str(self.trained.about.get("data") or "")
+
+    @property
+    def step(self) -> int | None:
+        """Steps that it was trained for."""
+        step = self.trained.about.get("step")
+        return None if step is None else int(step)
+
+    def describe(self) -> str:
+        """The run in a line."""
+        parts = [METHODS[self.method], SUPERVISION[self.supervision]]
+        if self.method == "ours":
+            parts.append("with E_con" if self.consistency else "without E_con")
+        parts.append("prior of joint limits" if self.prior == "limits" else "average pose prior")
+        parts += [f"without {part}" for part in self.without]
+        return ", ".join(parts)
+
+
+class Filled(NamedTuple, Generic[K]):
+    """Runs in their places."""
+
+    runs: dict[K, Run]
+    left_out: list[str]  # runs that fill none, and why; for the user
+
+
+def find_runs(folder: Path = RUNS) -> list[Path]:
+    """The runs of a folder, by name.
+
+    Raises:
+        UserError: there are none.
+    """
+    found = [path for path in sorted(folder.glob("*")) if (path / FINAL).exists() or (path / LATEST).exists()]
+    if not found:
+        raise UserError(
+            f"no runs were given, and {folder}/ holds none. Give folders of trained runs, or train some: "
+            "`handsss train --help`."
+        )
+    return found
+
+
+def read_runs(paths: Iterable[Path], device: str = "cpu") -> list[Run]:
+    """Read trained runs; each folder or checkpoint once.
+
+    Raises:
+        InputError: one cannot be read; see :func:`handsss.training.trained.load_trained`.
+    """
+    once = {path.resolve(): path for path in paths}
+    return [read_run(path, device) for path in once.values()]
+
+
+def read_run(path: Path, device: str = "cpu") -> Run:
+    """Read one run and recognise what it is.
+
+    Raises:
+        InputError: see :func:`read_runs`.
+    """
+    trained = load_trained(path, device)
+    network, losses, about = trained.config.network, trained.config.losses, trained.about
+    bare = not network.appearance and network.stacks == 0
+    baseline = about.get("baseline") == "mano-cnn" or (bare and losses.w_ori == 0)
+    without = []
+    if not baseline:
+        if losses.w_ori == 0:
+            without.append("bone directions (losses.w_ori = 0)")
+        if network.stacks == 0:
+            without.append("the 2D branch (network.stacks = 0)")
+        if losses.w_photo == 0 or not network.appearance:
+            without.append("photometric terms (losses.w_photo = 0)")
+    return Run(
+        path=path,
+        trained=trained,
+        method="mano-cnn" if baseline else "ours",
+        supervision="fsl" if about.get("supervision") == "fsl" else "ssl",
+        consistency=not baseline and network.stacks > 0 and losses.w_con > 0,
+        prior=losses.pose_prior,
+        without=tuple(without),
+    )
+
+
+def fill(runs: Sequence[Run], places: Iterable[K], place_of: Callable[[Run], K | None], what: str) -> Filled[K]:
+    """Put runs in places.
+
+    Args:
+        runs: any.
+        places: those that there are, in order.
+        place_of: the place of a run; None for none.
+        what: name of the table, for messages.
+
+    Returns:
+        The first run for each place, and a line about each of the others.
+
+    Raises:
+        UserError: no run fills any place.
+    """
+    found: dict[K, Run] = {}
+    left_out = []
+    for run in runs:
+        place = place_of(run)
+        if place is None:
+            left_out.append(f"{run.path}: {run.describe()}; {what} has no place for it.")
+        elif place in found:
+            left_out.append(f"{run.path}: {run.describe()}; {found[place].path} was given first for this place.")
+        else:
+            found[place] = run
+    if not found:
+        raise UserError(f"no run fills a place of {what}. {' '.join(left_out)}")
+    return Filled({place: found[place] for place in places if place in found}, left_out)
+
+
+def training_command(data: str, *, method: str = "ours", supervision: str = "ssl", prior: str = "limits",
+                     consistency: bool = True) -> str:  # fmt: skip
+    """The command that trains a run that is missing."""
+    words = ["handsss train", data or "DATA", f"--{supervision}"]
+    if method == "mano-cnn":
+        words.append("--baseline mano-cnn")
+    if prior == "average":
+        words.append("--pose-prior average")
+    if not consistency:
+        words.append("--set losses.w_con=0")
+    return " ".join(words)

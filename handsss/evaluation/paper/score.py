@@ -1,0 +1,120 @@
+"""Runs scored on one dataset: its truth is read once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from handsss.errors import InputError
+from handsss.evaluation.alignment import procrustes
+from handsss.evaluation.assemble import of_network
+from handsss.evaluation.metrics import distances
+from handsss.evaluation.network_run import run_network
+from handsss.evaluation.paper.runs import Run
+from handsss.evaluation.samples import Samples
+from handsss.evaluation.score import Keypoints2d, score_2d
+from handsss.evaluation.truth import Truth, open_truth
+
+_CHUNK = 256  # frames at a time
+Progress = Callable[[int, int], None]  # of what was announced last
+Announce = Callable[[str], None]
+
+
+class Data:
+    """Datasets by path and split, each read once.
+
+    Args:
+        limit: first pictures only.
+        progress: told pictures done and in all.
+        announce: told what is done next.
+    """
+
+    def __init__(self, limit: int | None, progress: Progress, announce: Announce) -> None:
+        self.limit, self.progress, self.announce = limit, progress, announce
+        self._read: dict[tuple[Path, str | None, bool], Truth] = {}
+
+    def truth(self, path: Path, split: str | None = None, *, scored: bool = True) -> Truth:
+        """The pictures of a store or folder.
+
+        Raises:
+            InputError: see :func:`handsss.evaluation.truth.open_truth`.
+        """
+        key = (path.resolve(), split, scored)
+        if key not in self._read:
+            self.announce(f"reading {path.name}")
+            self._read[key] = open_truth(path, split, scored=scored, limit=self.limit, progress=self.progress)
+        return self._read[key]
+
+
+class SpaceErrors(NamedTuple):
+    """Mean 3D errors of a run, cm. Vertices: None where the true meshes are missing or numbered in another way."""
+
+    frames: int
+    joints: float  # unaligned, in the camera's frame
+    vertices: float | None
+    aligned_joints: float  # after Procrustes alignment, as the official evaluations have it
+    aligned_vertices: float | None
+
+
+def samples_of_run(run: Run, truth: Truth, data: Data, batch: int = 32) -> Samples:
+    """A run's predictions for the pictures whose truth is known.
+
+    Raises:
+        InputError: a picture that cannot be read, a diverged network.
+    """
+    rows = np.flatnonzero(truth.known)
+    data.announce(f"evaluating {run.name}")
+    made = run_network(run.trained, truth, (truth.joints_set,), rows=rows, batch=batch, progress=data.progress)
+    return of_network(run.trained, truth, made, rows).samples
+
+
+def space_errors(samples: Samples) -> SpaceErrors:
+    """Mean errors of joints and vertices, unaligned and aligned."""
+    meshes = samples.corresponding and samples.vertices is not None and samples.true_vertices is not None
+    sums = np.zeros((2, 2))  # joints, vertices; raw, aligned
+    for first in range(0, len(samples), _CHUNK):
+        part = slice(first, first + _CHUNK)
+        pairs = [(samples.joints[part], samples.true_joints[part])]
+        if meshes and samples.vertices is not None and samples.true_vertices is not None:
+            pairs.append((samples.vertices[part], samples.true_vertices[part]))
+        for which, pair in enumerate(pairs):
+            points, truth = (np.asarray(array, dtype=np.float64) for array in pair)
+            aligned = procrustes(points, truth, reflection=True)(points)
+            sums[which] += [distances(points, truth).mean(1).sum(), distances(aligned, truth).mean(1).sum()]
+    (joints, aligned_joints), (vertices, aligned_vertices) = 100 * sums / len(samples)
+    if not meshes:
+        return SpaceErrors(len(samples), joints, None, aligned_joints, None)
+    return SpaceErrors(len(samples), joints, vertices, aligned_joints, aligned_vertices)
+
+
+def keypoint_errors(samples: Samples) -> dict[str, Keypoints2d]:
+    """2D errors of the detector's, the 2D branch's and the projected keypoints, those that there are."""
+    if samples.true_keypoints is None:
+        return {}
+    return {name: score_2d(points, samples.true_keypoints) for name, points in samples.keypoints.items()}
+
+
+def training_data(run: Run) -> Path:
+    """Where the run's own training data lies.
+
+    Raises:
+        InputError: the run does not say, or it is not there any more.
+    """
+    if not run.data:
+        raise InputError(f"{run.path}: does not say what it was trained on. Give the training images with --data.")
+    path = Path(run.data)
+    if not path.exists():
+        raise InputError(
+            f"{run.path}: was trained on {path}, which is not there (seen from {Path.cwd()}). Give the training images "
+            "with --data."
+        )
+    return path
+
+
+def in_words(truth: Truth) -> str:
+    """A dataset for a table's title: name, split, size."""
+    split = f", {truth.split} images" if truth.split else ""
+    return f"{truth.path.name} ({truth.dataset}{split}, {int(truth.known.sum())} frames)"

@@ -1,0 +1,69 @@
+"""One picture through a trained network, for drawing: mesh with texture and light, joints, 2D keypoints."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from handsss.evaluation.drawing import Mesh, clay_mesh
+from handsss.evaluation.samples import Samples
+from handsss.training.trained import Trained
+
+
+class Predicted(NamedTuple):
+    """A hand as a network sees it in a crop."""
+
+    mesh: Mesh  # with the network's texture and light, or in one colour where it has none
+    textured: bool
+    joints: np.ndarray  # [21, 3] m, of the keypoint set that the network was trained on
+    projected: np.ndarray  # [21, 2] px, these joints in the crop
+    keypoints: np.ndarray | None  # [21, 2] px, of the 2D branch's last stack
+
+
+def predict(trained: Trained, crop: np.ndarray, camera: np.ndarray) -> Predicted:
+    """Predict one hand.
+
+    Args:
+        trained: the network.
+        crop: [224, 224, 3] uint8 RGB.
+        camera: [3, 3] px of the crop.
+    """
+    network = trained.network
+    device = next(network.parameters()).device
+    image = torch.from_numpy(np.ascontiguousarray(crop)).to(device).permute(2, 0, 1)[None].float() / 255
+    with torch.inference_mode():
+        made = network(image, torch.from_numpy(camera)[None].float().to(device), trained.keypoint_set)
+    vertices = made.vertices[0].cpu().numpy().astype(np.float64)
+    faces = network.hand.model.faces
+    if made.texture is None or made.light is None:
+        mesh = clay_mesh(vertices, faces, camera)
+    else:
+        colours = made.texture[0].clamp(0, 1).cpu().numpy()
+        mesh = Mesh(vertices, faces, camera, made.light[0].cpu().numpy(), colours)
+    return Predicted(
+        mesh,
+        made.texture is not None,
+        made.joints[0].cpu().numpy(),
+        made.projected[0].cpu().numpy(),
+        None if made.keypoints is None else made.keypoints[0, -1].cpu().numpy(),
+    )
+
+
+class TexturedHands:
+    """The hands of samples with texture and light, predicted anew when they are to be drawn.
+
+    Args:
+        trained: the network that the samples were predicted with.
+        samples: with pictures and cameras.
+    """
+
+    def __init__(self, trained: Trained, samples: Samples) -> None:
+        self.trained, self.samples = trained, samples
+
+    def __call__(self, sample: int) -> Mesh | None:
+        """The mesh of a sample; None where the network predicts no texture."""
+        if self.samples.crop is None or self.samples.K is None or self.trained.network.appearance is None:
+            return None
+        return predict(self.trained, self.samples.crop(sample), self.samples.K[sample]).mesh

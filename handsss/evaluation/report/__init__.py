@@ -1,0 +1,5 @@
+"""What an evaluation found, to look at: one HTML page, markdown, curves, pictures."""
+
+from handsss.evaluation.report.write import write_report
+
+__all__ = ["write_report"]

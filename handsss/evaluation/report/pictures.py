@@ -1,0 +1,122 @@
+"""The best and worst samples as pictures: crop, keypoints, mesh, and the joints from the side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from handsss.evaluation.drawing import (
+    SUPERSAMPLING,
+    clay_mesh,
+    crop_window,
+    reduced,
+    side_panel,
+    skeleton_panel,
+)
+from handsss.evaluation.numbering import known_model
+from handsss.evaluation.samples import Evaluation, Samples
+from handsss.reconstruct.overlay_crops import Drawable, overlay_clay, overlay_textured
+
+SHOWN = 20  # best, and worst
+_SIDE = 256  # px of a panel
+_UNKNOWN = (46, 48, 52)  # of the crop where there are no pictures
+
+Redraw = Callable[[int], Drawable | None]
+
+
+class Shown(NamedTuple):
+    """One sample of the report."""
+
+    kind: str  # "worst" or "best"
+    place: int  # 1 is the worst or the best
+    sample: int  # its number
+    name: str
+    figures: str  # its errors in words
+    panels: list[tuple[str, np.ndarray]]  # label, [S, S, 3] uint8
+
+    @property
+    def file(self) -> str:
+        """File name of its picture."""
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", PurePosixPath(self.name).stem)[-60:] or "sample"
+        return f"{self.kind}_{self.place:02d}_{stem}.jpg"
+
+
+def ranked(evaluation: Evaluation, count: int = SHOWN) -> list[tuple[str, int, int]]:
+    """The samples to show: kind, place, index; the worst first. No sample is among both.
+
+    The order is that of the aligned joint error; samples without one are left out.
+    """
+    errors = evaluation.per_frame["aligned_mpjpe"]
+    order = [int(i) for i in np.argsort(errors, kind="stable") if np.isfinite(errors[i])]
+    worst = order[::-1][: min(count, -(-len(order) // 2))]
+    best = order[: min(count, len(order) // 2)]
+    listed = [("worst", place + 1, index) for place, index in enumerate(worst)]
+    return listed + [("best", place + 1, index) for place, index in enumerate(best)]
+
+
+def draw_samples(
+    evaluation: Evaluation,
+    redraw: Redraw | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Shown]:
+    """Draw the worst and the best samples.
+
+    Args:
+        evaluation: with at least one sample.
+        redraw: the textured hand of a sample; without it, or where it gives None, a mesh of a known numbering is drawn
+            in one colour.
+        progress: told pictures done and in all.
+    """
+    chosen = ranked(evaluation)
+    model = known_model(evaluation.samples.vertices)
+    shown = []
+    for done, (kind, place, index) in enumerate(chosen):
+        progress(done, len(chosen))
+        panels = _panels(evaluation.samples, index, None if model is None else model.faces, redraw)
+        name = evaluation.samples.names[index]
+        shown.append(Shown(kind, place, index, name, _figures(evaluation, index), panels))
+    progress(len(chosen), len(chosen))
+    return shown
+
+
+def _panels(
+    samples: Samples, index: int, faces: np.ndarray | None, redraw: Redraw | None
+) -> list[tuple[str, np.ndarray]]:
+    side = _SIDE * SUPERSAMPLING
+    crop = np.full((224, 224, 3), _UNKNOWN, np.uint8) if samples.crop is None else samples.crop(index)
+    window = crop_window(crop, side)
+    panels = [] if samples.crop is None else [("input", window.image)]
+    truth = None if samples.true_keypoints is None else samples.true_keypoints[index]
+    if truth is not None:
+        panels.append(("truth", skeleton_panel(window, truth)))
+    for name in ("detector", "predicted", "projected"):
+        if name in samples.keypoints:
+            confidence = samples.confidence[index] if name == "detector" and samples.confidence is not None else None
+            panels.append((name, skeleton_panel(window, samples.keypoints[name][index], truth, confidence)))
+    own = None if redraw is None else redraw(index)
+    if own is not None:
+        panels.append(("mesh", overlay_clay(own, window)))
+        panels.append(("texture and light", overlay_textured(own, window)))
+    elif faces is not None and samples.vertices is not None and samples.K is not None:
+        panels.append(("mesh", overlay_clay(clay_mesh(samples.vertices[index], faces, samples.K[index]), window)))
+    panels.append(("joints from the side", side_panel(samples.joints[index], samples.true_joints[index], side)))
+    return [(label, reduced(panel)) for label, panel in panels]
+
+
+def _figures(evaluation: Evaluation, index: int) -> str:
+    parts = []
+    for key, text in (
+        ("aligned_mpjpe", "aligned joints {:.1f} mm"),
+        ("aligned_mpvpe", "aligned vertices {:.1f} mm"),
+        ("raw_mpjpe", "raw joints {:.1f} mm"),
+        ("projected", "projected keypoints {:.1f} px"),
+        ("detector", "detector {:.1f} px"),
+    ):
+        values = evaluation.per_frame.get(key)
+        if values is not None and np.isfinite(values[index]):
+            parts.append(text.format(values[index]))
+    return ", ".join(parts)

@@ -1,0 +1,42 @@
+"""Tables of figures: made once, shown on a terminal, in markdown and in HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+MISSING = "–"
+
+
+class Table(NamedTuple):
+    """Rows of text; the first column names the row."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+def number(value: float | None, digits: int) -> str:
+    """A figure with so many decimals; a dash for none."""
+    return MISSING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def markdown(table: Table) -> str:
+    """As GitHub shows it: a heading, the table, the notes."""
+    lines = [f"## {table.title}", ""] if table.title else []
+    lines.append("| " + " | ".join(_cell(text) for text in table.header) + " |")
+    lines.append("|" + "|".join("---" if column == 0 else "---:" for column in range(len(table.header))) + "|")
+    lines += ["| " + " | ".join(_cell(text) for text in row) + " |" for row in table.rows]
+    lines += [part for note in table.notes for part in ("", escaped(note))]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return escaped(text).replace("|", "\\|").replace("\n", " ")
+
+
+def escaped(text: str) -> str:
+    """Text that markdown does not take for HTML."""
+    return text.replace("<", "&lt;")
