@@ -48,7 +48,7 @@ app = typer.Typer(
 """,
 )
 
-_EXIT = """[bold]Exit codes[/bold]: 0 done, 1 a picture that cannot be used or a full disk, 2 wrong usage or dataset,
+_EXIT = """[bold]Exit codes[/bold]: 0 done, 1 a picture that cannot be used or a full disk, 2 wrong usage or dataset, \
 3 no hand in any picture, 130 interrupted (go on with --resume)."""
 
 

@@ -20,10 +20,10 @@ EPILOG = """[bold]Examples[/bold]
 
   handsss reconstruct "clips/**/*.png" -o results --keypoints openpose_json/
 
-  handsss reconstruct photo.jpg -o hand.ply --intrinsics 1200,1200,640,360 --hand left
+  handsss reconstruct photo.jpg -o hand.ply --intrinsics 1200,1200,640,360
 
-[bold]Exit codes[/bold]: 0 all done, 1 an input failed, 2 usage, 3 no input failed but none showed a
-hand, 130 interrupted.
+[bold]Exit codes[/bold]: 0 all done, 1 an input failed, 2 usage, 3 none failed but none showed a hand, \
+130 interrupted.
 """
 
 

@@ -71,7 +71,7 @@ def test_texture_layout(model: HandModel) -> None:
 
 
 def test_both_meshes_pose_alike() -> None:
-    """The small mesh follows the detailed one: joints to 0.3 mm in any pose."""
+    """The small mesh follows the detailed one: joints to a millimetre in any pose."""
     small, large = load_model("open"), load_model("open-detail")
     poses = torch.as_tensor(sample_poses(small, 20, np.random.default_rng(0))).reshape(20, 15, 3)
     joints = [

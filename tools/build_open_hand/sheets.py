@@ -153,27 +153,27 @@ def degrees_of_freedom(painter: Painter) -> Image.Image:
 
 
 def shape_components(painter: Painter) -> Image.Image:
-    """The first six components at +-2.5 sd, the mean pose and the first pose components."""
+    """All shape components at -2.5 and +2.5 sd, the mean pose and the first pose components."""
     from handsss.geometry.rotations import axis_angle_to_matrix
 
     still = torch.eye(3).expand(15, 3, 3)
     cells = []
-    for component in range(6):
-        for sign in (-2.5, 2.5):
+    for sign in (-2.5, 2.5):
+        for component in range(10):
             shape = torch.zeros(1, 10)
             shape[0, component] = sign
             cells.append(
-                painter.cell(still, _turned("back"), f"shape {component + 1} {sign:+.1f} sd", shape=shape, zoom=0.9)
+                painter.cell(still, _turned("back"), f"shape {component + 1} {sign:+.1f} sd", shape=shape, zoom=0.8)
             )
     model = painter.model
-    for component in range(-1, 5):
+    for component in range(-1, 9):
         pose = model.hands_mean.copy()
         if component >= 0:
             pose = pose + 2 * model.hands_std[component] * model.hands_components[component]
         rotations = axis_angle_to_matrix(torch.as_tensor(pose).reshape(15, 3))
         name = "mean pose" if component < 0 else f"pose {component + 1} +2 sd"
         cells.append(painter.cell(rotations, _turned("palm", 35), name))
-    return _sheet(cells, 6)
+    return _sheet(cells, 10)
 
 
 def texture_layout() -> Image.Image:
