@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from handsss import __version__
-from handsss.cli import preprocess, reconstruct, synthesize
+from handsss.cli import evaluate, preprocess, reconstruct, synthesize
 
 app = typer.Typer(
     name="handsss",
@@ -25,6 +25,7 @@ app = typer.Typer(
 # torch and the like inside their functions, so that --help answers at once.
 app.command("reconstruct", epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
 app.add_typer(preprocess.app, name="preprocess")
+app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("synthesize", epilog=synthesize.EPILOG)(synthesize.synthesize)
 
 

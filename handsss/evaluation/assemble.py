@@ -122,7 +122,7 @@ def samples_of(
         source=truth.path,
         rows=rows,
         corresponding=corresponding and same,
-        crop=lambda i: truth.crop(int(rows[i])),
+        crop=lambda i: np.array(truth.crop(int(rows[i]))),
     )
 
 

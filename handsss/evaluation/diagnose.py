@@ -73,17 +73,15 @@ def _reflections(scores: dict[str, Scores], proper: bool) -> list[str]:
     if not joints and not vertices:
         return []
     count = len(official.joints)
-    parts = [f"{1000 * official.joints.mean():.2f} mm with, {1000 * strict.joints.mean():.2f} mm without (joints)"]
+    parts = [f"{1000 * official.joints.mean():.2f} mm with it, {1000 * strict.joints.mean():.2f} mm without (joints)"]
     if official.vertices is not None and strict.vertices is not None:
         parts.append(
-            f"{1000 * official.vertices.mean():.2f} mm with, {1000 * strict.vertices.mean():.2f} mm without (vertices)"
+            f"{1000 * official.vertices.mean():.2f} mm with it, {1000 * strict.vertices.mean():.2f} mm without (vertices)"
         )
-    used = (
-        "The official alignment mirrored" if not proper else "Reflections are forbidden here; the official one mirrored"
-    )
+    how = "mirrors, as it may," if not proper else "mirrors (which is forbidden here)"
     return [
-        f"{used} the prediction of {joints} of {count} frames for the joints and of {vertices} for the vertices, as it "
-        f"may. Mean aligned error: {'; '.join(parts)}. Many of them mean left hands, or z with the wrong sign."
+        f"The official alignment {how} the joints of {joints} and the meshes of {vertices} of {count} predictions. Mean "
+        f"aligned error: {'; '.join(parts)}. Many of them mean left hands, or depth with the wrong sign."
     ]
 
 

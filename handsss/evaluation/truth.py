@@ -146,7 +146,7 @@ def _store(path: Path, split: str | None, limit: int | None) -> Truth:
         split=own,
         joints_set=str(attributes.get("joints_3d_set", "")),
         samples=int(attributes.get("samples", 0)),
-        names=[bytes(name).decode("utf-8") for name in file["name"][:count]],
+        names=[bytes(name).decode("utf-8", "backslashreplace") for name in file["name"][:count]],
         index=np.asarray(file["index"][:count]),
         K=floats("K", (3, 3)),
         mirrored=np.asarray(file["hand"][:count]) == 1,
