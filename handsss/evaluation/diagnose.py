@@ -73,16 +73,18 @@ def _reflections(scores: dict[str, Scores], proper: bool) -> list[str]:
     if not joints and not vertices:
         return []
     count = len(official.joints)
-    parts = [f"{1000 * official.joints.mean():.2f} mm with it, {1000 * strict.joints.mean():.2f} mm without (joints)"]
+    parts = [_with_and_without("joints", official.joints, strict.joints)]
     if official.vertices is not None and strict.vertices is not None:
-        parts.append(
-            f"{1000 * official.vertices.mean():.2f} mm with it, {1000 * strict.vertices.mean():.2f} mm without (vertices)"
-        )
+        parts.append(_with_and_without("vertices", official.vertices, strict.vertices))
     how = "mirrors, as it may," if not proper else "mirrors (which is forbidden here)"
     return [
-        f"The official alignment {how} the joints of {joints} and the meshes of {vertices} of {count} predictions. Mean "
-        f"aligned error: {'; '.join(parts)}. Many of them mean left hands, or depth with the wrong sign."
+        f"The official alignment {how} the joints of {joints} and the meshes of {vertices} of {count} predictions. "
+        f"Mean aligned error: {'; '.join(parts)}. Many of them mean left hands, or depth with the wrong sign."
     ]
+
+
+def _with_and_without(what: str, official: np.ndarray, strict: np.ndarray) -> str:
+    return f"{1000 * official.mean():.2f} mm with it, {1000 * strict.mean():.2f} mm without ({what})"
 
 
 class Assignment(NamedTuple):
