@@ -1,0 +1,114 @@
+"""Many photos in one run: whatever one of them is like, the others go on, and the summary says what became of each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handsss.errors import UserError
+from handsss.reconstruct.batch import BatchOptions, Outcome, exit_code, reconstruct_all
+from handsss.reconstruct.inputs import expand
+from handsss.reconstruct.outputs import plan_outputs
+from handsss.reconstruct.results import HandResult
+from tests.conftest import MakeHand
+
+
+class Scripted:
+    """Stands in for the reconstructor: what it does is decided by the red value of the photo."""
+
+    def __init__(self, hand: HandResult) -> None:
+        self.hand = hand
+
+    def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detections: Any = None) -> list[HandResult]:
+        red = int(image[0, 0, 0])
+        if red == 1:
+            raise KeyboardInterrupt
+        if red == 2:
+            raise IndexError("a bug")
+        return [] if red == 3 else [self.hand]
+
+
+@pytest.fixture
+def reconstructor(make_hand: MakeHand) -> Scripted:
+    return Scripted(make_hand("left", size=(64, 48)))
+
+
+def photos(folder: Path, **reds: int) -> list[str]:
+    folder.mkdir(exist_ok=True)
+    for name, red in reds.items():
+        Image.new("RGB", (64, 48), (red, 90, 90)).save(folder / f"{name}.png")
+    return [str(folder)]
+
+
+def run(arguments: list[str], reconstructor: Scripted, output: Path) -> list[Outcome]:
+    inputs = expand(arguments)
+    return reconstruct_all(inputs.sources, plan_outputs(inputs, str(output), "ply"), reconstructor, BatchOptions())
+
+
+def test_every_photo_is_accounted_for(tmp_path: Path, reconstructor: Scripted) -> None:
+    arguments = photos(tmp_path / "in", a=200, b=2, c=3, d=200)
+    (tmp_path / "in/bad.jpg").write_bytes(b"")
+    outcomes = run([*arguments, str(tmp_path / "in/absent.jpg")], reconstructor, tmp_path / "out")
+    assert {Path(o.image).stem: o.status for o in outcomes} == {
+        "a": "done",
+        "b": "failed",
+        "bad": "failed",
+        "c": "no hand",
+        "d": "done",
+        "absent": "failed",
+    }
+    bug = next(o for o in outcomes if o.image.endswith("b.png"))
+    assert bug.message == "internal error: IndexError: a bug"
+    assert "Traceback" in bug.trace  # a bug always shows where it is
+    assert all(not o.trace for o in outcomes if o is not bug)
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert [entry["status"] for entry in summary] == [o.status for o in outcomes]
+    done = summary[0]
+    assert done["files"] == ["a.ply", "a.png", "a.json"]
+    assert done["hands"][0]["hand"] == "left"
+    assert "field of view" in done["camera"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("a.ply", "a.json", "a.png", "d.ply", "d.json", "d.png", "c.json", "c.png", "summary.json"),
+    }
+    assert exit_code(outcomes) == 1
+
+
+def test_an_interruption_keeps_what_is_done(tmp_path: Path, reconstructor: Scripted) -> None:
+    outcomes = run(photos(tmp_path / "in", a=200, b=1, c=200), reconstructor, tmp_path / "out")
+    assert [o.status for o in outcomes] == ["done", "not started", "not started"]
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert [entry["status"] for entry in summary] == ["done", "not started", "not started"]
+    assert exit_code(outcomes) == 130
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        (["done"], 0),
+        (["done", "no hand"], 0),
+        (["no hand", "no hand"], 3),
+        (["no hand", "failed"], 1),
+        (["done", "failed", "not started"], 130),
+    ],
+)
+def test_exit_codes(statuses: list[Any], code: int) -> None:
+    assert exit_code([Outcome("a.jpg", status) for status in statuses]) == code
+
+
+def test_unwritable_results_are_told_before_any_work(tmp_path: Path, reconstructor: Scripted) -> None:
+    arguments = photos(tmp_path / "in", a=200, b=200)
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(UserError, match=r"taken: cannot be written"):
+        run(arguments, reconstructor, tmp_path / "taken/out")
+
+
+def test_results_never_replace_photos(tmp_path: Path, reconstructor: Scripted) -> None:
+    arguments = photos(tmp_path / "in", a=200)
+    with pytest.raises(UserError, match=r"a\.png: this result would overwrite an input"):
+        run(arguments, reconstructor, tmp_path / "in")
