@@ -136,6 +136,17 @@ def _points(text: bytes, path: Path, name: str, what: str) -> np.ndarray:
 
 
 def _numbers(text: bytes) -> np.ndarray:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # said of text that is no number; counted by the caller
-        return np.fromstring(text.decode("ascii", "replace"), sep=",")
+    """The numbers up to the first text that is none."""
+    words = text.decode("ascii", "replace")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # how older numpy says the same
+            return np.fromstring(words, sep=",")
+    except ValueError:
+        values = []
+        for word in words.split(","):
+            try:
+                values.append(float(word))
+            except ValueError:
+                break
+        return np.array(values)

@@ -10,7 +10,7 @@ from handsss.evaluation.alignment import procrustes
 from handsss.evaluation.metrics import distances
 from handsss.evaluation.protocols import PROTOCOLS, Protocol
 from handsss.geometry.cameras import from_opengl
-from handsss.hand.joints import reorder_indices
+from handsss.hand.joints import JOINT_ORDERS, reorder_indices
 
 _LOOKED_AT = 200  # frames
 _BETTER = 0.6  # the other order must bring the error below this share of it
@@ -36,8 +36,9 @@ def recognise(
 ) -> Recognised:
     """Convert predictions from the convention that they follow, which need not be the protocol's.
 
-    Joints: FreiHAND's or HO-3D's order, whichever gives clearly smaller aligned errors. Camera: y down with hands at
-    z > 0, or OpenGL's, for joints and vertices separately, as some programs turn one of them only.
+    Joints: FreiHAND's or HO-3D's order, whichever gives clearly smaller aligned errors; any other order is left as it
+    is, for :func:`handsss.evaluation.diagnose.diagnose` to name. Camera: y down with hands at z > 0, or OpenGL's, for
+    joints and vertices separately, as some programs turn one of them only.
 
     Args:
         joints: [N, 21, 3] as in the file.
@@ -62,12 +63,14 @@ def recognise(
 def _order(joints: np.ndarray, true_joints: np.ndarray, protocol: Protocol) -> str:
     known = np.flatnonzero(np.isfinite(true_joints).all((1, 2)))[:_LOOKED_AT]
     errors = {}
-    for name in (p.order for p in PROTOCOLS.values()):
+    ours = [one.order for one in PROTOCOLS.values()]
+    for name in (*ours, *JOINT_ORDERS):  # of equal ones the first counts
         points = joints[known][:, reorder_indices(name, "openpose")]
         fit = procrustes(points, true_joints[known], reflection=False)
         errors[name] = float(np.median(distances(fit(points), true_joints[known])))
     best = min(errors, key=lambda name: errors[name])
-    return best if errors[best] < _BETTER * errors[protocol.order] else protocol.order
+    better = best in ours and errors[best] < _BETTER * errors[protocol.order]
+    return best if better else protocol.order
 
 
 def _turned(points: np.ndarray, distance: float, protocol: Protocol, what: str, notes: list[str]) -> np.ndarray:
