@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from handsss import __version__
-from handsss.cli import evaluate, preprocess, reconstruct, synthesize
+from handsss.cli import evaluate, paper, preprocess, reconstruct, synthesize
 
 app = typer.Typer(
     name="handsss",
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command("reconstruct", epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
 app.add_typer(preprocess.app, name="preprocess")
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.add_typer(paper.app, name="paper")
 app.command("synthesize", epilog=synthesize.EPILOG)(synthesize.synthesize)
 
 

@@ -130,13 +130,14 @@ class Figure(NamedTuple):
     svg: bytes
 
 
-def draw(panels: Sequence[Panel], name: str, *, columns: int = 3) -> Figure:
+def draw(panels: Sequence[Panel], name: str, *, columns: int = 3, size: tuple[float, float] = (4.2, 3.5)) -> Figure:
     """Draw panels side by side. The same panels give the same bytes.
 
     Args:
         panels: at least one.
         name: short; keeps the ids of several SVGs on one page apart.
         columns: at most so many panels beside each other.
+        size: of a panel, inches.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -158,7 +159,7 @@ def draw(panels: Sequence[Panel], name: str, *, columns: int = 3) -> Figure:
         "grid.color": INK,
     }
     with matplotlib.rc_context(settings):
-        figure = Canvas(figsize=(4.2 * columns, 3.5 * rows), layout="constrained")
+        figure = Canvas(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
         FigureCanvasAgg(figure)
         grid = figure.subplots(rows, columns, squeeze=False)
         for place, axes in enumerate(grid.flat):
@@ -183,10 +184,7 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
     axes.grid(alpha=0.22, linewidth=0.6)
     for edge in ("top", "right"):
         axes.spines[edge].set_visible(False)
-    # Curves rise to the right, so the lower right corner is free; of bad ones the upper left is.
-    low = max((line.area for line in panel.curves), default=1.0) < 0.5
-    place = "upper left" if low else "lower right"
-    axes.legend(loc=place, fontsize=8, frameon=False, title="area under the curve", title_fontsize=8)
+    axes.legend(loc="best", fontsize=8, frameon=False, title="area under the curve", title_fontsize=8)
 
 
 def inline(svg: bytes, name: str, text: str) -> str:

@@ -32,7 +32,7 @@ def predict(trained: Trained, crop: np.ndarray, camera: np.ndarray) -> Predicted
     """
     network = trained.network
     device = next(network.parameters()).device
-    image = torch.from_numpy(np.ascontiguousarray(crop)).to(device).permute(2, 0, 1)[None].float() / 255
+    image = torch.from_numpy(np.array(crop)).to(device).permute(2, 0, 1)[None].float() / 255
     with torch.inference_mode():
         made = network(image, torch.from_numpy(camera)[None].float().to(device), trained.keypoint_set)
     vertices = made.vertices[0].cpu().numpy().astype(np.float64)

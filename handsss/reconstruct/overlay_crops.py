@@ -113,10 +113,10 @@ def overlay_clay(hand: Drawable, window: Window, opacity: float = 0.82) -> np.nd
     return _bytes(opacity * mesh + (1 - opacity) * photo)
 
 
-def overlay_textured(hand: Drawable, window: Window) -> np.ndarray:
-    """The mesh with its texture and light over the photo in pale grey, [S, S, 3] uint8."""
-    grey = window.image.astype(np.float32).mean(2, keepdims=True).repeat(3, 2) / 255
-    photo = torch.as_tensor(0.35 * grey + 0.55)
+def overlay_textured(hand: Drawable, window: Window, *, pale: bool = True) -> np.ndarray:
+    """The mesh with its texture and light over the photo, which is pale grey or left as it is, [S, S, 3] uint8."""
+    pixels = window.image.astype(np.float32) / 255
+    photo = torch.as_tensor(0.35 * pixels.mean(2, keepdims=True).repeat(3, 2) + 0.55 if pale else pixels)
     return _bytes(_render_over(hand, window, photo, torch.as_tensor(hand.light).float(), _surface(hand)))
 
 

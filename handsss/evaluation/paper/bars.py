@@ -32,14 +32,14 @@ def draw_bars(groups: Sequence[tuple[str, Sequence[Bar]]], title: str, unit: str
 
     settings: Any = {"font.size": 9, "font.family": "sans-serif"}
     with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(max(4.6, 1.1 * len(groups[0][1])) * len(groups), 3.7), layout="constrained")
+        figure = Figure(figsize=(max(4.2, 0.9 * len(groups[0][1])) * len(groups), 3.9), layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=10)
         all_axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
         for axes, (heading, bars) in zip(all_axes, groups, strict=True):
             _draw(axes, heading, bars, digits)
         all_axes[0].set_ylabel(unit)
-        all_axes[0].legend(frameon=False, fontsize=8, loc="upper left", ncols=2)
+        figure.legend(*all_axes[0].get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=2)
         top = max(
             (value for _, bars in groups for bar in bars for value in (bar.here, bar.paper) if value), default=1.0
         )

@@ -21,7 +21,7 @@ from handsss.evaluation.paper.score import (
     Data,
     in_words,
     keypoint_errors,
-    samples_of_run,
+    predictions_of,
     space_errors,
     training_data,
 )
@@ -65,6 +65,7 @@ class Made(NamedTuple):
     used: list[str]  # runs and their places
     missing: list[str]  # places without a run, with the command that trains one
     left_out: list[str]  # runs without a place
+    notes: list[str]  # on how things were compared
     files: dict[str, bytes]
 
 
@@ -77,13 +78,17 @@ def make_table4(request: Request) -> Made:
     filled = fill(request.read(), table4.CELLS, table4.cell_of, "table 4")
     source = request.source()
     truth = source.truth(request.data or default_data())
-    scores = {cell: space_errors(samples_of_run(run, truth, source)) for cell, run in filled.runs.items()}
+    scores, notes = {}, []
+    for cell, run in filled.runs.items():
+        prepared = predictions_of(run, truth, source)
+        scores[cell] = space_errors(prepared.samples)
+        notes += prepared.notes
     data = in_words(truth)
     tables = [table4.table4(scores, data), table4.aligned_table(scores)]
     missing = table4.missing(filled.runs, _trained_on(filled.runs.values()))
     places = {f"{cell[0]} {cell[1]}": run for cell, run in filled.runs.items()}
     chart = draw_bars(table4.bars(scores), tables[0].title, "cm, unaligned", 2)
-    return _table("table4", tables, places, missing, filled, table4.document(scores), truth, chart)
+    return _table("table4", tables, places, missing, filled, table4.document(scores), truth, chart, notes)
 
 
 def make_table5(request: Request) -> Made:
@@ -92,12 +97,12 @@ def make_table5(request: Request) -> Made:
     Raises:
         UserError, InputError: no run fills a column, or the data is not there or has no truth.
     """
-    found, filled, truth, data = _keypoints(request, "table 5")
+    found, filled, truth, data, notes = _keypoints(request, "table 5")
     areas = table5.areas_of(found)
     missing = table5.missing(filled.runs, areas, _trained_on(filled.runs.values()))
     table = table5.table5(areas, data)
     chart = draw_bars(table5.bars(areas), table.title, "area under the curve, 0 to 50 px", 3)
-    return _table("table5", [table], _consistency(filled), missing, filled, table5.document(areas), truth, chart)
+    return _table("table5", [table], _consistency(filled), missing, filled, table5.document(areas), truth, chart, notes)
 
 
 def make_figure2(request: Request) -> Made:
@@ -106,15 +111,15 @@ def make_figure2(request: Request) -> Made:
     Raises:
         UserError, InputError: as :func:`make_table5`.
     """
-    found, filled, truth, data = _keypoints(request, "figure 2")
+    found, filled, truth, data, notes = _keypoints(request, "figure 2")
     areas = table5.areas_of(found)
     missing = table5.missing(filled.runs, areas, _trained_on(filled.runs.values()))
     panel = table5.figure2(found, data)
-    figure = draw([panel], "figure2")
+    figure = draw([panel], "figure2", size=(6.4, 4.2))
     rows = [[line.label, f"{line.area:.3f}"] for line in panel.curves]
     table = Table(panel.title, ["keypoints", "area under the curve, 0 to 50 px"], rows)
     content = {"areas": {line.label: line.area for line in panel.curves}}
-    made = _table("figure2", [table], _consistency(filled), missing, filled, content, truth, figure.png)
+    made = _table("figure2", [table], _consistency(filled), missing, filled, content, truth, figure.png, notes)
     return made._replace(files={**made.files, "figure2.svg": figure.svg})
 
 
@@ -136,7 +141,8 @@ def make_figure1(request: Request) -> Made:
     picture = figure1(filled.runs, truth, rows, request.progress)
     data = _trained_on(filled.runs.values())
     missing = [f"{PRIORS[p]}: {training_command(data, prior=p)}" for p in PRIORS if p not in filled.runs]
-    return _sheet("figure1", picture, filled.runs, missing, filled.left_out, truth, {"rows": rows})
+    places = {PRIORS[prior]: run for prior, run in filled.runs.items()}
+    return _sheet("figure1", picture, places, missing, filled.left_out, truth, {"rows": rows})
 
 
 def make_figure3(request: Request) -> Made:
@@ -168,20 +174,23 @@ def make_figure6(request: Request) -> Made:
     return _sheet("figure6", picture, {"shown": run}, [], left_out, truth, content)
 
 
-def _keypoints(request: Request, what: str) -> tuple[table5.Found, Filled[bool], Truth, str]:
-    """2D errors of the runs without and with E_con on their training images."""
+def _keypoints(request: Request, what: str) -> tuple[table5.Found, Filled[bool], Truth, str, list[str]]:
+    """2D errors of the runs without and with E_con on their training images, the images in words, and notes."""
     filled = fill(request.read(), table5.PLACES, table5.place_of, what)
     source = request.source()
     found, truths = {}, {}
+    notes: list[str] = []
     for place, run in filled.runs.items():
         path = request.data or training_data(run)
         truth = source.truth(path, "training" if path.is_dir() else None)
         truths[path.resolve()] = truth
-        found[place] = keypoint_errors(samples_of_run(run, truth, source))
+        prepared = predictions_of(run, truth, source)
+        found[place] = keypoint_errors(prepared.samples)
+        notes += prepared.notes
     data = " and ".join(in_words(truth) for truth in truths.values())
     if len(truths) > 1:
-        filled.left_out.append("The runs were trained on different data, so their columns do not compare. Give --data.")
-    return found, filled, truth, data
+        notes.append("The runs were trained on different data, so their columns do not compare. Give --data.")
+    return found, filled, truth, data, notes
 
 
 def _consistency(filled: Filled[bool]) -> dict[str, Run]:
@@ -192,13 +201,8 @@ def _best(runs: Sequence[Run], what: str) -> tuple[Run, list[str]]:
     """The run to show: the whole self-supervised method if it is among them, else the first."""
 
     def rank(run: Run) -> tuple[bool, ...]:
-        return (
-            run.method != "ours",
-            bool(run.without),
-            run.supervision != "ssl",
-            not run.consistency,
-            run.prior != "limits",
-        )
+        whole = run.consistency and not run.without and run.prior == "limits"
+        return run.method != "ours", not whole, run.supervision != "ssl"
 
     best = min(runs, key=rank)
     return best, [f"{run.path}: {run.describe()}; {what} shows one run." for run in runs if run is not best]
@@ -229,13 +233,23 @@ def _table(
     content: dict[str, Any],
     truth: Truth,
     chart: bytes,
+    notes: list[str],
 ) -> Made:
+    notes = list(dict.fromkeys(notes))
     used = _used(places)
-    document = _about(name, truth, places) | content | {"missing": missing, "left_out": filled.left_out}
+    document = (
+        _about(name, truth, places)
+        | content
+        | {
+            "missing": missing,
+            "left_out": filled.left_out,
+            "notes": notes,
+        }
+    )
     text = "\n".join(markdown(table) for table in tables) + f"\n![{tables[0].title}]({name}.png)\n"
-    text += _lists(used, missing, filled.left_out)
+    text += _lists(used, missing, filled.left_out, notes)
     files = {f"{name}.png": chart, f"{name}.md": text.encode(), f"{name}.json": _json(document)}
-    return Made(name, tables[0].title, tables, used, missing, filled.left_out, files)
+    return Made(name, tables[0].title, tables, used, missing, filled.left_out, notes, files)
 
 
 def _sheet(
@@ -250,9 +264,10 @@ def _sheet(
     title = f"Figure {name.removeprefix('figure')}, on {truth.path.name}"
     used = _used(places)
     document = _about(name, truth, places) | content | {"missing": missing, "left_out": left_out}
-    text = f"## {title}\n\n![{title}]({name}.png)\n" + _lists(used, missing, left_out)
+    notes = list(truth.notes)
+    text = f"## {title}\n\n![{title}]({name}.png)\n" + _lists(used, missing, left_out, notes)
     files = {f"{name}.png": as_png(picture), f"{name}.md": text.encode(), f"{name}.json": _json(document)}
-    return Made(name, title, [], used, missing, left_out, files)
+    return Made(name, title, [], used, missing, left_out, notes, files)
 
 
 def _used(places: Mapping[str, Run]) -> list[str]:
@@ -283,9 +298,9 @@ def _about(name: str, truth: Truth, places: Mapping[str, Run]) -> dict[str, Any]
     }
 
 
-def _lists(used: list[str], missing: list[str], left_out: list[str]) -> str:
+def _lists(used: list[str], missing: list[str], left_out: list[str], notes: list[str]) -> str:
     text = ""
-    for heading, lines in (("Runs", used), ("Missing", missing), ("Left out", left_out)):
+    for heading, lines in (("Runs", used), ("Missing", missing), ("Left out", left_out), ("Notes", notes)):
         if lines:
             text += f"\n{heading}:\n\n" + "".join(f"- {line}\n" for line in lines)
     return text

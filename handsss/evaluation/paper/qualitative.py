@@ -113,7 +113,7 @@ def _look(run: Run, truth: Truth, row: int) -> tuple[Window, Predicted]:
 
 
 def _over(hand: Predicted, window: Window) -> np.ndarray:
-    return overlay_textured(hand.mesh, window) if hand.textured else overlay_clay(hand.mesh, window)
+    return overlay_textured(hand.mesh, window, pale=False) if hand.textured else overlay_clay(hand.mesh, window)
 
 
 def _clay(mesh: Mesh) -> Mesh:

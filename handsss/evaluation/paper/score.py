@@ -10,7 +10,7 @@ import numpy as np
 
 from handsss.errors import InputError
 from handsss.evaluation.alignment import procrustes
-from handsss.evaluation.assemble import of_network
+from handsss.evaluation.assemble import Prepared, of_network
 from handsss.evaluation.metrics import distances
 from handsss.evaluation.network_run import run_network
 from handsss.evaluation.paper.runs import Run
@@ -59,8 +59,8 @@ class SpaceErrors(NamedTuple):
     aligned_vertices: float | None
 
 
-def samples_of_run(run: Run, truth: Truth, data: Data, batch: int = 32) -> Samples:
-    """A run's predictions for the pictures whose truth is known.
+def predictions_of(run: Run, truth: Truth, data: Data, batch: int = 32) -> Prepared:
+    """A run's predictions for the pictures whose truth is known, and notes on how they were compared.
 
     Raises:
         InputError: a picture that cannot be read, a diverged network.
@@ -68,7 +68,7 @@ def samples_of_run(run: Run, truth: Truth, data: Data, batch: int = 32) -> Sampl
     rows = np.flatnonzero(truth.known)
     data.announce(f"evaluating {run.name}")
     made = run_network(run.trained, truth, (truth.joints_set,), rows=rows, batch=batch, progress=data.progress)
-    return of_network(run.trained, truth, made, rows).samples
+    return of_network(run.trained, truth, made, rows)
 
 
 def space_errors(samples: Samples) -> SpaceErrors:

@@ -16,7 +16,7 @@ from handsss.evaluation.tables import Table, number
 
 Found = Mapping[bool, Mapping[str, Keypoints2d]]  # without and with E_con; errors by kind of keypoints
 PLACES = (False, True)  # without E_con, with it
-METRICS = {"per_joint": "Per joint", "frame_mean": "Per-frame mean", "frame_max": "Per-frame maximum"}
+METRICS = {"per_joint": "per joint", "frame_mean": "frame mean", "frame_max": "frame max"}
 LABELS = {
     "detector": "detector",
     "predicted_without": "predicted without E_con",
@@ -112,8 +112,8 @@ def missing(filled: Mapping[bool, Any], areas: Mapping[str, Mapping[str, float |
     ]
     if areas["per_joint"]["detector"] is None:
         lines.append(
-            "detector: the data has true keypoints or none in the place of detections; preprocess it with "
-            "--keypoints detect, and give that file with --data"
+            "detector: the data holds no detections of the networks' keypoint definition; preprocess the training "
+            "pictures with --keypoints detect and give that file with --data"
         )
     return lines
 

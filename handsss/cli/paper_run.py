@@ -1,0 +1,55 @@
+"""What the subcommands of ``handsss paper`` share: making, printing, writing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from handsss.cli.evaluate_report import Printer, chosen_device
+from handsss.evaluation.paper.make import Made, Request
+from handsss.evaluation.report.write import write_all
+from handsss.reconstruct.atomic import check_writable
+
+
+def run(
+    make: Callable[[Request], Made],
+    runs: list[Path] | None,
+    data: Path | None,
+    out: Path | None,
+    *,
+    device: str | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Make a table or figure, print it, write it.
+
+    Args:
+        make: one of :mod:`handsss.evaluation.paper.make`.
+        runs: folders or checkpoints.
+        data: to score or show.
+        out: folder for the files; None writes none.
+        device: that computes.
+        quiet: print errors only.
+        options: further fields of the request.
+    """
+    if out is not None:
+        check_writable(out)
+    printer = Printer(quiet=quiet)
+    with printer.progress() as steps:
+        made = make(Request(runs or (), data, device=chosen_device(device), **steps, **options))
+    for table in made.tables:
+        printer.table(table)
+        for note in table.notes:
+            printer.say(note)
+    printer.say(made.title if not made.tables else "")
+    for line in made.used:
+        printer.say(line)
+    for line in made.left_out:
+        printer.say(f"left out: {line}")
+    printer.notes(made.notes)
+    for line in made.missing:
+        printer.say(f"missing: {line}")
+    if out is not None:
+        files = write_all(out, made.files)
+        printer.say(f"wrote {', '.join(str(path) for path in files)}")
