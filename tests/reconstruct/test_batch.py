@@ -104,7 +104,7 @@ def test_exit_codes(statuses: list[Any], code: int) -> None:
 def test_unwritable_results_are_told_before_any_work(tmp_path: Path, reconstructor: Scripted) -> None:
     arguments = photos(tmp_path / "in", a=200, b=200)
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(UserError, match=r"taken: cannot be written"):
+    with pytest.raises(UserError, match="taken/out: cannot be written"):
         run(arguments, reconstructor, tmp_path / "taken/out")
 
 
