@@ -59,6 +59,16 @@ def progress_bar(console: Console, *, unit: str, shown: bool) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not (shown and sys.stderr.isatty()))
 
 
+@contextmanager
+def waiting(console: Console, text: str, *, shown: bool) -> Iterator[None]:
+    """A moving sign on a terminal while something takes its time whose end is not known; nothing elsewhere."""
+    if not (shown and sys.stderr.isatty()):
+        yield
+        return
+    with console.status(plain(text)):
+        yield
+
+
 def plain(text: str) -> str:
     """Text that rich shows as it is, square brackets included; names that are not UTF-8 with escapes."""
     from rich.markup import escape

@@ -209,10 +209,11 @@ def merge(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the joined file.")] = False,
 ) -> None:  # fmt: skip
     """Join the stores of --shard runs."""
-    from handsss.cli.console import output_console, plain
+    from handsss.cli.console import error_console, output_console, plain, waiting
     from handsss.data.merge import merge as join
 
-    rows = join(files, output, copy=copy, overwrite=overwrite)
+    with waiting(error_console(), "joining", shown=True):
+        rows = join(files, output, copy=copy, overwrite=overwrite)
     output_console().print(plain(f"wrote {output}: {rows} rows of {len(files)} parts"), soft_wrap=True)
 
 

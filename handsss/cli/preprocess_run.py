@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from handsss.cli.console import NOTHING_FOUND, error_console, output_console, plain, progress_bar, resumable
+from handsss.cli.console import NOTHING_FOUND, error_console, output_console, plain, progress_bar, resumable, waiting
 from handsss.data.inspect import contents, save_sheet
 from handsss.data.keypoint_sources import DetectorSource, KeypointSource, ListFile, OpenPoseFolder, TruthSource
 from handsss.data.openpose_run import run_openpose
@@ -37,7 +37,9 @@ def make_source(
         if keypoints != "detect":
             raise UserError("--openpose-bin makes keypoints and --keypoints names others. Leave one of them out.")
         out = target.with_name(target.name + ".openpose")
-        run_openpose(binary, folders, out, announce=lambda text: error_console().print(plain(text), soft_wrap=True))
+        errors = error_console()
+        with waiting(errors, "OpenPose is running", shown=True):
+            run_openpose(binary, folders, out, announce=lambda text: errors.print(plain(text), soft_wrap=True))
         return OpenPoseFolder(out, ran_here=True)
     if keypoints == "detect":
         return DetectorSource(thorough)

@@ -147,7 +147,7 @@ def reconstruct(
 ) -> None:
     """Turn photos into textured 3D hand meshes."""
     from handsss.cli import reconstruct_report as report
-    from handsss.cli.console import progress_bar
+    from handsss.cli.console import progress_bar, waiting
     from handsss.reconstruct.inputs import expand
     from handsss.reconstruct.outputs import plan_outputs
 
@@ -160,18 +160,26 @@ def reconstruct(
     settings = ReconstructSettings(
         hand=_side(hand), all_hands=all_hands, refine=refine, checkpoint=checkpoint, texture_size=texture_size
     )
-    reconstructor = make_reconstructor(model, settings)
+    printer = report.Printer(quiet=quiet, several=inputs.several)
+    with waiting(printer.errors, "loading", shown=not quiet):
+        reconstructor = make_reconstructor(model, settings)
     if keypoint_set is not None:
         reconstructor.model.keypoint_set(keypoint_set)  # an unknown name is a mistake to tell before any work
-    printer = report.Printer(quiet=quiet, several=inputs.several)
-    with progress_bar(printer.errors, unit="photo", shown=inputs.several and not quiet) as progress:
-        task = progress.add_task("reconstructing", total=len(inputs.sources))
+    if inputs.several:
+        with progress_bar(printer.errors, unit="photo", shown=not quiet) as progress:
+            task = progress.add_task("reconstructing", total=len(inputs.sources))
 
-        def show(outcome: report.Outcome) -> None:
-            progress.advance(task)
+            def show(outcome: report.Outcome) -> None:
+                progress.advance(task)
+                printer.show(outcome)
+
+            outcomes = reconstruct_all(inputs.sources, plan, reconstructor, options, on_end=show)
+    else:
+        with waiting(printer.errors, f"reconstructing {inputs.sources[0].path}", shown=not quiet):
+            ended: list[report.Outcome] = []
+            outcomes = reconstruct_all(inputs.sources, plan, reconstructor, options, on_end=ended.append)
+        for outcome in ended:
             printer.show(outcome)
-
-        outcomes = reconstruct_all(inputs.sources, plan, reconstructor, options, on_end=show)
     printer.finish(outcomes, plan)
     raise typer.Exit(exit_code(outcomes))
 
