@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from handsss.errors import UserError
+from handsss.render.shading import lit, vertex_normals
 from handsss.render.topology import face_neighbours
 
 BACKENDS = ("torch", "numba", "triton", "pytorch3d")
@@ -44,6 +45,10 @@ class Backend(Protocol):
         antialias: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Colour, silhouette and depth of vertex colours [B, V, 3] before a background [1|B, 1|H, 1|W, 3]."""
+        ...
+
+    def arriving(self, vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
+        """Light [B, V, 3] that arrives at vertices [B, V, 3] from light [B, 11]."""
         ...
 
 
@@ -99,6 +104,9 @@ class _Torch:
         surface, depth = self.interpolate(screen, faces, face_id, colours, faces)
         picture = paint_in_steps(self, screen, faces, face_id, z_buffer, surface, background, antialias)
         return *picture, depth
+
+    def arriving(self, vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
+        return lit(vertex_normals(vertices, faces.long()), light)
 
 
 class _Numba(_Torch):
@@ -178,6 +186,11 @@ class _Triton(_Torch):
         from handsss.render import triton_backend
 
         return triton_backend.paint(screen, faces, face_id, z_buffer, colours, background, antialias)
+
+    def arriving(self, vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
+        from handsss.render import triton_backend
+
+        return triton_backend.arriving(vertices, faces, light)
 
 
 class _PyTorch3D(_Torch):

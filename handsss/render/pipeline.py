@@ -7,7 +7,7 @@ from torch import Tensor
 
 from handsss.geometry.cameras import project
 from handsss.render.backends import Backend, choose, paint_in_steps
-from handsss.render.shading import lit, sample_texture, vertex_normals
+from handsss.render.shading import sample_texture
 from handsss.render.types import NEAR, Fragments, RenderOutput, Texture
 
 
@@ -96,7 +96,7 @@ def render(
         background: a number, a colour [3], or a picture [H, W, 3] or [B, H, W, 3].
         antialias: blend across silhouette edges; without it silhouettes have no gradient.
         cull: drop faces that show their back.
-        backend: "auto" (numba on the CPU, torch elsewhere), "torch", "numba", "pytorch3d", "triton".
+        backend: "auto" (numba on the CPU, Triton on CUDA, torch elsewhere), "torch", "numba", "pytorch3d", "triton".
 
     Raises:
         ValueError: wrong shapes, or not exactly one of colours and texture.
@@ -110,8 +110,11 @@ def render(
     screen = to_screen(vertices, camera)
     with torch.no_grad():
         face_id, z_buffer = worker.rasterise(screen.detach(), faces, *size, cull)
-    arriving = None if light is None else _arriving(vertices, faces, light)
-    behind = torch.as_tensor(background, dtype=dtype, device=device)
+    arriving = None if light is None else _arriving(worker, vertices, faces, light)
+    if isinstance(background, (int, float)):  # no copy from the host
+        behind = torch.full((), background, dtype=dtype, device=device)
+    else:
+        behind = torch.as_tensor(background, dtype=dtype, device=device)
     behind = (
         behind.reshape((1,) * (4 - behind.ndim) + tuple(behind.shape)) if behind.ndim else behind.expand(1, 1, 1, 3)
     )
@@ -130,11 +133,11 @@ def render(
     return RenderOutput(colour, silhouette, depth, face_id)
 
 
-def _arriving(vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
+def _arriving(worker: Backend, vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
     light = light.to(vertices.dtype)
-    if light.ndim == 1:
-        light = light[None]
-    return lit(vertex_normals(vertices, faces.long()), light.expand(len(vertices), -1))
+    if light.ndim not in (1, 2) or light.shape[-1] != 11:
+        raise ValueError(f"light should be [11] or [B, 11], got {list(light.shape)}")
+    return worker.arriving(vertices, faces, light.expand(len(vertices), -1))
 
 
 def _textured(

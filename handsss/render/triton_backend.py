@@ -15,7 +15,7 @@ from handsss.render import triton_launch as launch
 from handsss.render.topology import MeshTables, mesh_tables
 from handsss.render.triton_launch import rasterise
 
-__all__ = ["antialias", "interpolate", "paint", "rasterise"]
+__all__ = ["antialias", "arriving", "interpolate", "paint", "rasterise"]
 
 
 class _Interpolate(torch.autograd.Function):
@@ -124,7 +124,8 @@ class _Paint(torch.autograd.Function):
             launch.blend(screen, faces, face_id, blended[0], on_plain, on_colour, on_silhouette, backward=True)
         parts = launch.corner_parts(screen, faces, face_id, colours, faces, on_plain, on_depth)
         if blended:
-            launch.add_edges(parts, screen, faces, face_id, *blended, on_colour, on_silhouette)
+            events, plain = blended
+            launch.add_edges(parts, screen, faces, face_id, events, plain, on_colour, on_silhouette)
         on_screen, on_colours = (launch.to_vertices(parts, ctx.tables, first, 3) for first in (0, 3))
         return on_screen, on_colours, None, None, None, None, None
 
@@ -153,4 +154,26 @@ def paint(
     result: tuple[Tensor, Tensor, Tensor] = _Paint.apply(
         screen.contiguous(), colours.contiguous(), face_id, z_buffer, background, tables, antialias
     )
+    return result
+
+
+class _Arriving(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, vertices: Tensor, light: Tensor, tables: MeshTables) -> Tensor:
+        result, sums = launch.shade(vertices, tables, light)
+        ctx.save_for_backward(vertices, light, sums)
+        ctx.tables = tables
+        return result
+
+    @staticmethod
+    @once_differentiable  # type: ignore[misc]
+    def backward(ctx: Any, *on: Tensor) -> tuple[Tensor | None, ...]:
+        vertices, light, sums = ctx.saved_tensors
+        return *launch.shade_backward(vertices, ctx.tables, light, sums, on[0].contiguous()), None
+
+
+def arriving(vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
+    """Light [B, V, 3] that arrives at vertices [B, V, 3]; see ``shading.lit`` and ``shading.vertex_normals``."""
+    tables = mesh_tables(faces, vertices.shape[1])
+    result: Tensor = _Arriving.apply(vertices.contiguous(), light.contiguous(), tables)
     return result

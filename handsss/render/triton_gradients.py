@@ -10,34 +10,30 @@ from typing import Any
 import triton
 import triton.language as tl
 
-from handsss.render.triton_edges import event, gradient, value
-from handsss.render.triton_kernels import corner, edge_functions, finite, span, triangles
-
-SLACK = tl.constexpr(0.01)  # px by which a computed crossing may lie beside its edge, and as a part of coordinates:
-ROUNDING = tl.constexpr(1e-6)
+from handsss.render.triton_kernels import edge_functions, span, triangles
 
 
 @triton.jit
-def channel(values: Any, index: Any, real: Any, K: tl.constexpr, CHANNELS: tl.constexpr) -> Any:
+def channel(values: tl.tensor, index: tl.tensor, real: tl.tensor, K: tl.constexpr, CHANNELS: tl.constexpr) -> Any:
     """Channel K of values [N, CHANNELS]; 0 if there is no such channel."""
     return tl.load(values + index * CHANNELS + K, mask=real & (K < CHANNELS), other=0.0)
 
 
 @triton.jit
 def faces_gather(
-    screen: Any,
-    faces: Any,
-    face_id: Any,
-    attributes: Any,
-    attribute_faces: Any,
-    on_out: Any,
-    on_depth: Any,
-    parts: Any,
-    vertex_count: Any,
-    attribute_count: Any,
-    face_count: Any,
-    height: Any,
-    width: Any,
+    screen: tl.tensor,
+    faces: tl.tensor,
+    face_id: tl.tensor,
+    attributes: tl.tensor,
+    attribute_faces: tl.tensor,
+    on_out: tl.tensor,
+    on_depth: tl.tensor,
+    parts: tl.tensor,
+    vertex_count: tl.tensor,
+    attribute_count: tl.tensor,
+    face_count: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
     CHANNELS: tl.constexpr,
     WITH_DEPTH: tl.constexpr,
     FACES: tl.constexpr,
@@ -140,7 +136,16 @@ def faces_gather(
 
 
 @triton.jit
-def put(parts: Any, x: Any, y: Any, z: Any, k0: Any, k1: Any, k2: Any, real: Any) -> None:
+def put(
+    parts: tl.tensor,
+    x: tl.tensor,
+    y: tl.tensor,
+    z: tl.tensor,
+    k0: tl.tensor,
+    k1: tl.tensor,
+    k2: tl.tensor,
+    real: tl.tensor,
+) -> None:
     """Sums over pixels of one corner's gradients."""
     tl.store(parts, tl.sum(x, 1), mask=real)
     tl.store(parts + 1, tl.sum(y, 1), mask=real)
@@ -152,12 +157,12 @@ def put(parts: Any, x: Any, y: Any, z: Any, k0: Any, k1: Any, k2: Any, real: Any
 
 @triton.jit
 def vertices_gather(
-    parts: Any,
-    offsets: Any,
-    corners: Any,
-    out: Any,
-    vertex_count: Any,
-    corner_count: Any,
+    parts: tl.tensor,
+    offsets: tl.tensor,
+    corners: tl.tensor,
+    out: tl.tensor,
+    vertex_count: tl.tensor,
+    corner_count: tl.tensor,
     STRIDE: tl.constexpr,
     FIRST: tl.constexpr,
     CHANNELS: tl.constexpr,
@@ -186,102 +191,3 @@ def vertices_gather(
                 total += tl.load(parts + position, mask=mine, other=0.0)
             j += 1
         tl.store(out + (image * vertex_count + v) * CHANNELS + k, total, mask=real)
-
-
-@triton.jit
-def edges_gather(
-    screen: Any,
-    faces: Any,
-    face_id: Any,
-    events: Any,
-    picture: Any,
-    on_out: Any,
-    on_silhouette: Any,
-    parts: Any,
-    vertex_count: Any,
-    face_count: Any,
-    height: Any,
-    width: Any,
-    CHANNELS: tl.constexpr,
-    SPLIT: tl.constexpr,
-    FACES: tl.constexpr,
-    PIXELS: tl.constexpr,
-    STRIPS: tl.constexpr,
-) -> None:
-    """Adds to parts [B, STRIPS, F, 3, 6] (x, y of corners) what blending across the edges of each face passes to them.
-
-    Pictures and gradients as in ``blend``.
-    """
-    program = tl.program_id(0)
-    strip, group = program % STRIPS, program // STRIPS
-    groups = (face_count + FACES - 1) // FACES
-    image = (group // groups).to(tl.int64)
-    f = (group % groups) * FACES + tl.arange(0, FACES)
-    real = f < face_count
-    pixels = height * width
-    screen += image * vertex_count * 3
-    face_id += image * pixels
-    events += image * 2 * pixels
-    picture += image * pixels * (CHANNELS - SPLIT)
-    on_out += image * pixels * (CHANNELS - SPLIT)
-    on_silhouette += image * pixels
-    # Of faces without area too: a walk may end on them.
-    x0, y0, _z0 = corner(screen, tl.load(faces + f * 3, mask=real, other=0), real)
-    x1, y1, _z1 = corner(screen, tl.load(faces + f * 3 + 1, mask=real, other=0), real)
-    x2, y2, _z2 = corner(screen, tl.load(faces + f * 3 + 2, mask=real, other=0), real)
-    sound = real & finite(x0) & finite(x1) & finite(x2) & finite(y0) & finite(y1) & finite(y2)
-    low_x, high_x = tl.minimum(tl.minimum(x0, x1), x2), tl.maximum(tl.maximum(x0, x1), x2)
-    low_y, high_y = tl.minimum(tl.minimum(y0, y1), y2), tl.maximum(tl.maximum(y0, y1), y2)
-    low_x, high_x = tl.where(sound, low_x, 0.0), tl.where(sound, high_x, 0.0)
-    low_y, high_y = tl.where(sound, low_y, 0.0), tl.where(sound, high_y, 0.0)
-    slack_x = SLACK + ROUNDING * tl.maximum(tl.abs(low_x), tl.abs(high_x))
-    slack_y = SLACK + ROUNDING * tl.maximum(tl.abs(low_y), tl.abs(high_y))
-    # The first pixel of a pair lies up to one before the edge.
-    column_0, columns = span(low_x, high_x, width, 1 + slack_x, slack_x)
-    row_0, rows = span(low_y, high_y, height, 1 + slack_y, slack_y)
-    count = tl.where(sound, columns * rows, 0)
-    columns = tl.maximum(columns, 1)[:, None]
-    zero = tl.zeros((FACES, PIXELS), screen.dtype.element_ty)
-    ax, ay, bx, by, cx, cy = zero, zero, zero, zero, zero, zero
-    start, longest = strip * PIXELS, tl.max(count, 0)
-    while start < longest:
-        i = start + tl.arange(0, PIXELS)[None, :]
-        inside = i < count[:, None]
-        first = (row_0[:, None] + i // columns) * width + column_0[:, None] + i % columns
-        for axis in tl.static_range(2):
-            code = tl.load(events + axis * pixels + first, mask=inside, other=-1)
-            mine = (code >= 0) & (code // 6 == f[:, None])
-            if tl.max(tl.max(mine.to(tl.int32), 1), 0) > 0:
-                near, far, _share, target, s, slope, sign = event(screen, faces, code, first, width, mine, axis)
-                through = zero
-                for k in tl.static_range(CHANNELS):
-                    difference = value(picture, face_id, near, mine, k, CHANNELS, SPLIT)
-                    difference -= value(picture, face_id, far, mine, k, CHANNELS, SPLIT)
-                    through += gradient(on_out, on_silhouette, target, mine, k, CHANNELS, SPLIT) * difference
-                through = tl.where(sign != 0, through * sign, 0.0)
-                start_along, end_along = through * (1 - s), through * s
-                start_across, end_across = -start_along * slope, -end_along * slope
-                if axis == 0:
-                    start_x, start_y, end_x, end_y = start_along, start_across, end_along, end_across
-                else:
-                    start_x, start_y, end_x, end_y = start_across, start_along, end_across, end_along
-                edge = (code >> 1) % 3
-                ax += tl.where(edge == 0, start_x, tl.where(edge == 2, end_x, 0.0))
-                ay += tl.where(edge == 0, start_y, tl.where(edge == 2, end_y, 0.0))
-                bx += tl.where(edge == 1, start_x, tl.where(edge == 0, end_x, 0.0))
-                by += tl.where(edge == 1, start_y, tl.where(edge == 0, end_y, 0.0))
-                cx += tl.where(edge == 2, start_x, tl.where(edge == 1, end_x, 0.0))
-                cy += tl.where(edge == 2, start_y, tl.where(edge == 1, end_y, 0.0))
-        start += STRIPS * PIXELS
-    parts += ((image * STRIPS + strip) * face_count + f) * 18
-    add(parts, ax, real)
-    add(parts + 1, ay, real)
-    add(parts + 6, bx, real)
-    add(parts + 7, by, real)
-    add(parts + 12, cx, real)
-    add(parts + 13, cy, real)
-
-
-@triton.jit
-def add(parts: Any, x: Any, real: Any) -> None:
-    tl.store(parts, tl.load(parts, mask=real, other=0.0) + tl.sum(x, 1), mask=real)

@@ -23,7 +23,7 @@ EMPTY = tl.constexpr(0x7FFFFFFFFFFFFFFF)  # of the z-buffer
 
 
 @triton.jit
-def corner(screen: Any, vertex: Any, real: Any) -> Any:
+def corner(screen: tl.tensor, vertex: tl.tensor, real: tl.tensor) -> Any:
     """x, y, z of vertices; 0 where there is none."""
     x = tl.load(screen + vertex * 3, mask=real, other=0.0)
     y = tl.load(screen + vertex * 3 + 1, mask=real, other=0.0)
@@ -32,12 +32,12 @@ def corner(screen: Any, vertex: Any, real: Any) -> Any:
 
 
 @triton.jit
-def finite(value: Any) -> Any:
+def finite(value: tl.tensor) -> Any:
     return tl.abs(value) < FAR  # false for NaN
 
 
 @triton.jit
-def span(low: Any, high: Any, size: Any, below: Any, above: Any) -> Any:
+def span(low: tl.tensor, high: tl.tensor, size: tl.tensor, below: tl.tensor, above: tl.tensor) -> Any:
     """First and number of the pixels whose centres lie within ``low - below`` and ``high + above``, in the picture."""
     first = tl.ceil(tl.minimum(tl.maximum(low - 0.5 - below, 0.0), size + 0.0)).to(tl.int32)
     last = tl.floor(tl.maximum(tl.minimum(high - 0.5 + above, size - 1.0), -1.0)).to(tl.int32)
@@ -45,7 +45,7 @@ def span(low: Any, high: Any, size: Any, below: Any, above: Any) -> Any:
 
 
 @triton.jit
-def triangles(screen: Any, faces: Any, f: Any, real: Any) -> Any:
+def triangles(screen: tl.tensor, faces: tl.tensor, f: tl.tensor, real: tl.tensor) -> Any:
     """Vertex ids and corners of faces, and which are usable; corners of the others are 0, 0, 1."""
     a = tl.load(faces + f * 3, mask=real, other=0)
     b = tl.load(faces + f * 3 + 1, mask=real, other=0)
@@ -64,7 +64,16 @@ def triangles(screen: Any, faces: Any, f: Any, real: Any) -> Any:
 
 
 @triton.jit
-def edge_functions(x0: Any, y0: Any, x1: Any, y1: Any, x2: Any, y2: Any, px: Any, py: Any) -> Any:
+def edge_functions(
+    x0: tl.tensor,
+    y0: tl.tensor,
+    x1: tl.tensor,
+    y1: tl.tensor,
+    x2: tl.tensor,
+    y2: tl.tensor,
+    px: tl.tensor,
+    py: tl.tensor,
+) -> Any:
     """Twice the areas that a point spans with the sides of a triangle."""
     c0, c1, c2 = x0 - px, x1 - px, x2 - px
     d0, d1, d2 = y0 - py, y1 - py, y2 - py
@@ -73,13 +82,13 @@ def edge_functions(x0: Any, y0: Any, x1: Any, y1: Any, x2: Any, y2: Any, px: Any
 
 @triton.jit
 def rasterise(
-    screen: Any,
-    faces: Any,
-    z_buffer: Any,
-    vertex_count: Any,
-    face_count: Any,
-    height: Any,
-    width: Any,
+    screen: tl.tensor,
+    faces: tl.tensor,
+    z_buffer: tl.tensor,
+    vertex_count: tl.tensor,
+    face_count: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
     CULL: tl.constexpr,
     FACES: tl.constexpr,
     PIXELS: tl.constexpr,
@@ -126,14 +135,14 @@ def rasterise(
 
 @triton.jit
 def resolve(
-    z_buffer: Any,
-    screen: Any,
-    faces: Any,
-    face_id: Any,
-    depth: Any,
-    vertex_count: Any,
-    pixels: Any,
-    width: Any,
+    z_buffer: tl.tensor,
+    screen: tl.tensor,
+    faces: tl.tensor,
+    face_id: tl.tensor,
+    depth: tl.tensor,
+    vertex_count: tl.tensor,
+    pixels: tl.tensor,
+    width: tl.tensor,
     EXACT: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:
@@ -157,7 +166,7 @@ def resolve(
 
 
 @triton.jit
-def place(screen: Any, faces: Any, f: Any, hit: Any, pixel: Any, width: Any) -> Any:
+def place(screen: tl.tensor, faces: tl.tensor, f: tl.tensor, hit: tl.tensor, pixel: tl.tensor, width: tl.tensor) -> Any:
     """Perspective-correct barycentrics and depth of pixels on their faces; 1, 0, 0 and 1 where nothing is hit."""
     _a, _b, _c, x0, y0, z0, x1, y1, z1, x2, y2, z2, _area, _usable = triangles(screen, faces, f, hit)
     px = (pixel % width).to(screen.dtype.element_ty) + 0.5
@@ -173,22 +182,22 @@ def place(screen: Any, faces: Any, f: Any, hit: Any, pixel: Any, width: Any) -> 
 
 @triton.jit
 def interpolate(
-    screen: Any,
-    faces: Any,
-    face_id: Any,
-    attributes: Any,
-    attribute_faces: Any,
-    background: Any,
-    out: Any,
-    depth: Any,
-    vertex_count: Any,
-    attribute_count: Any,
-    pixels: Any,
-    width: Any,
-    step_image: Any,
-    step_row: Any,
-    step_column: Any,
-    step_channel: Any,
+    screen: tl.tensor,
+    faces: tl.tensor,
+    face_id: tl.tensor,
+    attributes: tl.tensor,
+    attribute_faces: tl.tensor,
+    background: tl.tensor,
+    out: tl.tensor,
+    depth: tl.tensor,
+    vertex_count: tl.tensor,
+    attribute_count: tl.tensor,
+    pixels: tl.tensor,
+    width: tl.tensor,
+    step_image: tl.tensor,
+    step_row: tl.tensor,
+    step_column: tl.tensor,
+    step_channel: tl.tensor,
     CHANNELS: tl.constexpr,
     PAINT: tl.constexpr,
     BLOCK: tl.constexpr,

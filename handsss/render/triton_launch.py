@@ -9,14 +9,16 @@ import triton
 from torch import Tensor
 
 from handsss.render import triton_edges as edges
+from handsss.render import triton_events as events
 from handsss.render import triton_gradients as gradients
 from handsss.render import triton_kernels as kernels
+from handsss.render import triton_shading as shading
 from handsss.render.topology import MeshTables, mesh_tables
 
 # The interpreter runs programs one after the other and blocks in numpy: there few large programs are fast.
 INTERPRETED = not isinstance(kernels.rasterise, triton.JITFunction)
 BLOCK = 8192 if INTERPRETED else 256  # pixels or vertices of one program
-LANES = 1 << 14 if INTERPRETED else 128  # faces times pixels of one program
+LANES = 1 << 14 if INTERPRETED else 64  # faces times pixels of one program
 PROGRAMS = 1 if INTERPRETED else 2048  # with fewer, the faces' boxes are shared out
 
 
@@ -32,6 +34,12 @@ def _by_pixels(kernel: Any, shape: torch.Size, *arguments: Any, block: int = 0, 
     block = block or BLOCK
     programs = shape[0] * triton.cdiv(shape[1] * shape[2], block)
     _launch(kernel, programs, *arguments, BLOCK=block, **blocks)
+
+
+def by_vertices(kernel: Any, batch: int, vertex_count: int, *arguments: Any, **blocks: Any) -> None:
+    """Launch over the vertices of meshes [B, V]."""
+    block = BLOCK if INTERPRETED else 128
+    _launch(kernel, batch * triton.cdiv(vertex_count, block), *arguments, BLOCK=block, **blocks)
 
 
 def face_blocks(batch: int, faces: int, height: int, width: int) -> tuple[int, dict[str, int]]:
@@ -121,7 +129,7 @@ def add_edges(
     assert parts.shape[1] == blocks["STRIPS"]
     split = on_silhouette is not None
     _launch(
-        gradients.edges_gather,
+        edges.edges_gather,
         programs,
         *(screen, faces, face_id, events, picture, on_out, on_silhouette if split else on_out, parts),
         *(screen.shape[1], len(faces), height, width),
@@ -137,27 +145,24 @@ def to_vertices(parts: Tensor, tables: MeshTables, first: int, channels: int) ->
     batch, strips, faces = parts.shape[:3]
     vertex_count = len(tables.offsets) - 1
     out = torch.empty(batch, vertex_count, channels, dtype=parts.dtype, device=parts.device)
-    block = min(BLOCK, 128) if not INTERPRETED else BLOCK
-    _launch(
+    by_vertices(
         gradients.vertices_gather,
-        batch * triton.cdiv(vertex_count, block),
-        *(parts, tables.offsets, tables.corners, out, vertex_count, 3 * faces),
+        *(batch, vertex_count, parts, tables.offsets, tables.corners, out, vertex_count, 3 * faces),
         STRIDE=6,
         FIRST=first,
         CHANNELS=channels,
         STRIPS=strips,
-        BLOCK=block,
     )
     return out
 
 
 def find_events(screen: Tensor, tables: MeshTables, face_id: Tensor, depth: Tensor) -> Tensor:
-    """Silhouette edges between pixels [B, 2, H, W], see ``triton_edges``."""
+    """Silhouette edges between pixels [B, 2, H, W], see ``triton_events``."""
     batch, height, width = face_id.shape
-    events = torch.empty(batch, 2, height, width, dtype=torch.int32, device=screen.device)
-    arguments = (screen, tables.faces, tables.neighbours, face_id, depth, events, screen.shape[1], height, width)
-    _by_pixels(edges.find_events, face_id.shape, *arguments, block=BLOCK if INTERPRETED else 128)
-    return events
+    found = torch.empty(batch, 2, height, width, dtype=torch.int32, device=screen.device)
+    arguments = (screen, tables.faces, tables.neighbours, face_id, depth, found, screen.shape[1], height, width)
+    _by_pixels(events.find_events, face_id.shape, *arguments, block=BLOCK if INTERPRETED else 128)
+    return found
 
 
 def blend(
@@ -183,3 +188,29 @@ def blend(
         SPLIT=int(split),
         PADDED=triton.next_power_of_2(channels),
     )
+
+
+def shade(vertices: Tensor, tables: MeshTables, light: Tensor) -> tuple[Tensor, Tensor]:
+    """Light [B, V, 3] at vertices and the sums [B, V, 3] of the normals of their faces."""
+    sums, arriving = torch.empty_like(vertices), torch.empty_like(vertices)
+    arguments = (vertices, *_incidence(tables), light, sums, arriving, vertices.shape[1])
+    by_vertices(shading.shade, *vertices.shape[:2], *arguments)
+    return arriving, sums
+
+
+def shade_backward(
+    vertices: Tensor, tables: MeshTables, light: Tensor, sums: Tensor, on_arriving: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients of vertices [B, V, 3] and light [B, 11]."""
+    batch, vertex_count, _ = vertices.shape
+    on_sums, on_vertices = torch.empty_like(vertices), torch.empty_like(vertices)
+    parts = torch.empty(batch, vertex_count, 11, dtype=vertices.dtype, device=vertices.device)
+    arguments: tuple[Any, ...] = (light, sums, on_arriving, on_sums, parts, vertex_count)
+    by_vertices(shading.shade_backward, batch, vertex_count, *arguments)
+    arguments = (vertices, *_incidence(tables), on_sums, on_vertices, vertex_count)
+    by_vertices(shading.normals_backward, batch, vertex_count, *arguments)
+    return on_vertices, parts.sum(1)
+
+
+def _incidence(tables: MeshTables) -> tuple[Tensor, Tensor, Tensor]:
+    return tables.faces, tables.offsets, tables.corners

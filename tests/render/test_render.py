@@ -11,7 +11,7 @@ import torch
 from handsss.errors import UserError
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.model import load_model
-from handsss.render import RenderOutput, Texture
+from handsss.render import RenderOutput, Texture, backends
 from handsss.render.backends import choose
 from handsss.render.pipeline import rasterise, render
 from handsss.render.shading import lit, vertex_normals
@@ -288,12 +288,34 @@ def test_wrong_arguments_say_what_was_expected(change: dict[str, object], messag
         draw(vertices, **change)
 
 
-def test_backends_that_cannot_run_say_what_to_use() -> None:
-    with pytest.raises(UserError, match="use backend='torch'"):
-        choose("triton", torch.device("cpu"))
+def test_backends_that_cannot_run_say_what_to_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     if importlib.util.find_spec("pytorch3d") is None:
         with pytest.raises(UserError, match="needs PyTorch3D"):
             choose("pytorch3d", torch.device("cpu"))
+    with pytest.raises(UserError, match="works on the CPU, but the tensors are on cuda"):
+        choose("numba", torch.device("cuda"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    with pytest.raises(UserError, match="works on CUDA, but the tensors are on cpu; use backend='auto'"):
+        choose("triton", torch.device("cpu"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="needs Triton, which CUDA builds of torch bring"):
+        choose("triton", torch.device("cuda"))
+
+
+def test_auto_takes_the_fastest_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    names = {device: type(choose("auto", torch.device(device))).__name__ for device in ("cpu", "cuda", "mps")}
+    assert names == {"cpu": "_Numba", "cuda": "_Triton", "mps": "_Torch"}
+
+
+def test_without_triton_cuda_falls_back_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    backends._say_that_triton_is_missing.cache_clear()
+    with pytest.warns(RuntimeWarning, match="rendered by the slow reference") as said:
+        found = [type(choose("auto", torch.device("cuda"))).__name__ for _ in range(2)]
+    assert found == ["_Torch", "_Torch"]
+    assert len(said) == 1
 
 
 def test_pytorch3d_shows_the_same_faces() -> None:
