@@ -20,13 +20,14 @@ app = typer.Typer(
 
   handsss paper figure1 runs/ours runs/ours-average --samples 3,17
 
-What a run is (ours or MANO-CNN, SSL or FSL, with or without E_con, which pose prior) is read from the run itself. See
-docs/paper.md.
+What a run is (ours or MANO-CNN, SSL or FSL, with or without E_con, which
+pose prior) is read from the run itself. See docs/paper.md.
 """,
 )
 
-EPILOG = """[bold]Exit codes[/bold]: 0 done (also when some places have no run: the command that trains one is shown), 1
-full disk, 2 no run fits, wrong usage or file, 130 interrupted."""
+EPILOG = """[bold]Exit codes[/bold]: 0 done (also if places have no run: the command that
+trains one is shown), 1 full disk, 2 no run fits, wrong usage or file,
+130 interrupted."""
 
 Runs = Annotated[
     list[Path] | None,
