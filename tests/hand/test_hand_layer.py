@@ -300,8 +300,17 @@ def test_as_manopth(mano_model) -> None:
 
 def test_layer_can_be_exported(mano_model) -> None:
     layer, pca = HandLayer(mano_model), torch.randn(2, 6)
-    program = torch.export.export(layer, (), {"pca": pca}, strict=False).module()
-    torch.testing.assert_close(program(pca=pca * 2).vertices, layer(pca=pca * 2).vertices, atol=1e-6, rtol=0)
+
+    class Vertices(torch.nn.Module):  # torch 2.6 cannot export a module all of whose arguments are keywords
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, pca: torch.Tensor) -> torch.Tensor:
+            return self.layer(pca=pca).vertices
+
+    program = torch.export.export(Vertices(), (pca,), strict=False).module()
+    torch.testing.assert_close(program(pca * 2), layer(pca=pca * 2).vertices, atol=1e-6, rtol=0)
 
 
 def test_use_in_inference_mode_does_not_spoil_training(mano_model) -> None:
