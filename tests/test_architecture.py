@@ -60,7 +60,12 @@ def test_files_stay_readable() -> None:
 
 @pytest.mark.parametrize(
     ("command", "option"),
-    [("reconstruct", "--intrinsics"), ("preprocess freihand", "--keypoints"), ("synthesize", "--backgrounds")],
+    [
+        ("reconstruct", "--intrinsics"),
+        ("preprocess freihand", "--keypoints"),
+        ("synthesize", "--backgrounds"),
+        ("evaluate", "--predictions"),
+    ],
 )
 def test_help_loads_no_heavy_library(command: str, option: str) -> None:
     code = (

@@ -15,7 +15,7 @@ from handsss.evaluation.prediction_file import PredictionFile, read_prediction_f
 from handsss.evaluation.protocols import PROTOCOLS, Protocol, protocol_named
 from handsss.evaluation.recognise import recognise
 from handsss.evaluation.samples import Evaluation
-from handsss.evaluation.submission import write_submission
+from handsss.evaluation.submission import check_name, write_submission
 from handsss.evaluation.truth import Truth, open_truth
 from handsss.training.trained import load_trained
 
@@ -120,6 +120,7 @@ def submit_checkpoint(
         UserError, InputError: as there; root joints that the data does not have.
     """
     progress, announce = progress or _count_nothing, announce or _say_nothing
+    check_name(submission)
     trained = load_trained(checkpoint, device)
     announce("reading the truth")
     truth = open_truth(data, split, scored=False, limit=limit, progress=progress)

@@ -20,6 +20,16 @@ _DECIMALS = 6  # micrometres
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # in the zip, so that the same predictions give the same bytes
 
 
+def check_name(path: Path) -> None:
+    """Refuse a name that no benchmark takes, before any work.
+
+    Raises:
+        UserError: neither .zip nor .json.
+    """
+    if path.suffix not in (".zip", ".json"):
+        raise UserError(f"--submission {path}: expected a name that ends in .zip or .json.")
+
+
 def write_submission(
     path: Path,
     joints: np.ndarray,
@@ -45,8 +55,7 @@ def write_submission(
     Raises:
         UserError: another ending; the file cannot be written. What stood there before stays then.
     """
-    if path.suffix not in (".zip", ".json"):
-        raise UserError(f"--submission {path}: expected a name that ends in .zip or .json.")
+    check_name(path)
     if roots is not None:
         shift = np.nan_to_num(roots - joints[:, protocol.root])[:, None]
         joints, vertices = joints + shift, vertices + shift
