@@ -182,7 +182,7 @@ def test_unusual_pixels_are_read(command: Run, tmp_path: Path) -> None:
         ([SAMPLE, "--intrinsics", "-5,5,1,1"], "focal lengths should be positive"),
         ([SAMPLE, "--intrinsics-file", "no.json"], "cannot be read"),
         ([SAMPLE, "--model", "smpl"], "smpl"),
-        ([SAMPLE, "--checkpoint", "best.pt"], "expected 'none'"),
+        ([SAMPLE, "--checkpoint", "best.pt"], "best.pt: no such file. Expected a checkpoint"),
         ([SAMPLE, "--keypoint-set", "openpose"], "no --keypoints were given"),
         ([SAMPLE, "--keypoints", "no.json"], "no such file or folder"),
     ],
@@ -301,6 +301,31 @@ def test_intrinsics_are_used_and_stored(command: Run, tmp_path: Path) -> None:
     document = json.loads((tmp_path / "hand.json").read_text())
     assert document["camera"]["source"] == "option"
     assert document["hands"][0]["intrinsics"] == [[900, 0, 250], [0, 910, 300], [0, 0, 1]]
+
+
+def test_all_hands_of_a_photo_with_a_camera_from_a_file(command: Run, tmp_path: Path) -> None:
+    one = Image.open(SAMPLE).convert("RGB")
+    both = Image.new("RGB", (960, 640))
+    both.paste(one, (0, 0))
+    both.paste(one.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (480, 0))
+    both.save(tmp_path / "both.jpg", quality=95)
+    camera = [[900.0, 0.0, 480.0], [0.0, 900.0, 320.0], [0.0, 0.0, 1.0]]
+    (tmp_path / "cameras.json").write_text(json.dumps({"both.jpg": camera}))
+    common = ("reconstruct", "both.jpg", "--intrinsics-file", "cameras.json", "--no-refine")
+    code, out, err = command(*common, "-o", "all.obj", "--all-hands")
+    assert code == 0, err
+    assert "camera: cameras.json: fx 900.0" in out
+    document = json.loads((tmp_path / "all.json").read_text())
+    assert sorted(hand["hand"] for hand in document["hands"]) == ["left", "right"]
+    assert document["camera"]["source"] == "file"
+    assert all(hand["intrinsics"] == camera for hand in document["hands"])
+    for hand in document["hands"]:  # each on its own half of the photo
+        middle = np.array(hand["joints_2d"])[:, 0].mean()
+        assert (middle < 480) == (hand["hand"] == "left")
+        assert (tmp_path / f"all_texture_{hand['object']}.png").exists()
+    code, _, _ = command(*common, "-o", "one.ply")
+    assert code == 0
+    assert len(json.loads((tmp_path / "one.json").read_text())["hands"]) == 1
 
 
 def test_version(command: Run) -> None:
