@@ -31,12 +31,13 @@ class Encoder(nn.Module):
     Args:
         name: "efficientnet-b0" or "efficientnet-b3".
         pooling: "max" (supplement) or "average" (released code) over the 7 x 7 map.
+        drop_connect: chance that a step of the training skips the last block for a sample, rising from 0 at the first.
 
     Raises:
         UserError: another name or pooling.
     """
 
-    def __init__(self, name: str = "efficientnet-b3", pooling: str = "max") -> None:
+    def __init__(self, name: str = "efficientnet-b3", pooling: str = "max", drop_connect: float = 0.2) -> None:
         super().__init__()
         if name not in CHANNELS:
             raise UserError(f"encoder {name!r}: expected one of {', '.join(CHANNELS)}.")
@@ -45,7 +46,7 @@ class Encoder(nn.Module):
         self.name, self.pooling = name, pooling
         self.high_channels, self.low_channels = CHANNELS[name]
         # The paddings are fixed for the size of the picture, so it is given.
-        self.body = EfficientNet.from_name(name, image_size=IMAGE)
+        self.body = EfficientNet.from_name(name, image_size=IMAGE, drop_connect_rate=drop_connect)
         del self.body._fc, self.body._dropout, self.body._avg_pooling
         _plain_silu(self.body)
 

@@ -93,7 +93,8 @@ class KeypointBranch(nn.Module):
         """Keypoints [B, S, 21, 2] px of the crop, and heat maps [B, S, 21, 64, 64], of pictures [B, 3, 224, 224]
         with values 0..1."""
         right, below = PADDED - image.shape[3], PADDED - image.shape[2]
-        x = self.stem(nn.functional.pad(image - 0.5, (0, right, 0, below)))
+        padded = nn.functional.pad(image - 0.5, (0, right, 0, below))
+        x = self.stem(padded.contiguous(memory_format=torch.channels_last))
         maps = []
         for number, hourglass in enumerate(self.hourglasses):
             found = self.after[number](hourglass(x))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ class NetworkSettings:
     stacks: int = 2  # hourglasses of the keypoint branch; 0: no branch
     features: int = 256  # channels of the keypoint branch
     modules: int = 2  # residual modules a level of an hourglass
+    drop_connect: float = 0.2  # chance that a step skips a block of the encoder for a sample; 0.2 is EfficientNet's
     appearance: bool = True  # texture and light; without: the MANO-CNN baseline
 
 
@@ -57,11 +58,12 @@ class S2Hand(nn.Module):
     def __init__(self, model: HandModel, settings: NetworkSettings | None = None) -> None:
         super().__init__()
         self.settings = settings or NetworkSettings()
-        self.autocast_dtype: torch.dtype | None = None  # of encoder, regressors and branch under autocast; None: float32
+        # Computed in lower precision: nothing, the keypoint branch, or encoder and regressors too; never the hand.
+        self.low_precision: Literal["none", "branch", "all"] = "none"
         self.upright: Tensor
         self.mean: Tensor
         self.std: Tensor
-        self.encoder = Encoder(self.settings.encoder, self.settings.pooling)
+        self.encoder = Encoder(self.settings.encoder, self.settings.pooling, self.settings.drop_connect)
         self.regressor = HandRegressor(self.encoder.high_channels)
         self.appearance = (
             AppearanceRegressor(self.encoder.low_channels, model.vertex_count) if self.settings.appearance else None
@@ -71,6 +73,10 @@ class S2Hand(nn.Module):
             if self.settings.stacks
             else None
         )
+        # Convolutions are fastest with channels last, on CPUs and GPUs.
+        for part in (self.encoder, self.branch):
+            if part is not None:
+                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.hand = HandLayer(model, flat_hand_mean=False)
         # The model's fingers point up in pictures whose y points down: turned by pi about x.
         self.register_buffer("upright", torch.diag(torch.tensor([1.0, -1.0, -1.0])), persistent=False)
@@ -87,13 +93,13 @@ class S2Hand(nn.Module):
             branch: run the keypoint branch too, where there is one.
         """
         texture, light, keypoints = None, None, None
-        with self._autocast(image):
+        with self._autocast(image, "all"):
             features = self.encoder((image - self.mean) / self.std)
             vector = HandVector(*(part.float() for part in self.regressor(features.vector)))
             if self.appearance is not None:
                 texture, light = (part.float() for part in self.appearance(features.low))
-            if self.branch is not None and branch:
-                keypoints = self.branch(image)[0]
+        if self.branch is not None and branch:
+            keypoints = self.keypoints_only(image)
         rotations, vertices, joints = self.pose(vector, keypoint_set)
         projected = project(joints, K.to(joints.dtype))
         return Prediction(vector, rotations, vertices, joints, projected, texture, light, keypoints)
@@ -106,16 +112,21 @@ class S2Hand(nn.Module):
         """
         if self.branch is None:
             raise ValueError("this network has no keypoint branch (settings.stacks = 0)")
-        with self._autocast(image):
+        with self._autocast(image, "branch"):
             keypoints: Tensor = self.branch(image)[0]
         return keypoints
 
-    def _autocast(self, image: Tensor) -> torch.autocast:
-        return torch.autocast(image.device.type, dtype=self.autocast_dtype, enabled=self.autocast_dtype is not None)
+    def _autocast(self, image: Tensor, part: str) -> torch.autocast:
+        low = self.low_precision in (part, "all")
+        return torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=low)
+
+    def turn(self, vector: HandVector) -> Tensor:
+        """``R R_0`` [B, 3, 3]: the rotation from the model's frame to the camera's."""
+        return axis_angle_to_matrix(vector.rotation) @ self.upright
 
     def pose(self, vector: HandVector, keypoint_set: str) -> tuple[Tensor, Tensor, Tensor]:
         """``X' = |s| R R_0 X + T``: local rotations, vertices, joints."""
-        turn = axis_angle_to_matrix(vector.rotation) @ self.upright
+        turn = self.turn(vector)
         absolute = self.hand.absolute_pose(pca=vector.pose)
         rotations = axis_angle_to_matrix(absolute)
         output = self.hand(

@@ -63,7 +63,7 @@ class Reconstructor:
     def __init__(self, model: str = "open", settings: ReconstructSettings | None = None) -> None:
         self.settings = settings or ReconstructSettings()
         self.model: HandModel = load_model(model)
-        self.predictor = load_predictor(self.settings.checkpoint)
+        self.predictor = load_predictor(self.settings.checkpoint, self.model.name)
         self.layer = HandLayer(self.model, flat_hand_mean=True)
         if self.model.uv is None or self.model.uv_faces is None:
             self.uv, self.uv_faces = planar_uv(self.model)

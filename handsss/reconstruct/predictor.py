@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from handsss.detect.types import Detection
-from handsss.errors import InputError
 
 
 class Prediction(NamedTuple):
@@ -27,15 +27,18 @@ class Predictor(Protocol):
         ...
 
 
-def load_predictor(checkpoint: str | None) -> Predictor | None:
+def load_predictor(checkpoint: str | None, model: str = "open") -> Predictor | None:
     """The predictor of a checkpoint; None for "none" or nothing: the fit then starts from its own bank of poses.
 
+    Args:
+        checkpoint: a file of ``handsss train``, or a run's folder.
+        model: name of the hand model that is fitted.
+
     Raises:
-        InputError: a checkpoint was named: this version has no network to load it into.
+        InputError: not a checkpoint, or one of another hand model.
     """
     if checkpoint is None or checkpoint == "none":
         return None
-    raise InputError(
-        f"--checkpoint {checkpoint}: expected 'none', since this version of handsss fits hands without a network. "
-        "Leave the option out."
-    )
+    from handsss.reconstruct.network_predictor import NetworkPredictor
+
+    return NetworkPredictor(Path(checkpoint), model)

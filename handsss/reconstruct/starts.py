@@ -100,7 +100,7 @@ class StartBank:
         offset = centre - factor * bank_centre[index]
         pixels = torch.stack([offset.real, offset.imag], -1).double()
         centres = unproject(pixels[:, None], depth[:, None], intrinsics)[:, 0]
-        turn = _to_ray(centres) @ _about_z(factor.angle().double())
+        turn = rotation_to_ray(centres) @ _about_z(factor.angle().double())
         rotation = turn @ self.rotation[index]
         mean_point = self.points[index].mean(1)
         translation = centres - (turn @ mean_point[..., None])[..., 0]
@@ -113,7 +113,7 @@ def _about_z(angle: Tensor) -> Tensor:
     return axis_angle_to_matrix(torch.stack([zero, zero, angle], -1))
 
 
-def _to_ray(points: Tensor) -> Tensor:
+def rotation_to_ray(points: Tensor) -> Tensor:
     """Smallest rotations [B, 3, 3] that take the optical axis to the rays of points [B, 3]."""
     ray = torch.nn.functional.normalize(points, dim=-1)
     axis = torch.stack([-ray[:, 1], ray[:, 0], torch.zeros_like(ray[:, 0])], -1)  # z x ray

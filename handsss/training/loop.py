@@ -77,17 +77,18 @@ class Trainer:
         processes: Processes | None = None,
     ) -> None:
         self.processes = processes or Processes()
-        if batch % self.processes.count:
-            raise ValueError(f"a batch of {batch} cannot be shared out among {self.processes.count} processes")
+        if batch % self.processes.size:
+            raise ValueError(f"a batch of {batch} cannot be shared out among {self.processes.size} processes")
         self.network, self.objective, self.stages = network, objective, stages
         self.batch, self.seed, self.clip, self.supervised = batch, seed, clip, supervised
         self.monitor = monitor
         self.averager = Averager(network, averaging) if averaging > 0 else None
         self.step = 0
+        self.current: tuple[Batch, str] | None = None  # batch and stage of the step that runs or ran last
         self._stage = -1
         self.optimiser = self._new_optimiser()
         module: nn.Module = Supervised(network, objective)
-        if self.processes.count > 1:
+        if self.processes.size > 1:
             # Stages use parts of the network only, so it is looked up which parameters got a gradient.
             device = next(network.parameters()).device
             where = [device] if device.type == "cuda" else None
@@ -136,7 +137,7 @@ class Trainer:
             total=self.total,
             seed=self.seed,
             workers=workers,
-            share=(self.processes.rank, self.processes.count),
+            share=(self.processes.rank, self.processes.size),
             pin=self.device.type == "cuda",
         )
         for row in batches:
@@ -161,6 +162,7 @@ class Trainer:
     def one_step(self, batch: Batch) -> Step:
         """One step of the optimiser."""
         place = position(self.stages, self.step)
+        self.current = batch, place.stage.name
         rate = self._enter(place)
         self.network.train()
         self.optimiser.zero_grad(set_to_none=True)
@@ -168,7 +170,7 @@ class Trainer:
         if self.monitor is not None:
             self.monitor.watch(health(terms, batch))
         terms.total.backward()  # type: ignore[no-untyped-call]
-        norm = self._clip()
+        norm = self.clip_gradients()
         if not norm < float("inf"):
             names = [name for name, p in self.network.named_parameters() if _broken(p.grad)]
             raise GradientNotFiniteError(names, self.objective.gradient_terms(self.network, batch, place.stage.name))
@@ -188,7 +190,8 @@ class Trainer:
             group["lr"] = rate
         return rate
 
-    def _clip(self) -> float:
+    def clip_gradients(self) -> float:
+        """Cut the gradients to the norm ``clip``; their norm before."""
         given = [p for p in self.network.parameters() if p.grad is not None]
         return float(torch.nn.utils.clip_grad_norm_(given, self.clip if self.clip > 0 else float("inf")))
 

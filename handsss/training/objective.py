@@ -72,7 +72,7 @@ class TermNotFiniteError(NotFiniteError):
         where = f"; not finite for the samples {samples}" if samples else ""
         what = f", whose {' and '.join(data)} hold NaN or infinity" if data else ""
         super().__init__(f"the term {term} is not a finite number{where}{what}.")
-        self.term, self.samples = term, samples
+        self.term, self.samples, self.data = term, samples, data or []
 
 
 class GradientNotFiniteError(NotFiniteError):

@@ -18,7 +18,7 @@ class Processes(NamedTuple):
     """This process among those that train together."""
 
     rank: int = 0
-    count: int = 1
+    size: int = 1
     local: int = 0  # number on this machine: its GPU
 
     @property
@@ -41,7 +41,7 @@ def from_environment() -> Processes:
 @contextmanager
 def joined(processes: Processes, device: torch.device) -> Iterator[None]:
     """The processes find each other, and part at the end; nothing for one alone."""
-    if processes.count == 1:
+    if processes.size == 1:
         yield
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")

@@ -1,4 +1,4 @@
-"""A trained network with what belongs to it: its settings, hand model, and the keypoints it was trained on."""
+"""A trained network with all settings of its run."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from handsss.errors import InputError
-from handsss.hand.model import load_model
+from handsss.network.checkpoint import FINAL, LATEST, checkpoint_file, load_network
 from handsss.network.s2hand import S2Hand
-from handsss.training.checkpoint import load_checkpoint, load_weights
 from handsss.training.config import TrainConfig, from_toml
 
-FINAL, LATEST = "final.pt", "latest.pt"  # of a run's folder: the result's weights; all that --resume needs
+__all__ = ["FINAL", "LATEST", "Trained", "checkpoint_file", "load_trained"]
 
 
 class Trained(NamedTuple):
@@ -27,39 +25,17 @@ class Trained(NamedTuple):
     about: dict[str, Any]  # supervision, baseline, data, step, program: see docs/training.md
 
 
-def checkpoint_file(path: Path) -> Path:
-    """The checkpoint that a path means: the file itself, or of a run's folder its result, or else its latest state.
-
-    Raises:
-        InputError: a folder without either.
-    """
-    if not path.is_dir():
-        return path
-    for name in (FINAL, LATEST):
-        if (path / name).exists():
-            return path / name
-    raise InputError(f"{path}: holds neither {FINAL} nor {LATEST}. Expected a folder that `handsss train` wrote.")
-
-
 def load_trained(path: Path, device: str | torch.device = "cpu") -> Trained:
-    """Read a checkpoint and build its network; averaged weights are taken where there are some.
+    """Read a checkpoint and build its network: see :func:`handsss.network.checkpoint.load_network`.
 
     Args:
         path: a checkpoint, or a run's folder.
         device: of the network.
 
     Raises:
-        InputError: not readable as a checkpoint, or its weights do not fit its settings (names the layers), or its
-            hand model is not here.
+        InputError: see there.
+        UserError: it has settings that this program does not know.
     """
-    file = checkpoint_file(path)
-    content = load_checkpoint(file, device)
-    absent = [key for key in ("network", "config", "model", "keypoint_set") if key not in content]
-    if absent:
-        raise InputError(f"{file}: lacks {', '.join(absent)}. Expected a file that `handsss train` wrote.")
-    config = from_toml(str(content["config"]), f"{file} (its config)")
-    model = str(content["model"])
-    network = S2Hand(load_model(model), config.network)
-    load_weights(network, content.get("averaged") or content["network"], file)
-    about = dict(content.get("about", {})) | {"program": content.get("program")}
-    return Trained(file, network.to(device).eval(), config, model, str(content["keypoint_set"]), about)
+    loaded = load_network(path, device)
+    config = from_toml(loaded.config, f"{loaded.path} (its config)")
+    return Trained(loaded.path, loaded.network, config, loaded.model, loaded.keypoint_set, loaded.about)

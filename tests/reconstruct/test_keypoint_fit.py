@@ -202,9 +202,9 @@ def test_keypoints_in_one_place_are_refused() -> None:
         observation_of(keypoints, INTRINSICS.numpy())
 
 
-def test_checkpoint_other_than_none_is_refused() -> None:
+def test_a_checkpoint_that_is_not_there_is_refused() -> None:
     assert load_predictor(None) is None and load_predictor("none") is None
-    with pytest.raises(InputError, match=r"--checkpoint best\.pt: expected 'none'"):
+    with pytest.raises(InputError, match=r"best\.pt: no such file. Expected a checkpoint"):
         load_predictor("best.pt")
 
 

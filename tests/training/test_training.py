@@ -17,8 +17,9 @@ from torch.utils.data import Dataset
 
 from handsss.errors import InputError
 from handsss.hand.model import load_model
+from handsss.network.checkpoint import load_checkpoint, load_weights
 from handsss.network.s2hand import NetworkSettings, S2Hand
-from handsss.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from handsss.training.checkpoint import save_checkpoint
 from handsss.training.collapse import CollapseError, CollapseMonitor, Health, health
 from handsss.training.config import resolve
 from handsss.training.loop import Step, Trainer

@@ -1,0 +1,31 @@
+"""``handsss info``: what the parts of the program are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="What the network is made of.", no_args_is_help=True, rich_markup_mode="rich")
+
+
+@app.callback()
+def _about() -> None:
+    # Makes `info` a group of commands even while it has one.
+    pass
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\n  handsss info model\n\n  handsss info model --preset small\n\n"
+    "  handsss info model --set network.encoder=efficientnet-b0 --batch 4"
+)
+def model(
+    preset: Annotated[str, typer.Option("--preset", help="full or small.")] = "full",
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="One setting.")] = None,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Pictures of the pass that is measured.")] = 2,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Parameters of every part, shapes, and one forward and backward pass of each stage of the training."""
+    from handsss.cli.info_model import show_model
+
+    show_model(preset, tuple(settings or ()), batch, device)

@@ -1,0 +1,192 @@
+"""What a training shows: how it starts, a live table, where time goes, how it ended."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from handsss.cli.console import error_console, plain
+from handsss.training.profile import PARTS, Profile
+from handsss.training.replay import Replayed
+from handsss.training.run import Progress, Run
+from handsss.training.trained import FINAL
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_SMOOTH = 0.95  # of the shown means
+_LINE_SECONDS = 30.0  # between lines where there is no terminal
+_FIGURES = {
+    "aligned_mpjpe_mm": "aligned MPJPE, mm",
+    "mpjpe_mm": "MPJPE, mm",
+    "projected_px": "projected joints, px",
+    "predicted_px": "keypoint branch, px",
+}
+
+
+class View:
+    """A live table on a terminal, a line now and then elsewhere. To be used as a context.
+
+    Args:
+        run: is shown.
+        quiet: show nothing.
+    """
+
+    def __init__(self, run: Run, *, quiet: bool = False) -> None:
+        from rich.live import Live
+
+        self.run, self.quiet = run, quiet
+        self._means: dict[str, float] = {}
+        self._stage = ""
+        self._line = time.monotonic()
+        console = error_console()
+        self._live = Live(console=console, refresh_per_second=4, transient=True) if sys.stderr.isatty() else None
+        self._console = console
+        if quiet:
+            self._live = None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Take a step."""
+        if self.quiet:
+            return
+        if progress.stage != self._stage:
+            self._stage, self._means = progress.stage, {}
+        for name, value in {"E": progress.total_loss, **progress.parts}.items():
+            self._means[name] = _SMOOTH * self._means.get(name, value) + (1 - _SMOOTH) * value
+        if self._live is not None:
+            self._live.update(self._table(progress))
+        elif time.monotonic() - self._line > _LINE_SECONDS or progress.step == progress.total:
+            self._line = time.monotonic()
+            self._console.print(plain(self._text(progress)), soft_wrap=True)
+
+    def _text(self, p: Progress) -> str:
+        text = f"step {p.step}/{p.total} {p.stage}: E {self._means['E']:.4g}, {p.images_per_second:.1f} images/s"
+        if p.validation is not None:
+            figures = {k: v for k, v in p.validation.items() if k in _FIGURES}
+            text += "; " + ", ".join(f"{_FIGURES[name]} {value:.1f}" for name, value in figures.items())
+        return f"{text}; {_duration((p.total - p.step) * _per_step(p, self.run))} left"
+
+    def _table(self, p: Progress) -> Table:
+        from rich import box
+        from rich.table import Table
+
+        table = Table(box=box.SIMPLE, show_header=False, title=plain(str(self.run.folder)), title_justify="left")
+        table.add_column(style="dim")
+        table.add_column(justify="right")
+        table.add_column(style="dim")
+        table.add_column(justify="right")
+        left = [
+            ("step", f"{p.step} of {p.total}"),
+            ("stage", p.stage),
+            ("learning rate", f"{p.rate:.2e}"),
+            ("images/s", f"{p.images_per_second:.1f}"),
+            ("time left", _duration((p.total - p.step) * _per_step(p, self.run))),
+            ("gradient", f"{p.gradient:.3g}"),
+        ]
+        if p.health is not None:
+            left.append(("bone 9-10", f"{1000 * p.health.bone:.1f} mm"))
+            left.append(("2D spread", f"{100 * p.health.spread:.0f} %"))
+            if p.health.area is not None:
+                left.append(("silhouette", f"{100 * p.health.area:.1f} %"))
+        right = [(name, f"{value:.4g}") for name, value in self._means.items()]
+        if p.validation is not None:
+            right += [(_FIGURES[k], f"{v:.2f}") for k, v in p.validation.items() if k in _FIGURES]
+        for number in range(max(len(left), len(right))):
+            a = left[number] if number < len(left) else ("", "")
+            b = right[number] if number < len(right) else ("", "")
+            table.add_row(*a, *b)
+        return table
+
+
+def _per_step(p: Progress, run: Run) -> float:
+    return run.config.schedule.batch / p.images_per_second if p.images_per_second > 0 else 0.0
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def show_start(output: Console, run: Run) -> None:
+    """What is trained on what."""
+    recipe, trainer = run.recipe, run.trainer
+    what = "MANO-CNN" if recipe.baseline else "S2HAND"
+    how = "true keypoints and joints" if recipe.supervision == "fsl" else "detected keypoints alone"
+    stages = ", ".join(f"{stage.name} {stage.steps}" for stage in trainer.stages)
+    lines = [
+        f"{what} ({run.config.network.encoder}) from {how}, on {trainer.device}",
+        f"data: {recipe.data}, {len(run.data)} rows, keypoints of the set {trainer.objective.keypoint_set}",
+        f"validation: {recipe.validation or 'none (give --val FILE for figures while it trains)'}",
+        f"encoder starts from {run.start}; hand model: {recipe.model}",
+        f"average bone 9-10: {100 * trainer.objective.mean_bone:.2f} cm",
+        f"steps of {trainer.batch} rows: {stages}" + (f"; going on at {trainer.step}" if trainer.step else ""),
+        f"run: {run.folder}",
+    ]
+    for line in lines:
+        output.print(plain(line), soft_wrap=True)
+
+
+def show_summary(output: Console, run: Run, seconds: float) -> None:
+    """Figures and paths at the end."""
+    from rich import box
+    from rich.table import Table
+
+    if run.history:
+        first, last = run.history[0], run.history[-1]
+        table = Table("on the validation data", f"step {first['step']}", f"step {last['step']}", box=box.SIMPLE)
+        for name, title in _FIGURES.items():
+            if name in last:
+                table.add_row(title, f"{first[name]:.2f}" if name in first else "", f"{last[name]:.2f}")
+        output.print(table)
+    output.print(plain(f"trained in {_duration(seconds)}: {run.folder / FINAL}"), soft_wrap=True)
+    output.print(plain(f"figures: {run.folder / 'metrics.jsonl'}; pictures: {run.folder / 'pictures'}"), soft_wrap=True)
+    output.print(plain(f"next: handsss evaluate --checkpoint {run.folder}"), soft_wrap=True)
+
+
+def show_profile(output: Console, found: Profile) -> None:
+    """Where a step's time goes."""
+    from rich import box
+    from rich.table import Table
+
+    title = f"stage {found.stage}: {found.steps} steps of {found.batch} rows"
+    table = Table("part", "ms a step", "share", box=box.SIMPLE, title=title, title_justify="left")
+    table.columns[1].justify = table.columns[2].justify = "right"
+    for name in PARTS:
+        value = found.seconds[name]
+        if value > 0:
+            table.add_row(name, f"{1000 * value:.1f}", f"{100 * value / found.total:.1f} %")
+    table.add_row("together", f"{1000 * found.total:.1f}", "")
+    output.print(table)
+    output.print(f"neither encoder nor keypoint branch: {100 * found.rest:.1f} % of the step (reading left out)")
+
+
+def show_replay(output: Console, path: Path, found: Replayed) -> None:
+    """What is wrong with a kept batch."""
+    from rich import box
+    from rich.table import Table
+
+    output.print(plain(f"{path}: step {found.step}, stage {found.stage}"), soft_wrap=True)
+    output.print(plain(f"said then: {found.reason}"), soft_wrap=True)
+    table = Table("term", "value", "gradient", box=box.SIMPLE)
+    for name, value in found.terms.items():
+        table.add_row(name, f"{value:.6g}", "not finite" if name in found.broken_gradients else "finite")
+    output.print(table)
+    if found.data:
+        output.print(plain(f"the batch's {', '.join(found.data)}: NaN or infinity, in the samples {found.samples}"))
+    output.print(plain(f"now: {found.message or 'all terms and gradients are finite'}"), soft_wrap=True)

@@ -1,0 +1,130 @@
+"""Checkpoints: read without running anything in them, and turned into networks."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from handsss.errors import InputError
+from handsss.hand.model import load_model
+from handsss.network.s2hand import NetworkSettings, S2Hand
+
+FORMAT = "handsss-checkpoint"
+FORMAT_VERSION = 1
+FINAL, LATEST = "final.pt", "latest.pt"  # of a run's folder: the result's weights; all that --resume needs
+_LISTED = 8  # layers that a message names
+
+
+class LoadedNetwork(NamedTuple):
+    """What a checkpoint holds of use without its training."""
+
+    path: Path  # of the file that was read
+    network: S2Hand  # for right hands, in evaluation mode
+    model: str  # hand model: "open", "mano" or a path
+    keypoint_set: str  # definition of the 2D keypoints that it was trained on
+    config: str  # the run's settings as TOML
+    about: dict[str, Any]  # supervision, baseline, data, step, program: see docs/training.md
+
+
+def checkpoint_file(path: Path) -> Path:
+    """The checkpoint that a path means: the file itself, or of a run's folder its result, or else its latest state.
+
+    Raises:
+        InputError: a folder without either.
+    """
+    if not path.is_dir():
+        return path
+    for name in (FINAL, LATEST):
+        if (path / name).exists():
+            return path / name
+    raise InputError(f"{path}: holds neither {FINAL} nor {LATEST}. Expected a folder that `handsss train` wrote.")
+
+
+def load_network(path: Path, device: str | torch.device = "cpu") -> LoadedNetwork:
+    """Read a checkpoint and build its network; averaged weights are taken where there are some.
+
+    Args:
+        path: a checkpoint, or a run's folder.
+        device: of the network.
+
+    Raises:
+        InputError: not readable as a checkpoint, or its weights do not fit its settings (names the layers), or its
+            hand model is not here.
+    """
+    file = checkpoint_file(path)
+    content = load_checkpoint(file, device)
+    absent = [key for key in ("network", "config", "model", "keypoint_set") if key not in content]
+    if absent:
+        raise InputError(f"{file}: lacks {', '.join(absent)}. Expected a file that `handsss train` wrote.")
+    config, model = str(content["config"]), str(content["model"])
+    network = S2Hand(load_model(model), _settings(config, file))
+    load_weights(network, content.get("averaged") or content["network"], file)
+    about = dict(content.get("about", {})) | {"program": content.get("program")}
+    return LoadedNetwork(file, network.to(device).eval(), model, str(content["keypoint_set"]), config, about)
+
+
+def _settings(config: str, file: Path) -> NetworkSettings:
+    try:
+        section = tomllib.loads(config).get("network", {})
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{file}: its settings are not TOML ({error}).") from error
+    known = {field.name for field in fields(NetworkSettings)}
+    unknown = sorted(set(section) - known)
+    if unknown:
+        raise InputError(f"{file}: its network has unknown settings: {', '.join(unknown)}. Update handsss.")
+    return NetworkSettings(**section)
+
+
+def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
+    """Read a checkpoint.
+
+    Raises:
+        InputError: missing, damaged, of a newer format, or holding anything but weights and plain values.
+    """
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Expected a checkpoint of `handsss train`.") from None
+    except Exception as error:  # damaged and hostile files raise nearly anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path}: not a checkpoint that can be read ({reason}). Nothing of it was run. Expected a file that "
+            "`handsss train` wrote."
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path}: holds no checkpoint of handsss. Expected a file that `handsss train` wrote.")
+    if int(content.get("format_version", 0)) > FORMAT_VERSION:
+        raise InputError(
+            f"{path}: has format version {content['format_version']}, written by handsss {content.get('program')}; "
+            f"this program reads versions up to {FORMAT_VERSION}. Update handsss."
+        )
+    result: dict[str, Any] = content
+    return result
+
+
+def load_weights(network: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
+    """Put weights into a network, all of them or none.
+
+    Raises:
+        InputError: layers are missing, left over or of other shapes; each is named with both shapes.
+    """
+    own = network.state_dict()
+    problems = [f"{name} is missing, {list(own[name].shape)} expected" for name in own if name not in state]
+    problems += [f"{name} {list(state[name].shape)} is not part of this network" for name in state if name not in own]
+    problems += [
+        f"{name} is {list(state[name].shape)}, {list(own[name].shape)} expected"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    if problems:
+        more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
+        raise InputError(
+            f"{path}: does not fit the network: {'; '.join(problems[:_LISTED])}{more}. Use the settings that the "
+            "checkpoint was trained with (its config.toml)."
+        )
+    network.load_state_dict(state)

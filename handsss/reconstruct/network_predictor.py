@@ -1,0 +1,105 @@
+"""A trained network as the predictor: its hand in the photo's camera."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from handsss.detect.types import Detection, bounding_box
+from handsss.detect.warp import Square, warp
+from handsss.errors import InputError
+from handsss.network.checkpoint import load_network
+from handsss.network.encoder import IMAGE
+from handsss.reconstruct.predictor import Prediction
+from handsss.reconstruct.starts import rotation_to_ray
+
+_MARGIN = 0.25  # around the keypoints' box, of its longer side, on every side: as the training crops are cut
+_FOCAL = 480.0  # px: of the crops that networks are trained on, FreiHAND's and the open dataset's
+_STEPS = 3  # of the placement
+
+
+class NetworkPredictor:
+    """Cuts the hand out, runs the network, and places its hand where the keypoints are.
+
+    Args:
+        path: a checkpoint, or a run's folder.
+        model: the hand model that is fitted: one with the network's own pose and shape space.
+
+    Raises:
+        InputError: not a checkpoint, or one of another hand model.
+    """
+
+    def __init__(self, path: Path, model: str) -> None:
+        self.loaded = load_network(path)
+        own = self.loaded.model
+        if not (own == model or {own, model} <= {"open", "open-detail"}):
+            raise InputError(
+                f"{path}: was trained with the hand model {own!r}, whose poses mean nothing to {model!r}. Expected the "
+                f"same one: give --model {own}."
+            )
+
+    def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection) -> Prediction:
+        """See :class:`handsss.reconstruct.predictor.Predictor`."""
+        box = bounding_box(detection.keypoints)
+        centre = 0.5 * (box[:2] + box[2:])
+        side = max(float((box[2:] - box[:2]).max()), 1.0) * (1 + 2 * _MARGIN)
+        crop = warp(image, Square(centre, side, 0.0).to_picture(IMAGE), IMAGE, repeat=False)
+        # The network sees the crop as if the camera looked at its middle.
+        K = torch.tensor([[[_FOCAL, 0, IMAGE / 2], [0, _FOCAL, IMAGE / 2], [0, 0, 1]]])
+        picture = torch.as_tensor(np.ascontiguousarray(crop, dtype=np.float32)).permute(2, 0, 1)[None]
+        known = self.loaded.network.hand.model.keypoint_sets
+        name = detection.keypoint_set if detection.keypoint_set in known else "openpose"
+        with torch.no_grad():
+            made = self.loaded.network(picture, K, name, branch=False)
+            rotation = self.loaded.network.turn(made.hand)
+            pose = self.loaded.network.hand.absolute_pose(pca=made.hand.pose)
+        scale = float(made.hand.scale[0].abs())
+        ray = np.linalg.solve(intrinsics, np.array([*centre, 1.0]))
+        turn = rotation_to_ray(torch.as_tensor(ray)[None])[0]
+        # Size and distance cannot be told apart in one picture: the hand keeps its model's size.
+        offset = made.hand.translation[0].double()
+        points = (made.joints[0].double() - offset) / scale @ turn.T
+        translation = place(points, detection.keypoints, intrinsics)
+        return Prediction(
+            rotation=(turn @ rotation[0].double()).numpy(),
+            translation=translation.numpy(),
+            axis_angle=pose[0].double().numpy(),
+            shape=made.hand.shape[0].double().numpy(),
+        )
+
+
+def place(points: Tensor, keypoints: np.ndarray, intrinsics: np.ndarray) -> Tensor:
+    """Where points must be moved to be seen at keypoints.
+
+    Linear in the translation: ``f (X + t_x) / (Z + t_z) + c = x`` times its denominator; the weights of a step undo
+    what the multiplication does to them.
+
+    Args:
+        points: [21, 3] metres, turned as in the camera.
+        keypoints: [21, 3] x, y (px), confidence.
+        intrinsics: [3, 3] px.
+
+    Returns:
+        [3] metres.
+    """
+    sure = torch.as_tensor(np.nan_to_num(keypoints[:, 2])).clamp(0, 1)
+    pixels = torch.as_tensor(np.nan_to_num(keypoints[:, :2]))
+    K = torch.as_tensor(np.asarray(intrinsics, dtype=np.float64))
+    rays = (torch.cat([pixels, torch.ones(len(pixels), 1)], 1).double() @ torch.linalg.inv(K).T)[:, :2]
+    depth = torch.ones(len(points), dtype=torch.float64)
+    result = torch.zeros(3, dtype=torch.float64)
+    for _ in range(_STEPS):
+        weight = (sure / depth).sqrt()
+        rows, right = [], []
+        for axis in (0, 1):
+            unit = torch.zeros(len(points), 3, dtype=torch.float64)
+            unit[:, axis], unit[:, 2] = 1.0, -rays[:, axis]
+            rows.append(unit * weight[:, None])
+            right.append((rays[:, axis] * points[:, 2] - points[:, axis]) * weight)
+        result = torch.linalg.lstsq(torch.cat(rows), torch.cat(right)[:, None]).solution[:, 0]
+        result[2] = result[2].clamp_min(0.05 - float(points[:, 2].min()))
+        depth = (points[:, 2] + result[2]).clamp_min(0.01)
+    return result

@@ -1,0 +1,64 @@
+"""The files of a run's folder beside its checkpoints: config.toml, run.json, NAME.json; and which run is the newest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from handsss import __version__
+from handsss.data.blocks import write_atomically
+from handsss.errors import UserError
+from handsss.network.s2hand import parameter_counts
+from handsss.training.config import TrainConfig, to_toml
+from handsss.training.loop import Trainer
+from handsss.training.trained import FINAL, LATEST
+
+
+def describe(
+    folder: Path, config: TrainConfig, about: dict[str, Any], trainer: Trainer, command: list[str], bone_from: str
+) -> None:
+    """Write config.toml, and run.json: what was trained on what, with which program on which machine."""
+    write_atomically(folder / "config.toml", to_toml(config).encode())
+    content = about | {
+        "program": __version__,
+        "torch": torch.__version__,
+        "command": command,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": str(trainer.device),
+        "processes": trainer.processes.size,
+        "threads": torch.get_num_threads(),
+        "keypoint_set": trainer.objective.keypoint_set,
+        "mean_bone_m": trainer.objective.mean_bone,
+        "mean_bone_from": bone_from,
+        "stages": [asdict(stage) for stage in trainer.stages],
+        "parameters": parameter_counts(trainer.network),
+    }
+    write_atomically(folder / "run.json", json.dumps(content, indent=1).encode())
+
+
+def beside(checkpoint: Path, about: dict[str, Any], validation: dict[str, Any] | None, terms: dict[str, float]) -> None:
+    """Write a checkpoint's figures and code version beside it, CHECKPOINT.json."""
+    content = about | {
+        "program": __version__,
+        "torch": torch.__version__,
+        "validation_figures": validation,
+        "terms": terms,
+    }
+    write_atomically(checkpoint.with_suffix(".json"), json.dumps(content, indent=1).encode())
+
+
+def newest_run(base: Path = Path("runs")) -> Path:
+    """The run's folder below ``base`` that was saved to last.
+
+    Raises:
+        UserError: there is none.
+    """
+    saved = [path for name in (LATEST, FINAL) for path in base.glob(f"*/{name}")]
+    if not saved:
+        raise UserError(f"no run in {base.resolve()}: expected {base}/NAME/{LATEST}. Give the run's folder.")
+    return max(saved, key=lambda path: path.stat().st_mtime).parent

@@ -1,0 +1,170 @@
+"""What a run is made of: data, hand model, network, objective, schedule, device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from handsss.data.dataset import HandDataset
+from handsss.errors import InputError, UserError
+from handsss.hand.model import HandModel, load_model
+from handsss.network.s2hand import S2Hand
+from handsss.training.config import TrainConfig
+from handsss.training.objective import Objective
+
+SUPERVISIONS = ("ssl", "fsl")
+MANO_CNN = "mano-cnn"
+PAPER_BONE = 0.0282  # m: average length of bone 9-10 of FreiHAND and HO-3D (supplement, section 1)
+FREIHAND_SAMPLES = 32560
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained, on what."""
+
+    data: Path  # store with the training rows
+    validation: Path | None = None  # store with true joints
+    supervision: str = "ssl"  # "ssl": detected keypoints; "fsl": true keypoints and joints
+    baseline: str = ""  # "mano-cnn", or the paper's method
+    model: str = "open"  # hand model: a name or a path
+
+
+def default_data(split: str = "training") -> Path:
+    """The store that ``handsss preprocess`` writes by default into this folder; the newest of several.
+
+    Raises:
+        UserError: none is here; says which commands make one.
+    """
+    patterns = (f"freihand*_{split}.h5", f"ho3d_*_{split}.h5")
+    found = sorted((path for pattern in patterns for path in Path().glob(pattern)), key=lambda p: p.stat().st_mtime)
+    if found:
+        return found[-1]
+    raise UserError(
+        f"no --data, and neither {' nor '.join(patterns)} lies in this folder. Make a dataset that needs no licence:\n"
+        "  handsss synthesize -n 2000 -o synthetic\n"
+        "  handsss preprocess freihand synthetic\n"
+        "or give FreiHAND's, HO-3D's or your own photos' file as `handsss preprocess` wrote it: --data FILE."
+    )
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device to train on.
+
+    Args:
+        name: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        UserError: not a device that torch knows, or not on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"--device {name}: expected auto, cpu, cuda or cuda:NUMBER.") from None
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            why = "this torch is built without CUDA" if torch.version.cuda is None else "torch finds no CUDA GPU"
+            raise UserError(f"--device {name}: {why}. Train with --device cpu, or see the README on choosing a torch.")
+        if device.index is not None and device.index >= torch.cuda.device_count():
+            raise UserError(f"--device {name}: this machine has {torch.cuda.device_count()} GPU(s), numbered from 0.")
+    elif device.type != "cpu":
+        raise UserError(f"--device {name}: the renderer runs on cpu and cuda only.")
+    return device
+
+
+def as_baseline(config: TrainConfig) -> TrainConfig:
+    """MANO-CNN: the same encoder and regressor, supervised by keypoints, without the keypoint branch, texture,
+    photometric, bone-direction and consistency terms."""
+    stages = tuple(name for name in config.schedule.stages if name != "keypoints")
+    return replace(
+        config,
+        network=replace(config.network, stacks=0, appearance=False),
+        losses=replace(config.losses, w_2d=0.0, w_con=0.0, w_ori=0.0, w_photo=0.0),
+        schedule=replace(config.schedule, stages=stages or ("shape", "finetune")),
+    )
+
+
+def training_data(recipe: Recipe, config: TrainConfig) -> HandDataset:
+    """The training rows, with true joints for full supervision.
+
+    Raises:
+        InputError: not a store; no rows; too few of them; no true joints where they are needed.
+    """
+    data = HandDataset(recipe.data, config.augmentation, seed=config.schedule.seed, fields=())
+    known = "joints_3d" in HandDataset(recipe.data).fields
+    if recipe.supervision == "fsl":
+        if not known:
+            raise InputError(f"{recipe.data}: has no true joints. --fsl needs them; --ssl does not.")
+        data = HandDataset(recipe.data, config.augmentation, seed=config.schedule.seed, fields=("joints_3d",))
+    if len(data) < config.schedule.batch:
+        raise InputError(
+            f"{recipe.data}: {len(data)} rows, but a batch has {config.schedule.batch}. Give more data, or --batch "
+            f"{max(len(data), 1)} at most."
+        )
+    return data
+
+
+def keypoint_set_of(attributes: dict[str, Any], model: HandModel, supervision: str) -> str:
+    """The definition of the 2D keypoints that joints are projected with: the data's where the model has it, else the
+    joints as they are, as the paper takes OpenPose's points."""
+    name = str(attributes.get("joints_3d_set" if supervision == "fsl" else "keypoint_set", "openpose"))
+    return name if name in model.keypoint_sets else "openpose"
+
+
+def mean_bone_of(attributes: dict[str, Any], config: TrainConfig, model: HandModel) -> tuple[float, str]:
+    """The average length of bone 9-10 (m) for E_s, and where it comes from."""
+    if config.data.mean_bone > 0:
+        return config.data.mean_bone, "data.mean_bone"
+    original = int(attributes.get("samples", 0)) == FREIHAND_SAMPLES
+    if attributes.get("dataset") == "ho3d" or (attributes.get("dataset") == "freihand" and original):
+        return PAPER_BONE, "the supplement, for FreiHAND and HO-3D"
+    value = attributes.get("mean_bone_9_10")
+    if value is not None and np.isfinite(value) and value > 0:
+        return float(value), "the data's average"
+    joints = model.j_regressor @ model.v_template
+    return float(np.linalg.norm(joints[5] - joints[4])), "the hand model at rest, since the data knows no lengths"
+
+
+def build(config: TrainConfig, recipe: Recipe, data: HandDataset, device: torch.device) -> tuple[S2Hand, Objective]:
+    """Network, with its seed's weights, and objective.
+
+    Raises:
+        UserError: a precision or a prior that is not known.
+        InputError: no such hand model.
+    """
+    model = load_model(recipe.model)
+    if config.losses.pose_prior not in ("limits", "average"):
+        raise UserError(f"losses.pose_prior {config.losses.pose_prior!r}: expected limits or average.")
+    torch.manual_seed(config.schedule.seed)
+    network = S2Hand(model, config.network).to(device)
+    network.low_precision = precision_of(config.schedule.precision, device)
+    objective = Objective(
+        config.losses,
+        keypoint_set_of(data.attributes, model, recipe.supervision),
+        mean_bone_of(data.attributes, config, model)[0],
+    )
+    return network, objective
+
+
+def precision_of(name: str, device: torch.device) -> Literal["none", "branch", "all"]:
+    """What of the network is computed in bfloat16.
+
+    "auto" does so where it is faster: all of it on GPUs that compute with bfloat16; the keypoint branch, which is
+    large convolutions, on CPUs with matrix units for it (AMX); nothing elsewhere. The encoder's many thin
+    convolutions are slower in bfloat16 on a CPU.
+    """
+    if name == "float32":
+        return "none"
+    if name == "bfloat16":
+        return "all"
+    if name != "auto":
+        raise UserError(f"schedule.precision {name!r}: expected auto, float32 or bfloat16.")
+    if device.type == "cuda":
+        return "all" if torch.cuda.is_bf16_supported() else "none"
+    has_matrix_units = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return "branch" if has_matrix_units() else "none"

@@ -1,0 +1,168 @@
+"""Where a training step's time goes: load, encode, keypoint branch, hand, render, losses, backward, optimiser."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from handsss.network.encoder import Features
+from handsss.network.s2hand import S2Hand
+from handsss.training.loop import Trainer
+from handsss.training.rows import loader
+from handsss.training.schedule import position
+
+PARTS = (
+    "load",
+    "encoder",
+    "encoder backward",
+    "keypoint branch",
+    "keypoint branch backward",
+    "regressors",
+    "hand",
+    "render",
+    "losses",
+    "rest backward",
+    "optimiser",
+)
+NETWORKS = ("encoder", "encoder backward", "keypoint branch", "keypoint branch backward")
+
+
+class Profile(NamedTuple):
+    """Mean seconds a step."""
+
+    stage: str
+    steps: int
+    batch: int
+    seconds: dict[str, float]  # PARTS
+
+    @property
+    def total(self) -> float:
+        return sum(self.seconds.values())
+
+    @property
+    def rest(self) -> float:
+        """Share of the step, without reading, that is neither encoder nor keypoint branch."""
+        work = self.total - self.seconds["load"]
+        return 1 - sum(self.seconds[name] for name in NETWORKS) / work
+
+
+class _Clock:
+    """Adds up time by name; waits for the GPU at every reading."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.seconds = device, defaultdict[str, float](float)
+
+    def now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        begin = self.now()
+        yield
+        self.seconds[name] += self.now() - begin
+
+
+class _Cut(nn.Module):
+    """A part of the network whose graph is cut off at its end, so that its backward pass can be timed by itself."""
+
+    def __init__(self, part: nn.Module, clock: _Clock, name: str) -> None:
+        super().__init__()
+        self.part, self.clock, self.name = part, clock, name
+        self.made: list[Tensor] = []
+        self.given: list[Tensor] = []
+
+    def forward(self, *inputs: Tensor) -> Any:
+        with self.clock.timed(self.name):
+            result = self.part(*inputs)
+        self.made = list(result)
+        self.given = [value.detach().requires_grad_() for value in result]
+        return Features(*self.given) if isinstance(result, Features) else tuple(self.given)
+
+    def backward(self) -> None:
+        """Carry the gradients over the cut."""
+        pairs = [(a, b.grad) for a, b in zip(self.made, self.given, strict=True) if b.grad is not None]
+        if pairs:
+            with self.clock.timed(f"{self.name} backward"):
+                torch.autograd.backward([a for a, _ in pairs], [g for _, g in pairs])
+        self.made, self.given = [], []
+
+
+def profile(
+    trainer: Trainer, dataset: Any, stage: str, *, steps: int = 10, warm_up: int = 2, workers: int = 0
+) -> Profile:
+    """Measure steps of a stage. Weights change as in training.
+
+    Args:
+        trainer: of the run.
+        dataset: its rows.
+        stage: of the objective.
+        steps: measured.
+        warm_up: made before and not counted.
+        workers: processes that read.
+    """
+    network = trainer.network
+    clock = _Clock(trainer.device)
+    rows = iter(loader(dataset, batch=trainer.batch, done=0, total=steps + warm_up, seed=trainer.seed, workers=workers))
+    optimiser = torch.optim.Adam(network.parameters(), lr=position(trainer.stages, 0).stage.rate)
+    network.train()
+    with _cut(network, clock) as cuts:
+        for number in range(steps + warm_up):
+            if number == warm_up:
+                clock.seconds.clear()
+            with clock.timed("load"):
+                batch = trainer.as_batch(next(rows))
+            optimiser.zero_grad(set_to_none=True)
+            begin = clock.now()
+            before = sum(clock.seconds.values())
+            terms = trainer.objective(network, batch, stage)
+            inside = sum(clock.seconds.values()) - before
+            clock.seconds["losses"] += clock.now() - begin - inside
+            with clock.timed("rest backward"):
+                terms.total.backward()  # type: ignore[no-untyped-call]
+            for cut in cuts:
+                cut.backward()
+            with clock.timed("optimiser"):
+                trainer.clip_gradients()
+                optimiser.step()
+    return Profile(stage, steps, trainer.batch, {name: clock.seconds[name] / steps for name in PARTS})
+
+
+@contextmanager
+def _cut(network: S2Hand, clock: _Clock) -> Iterator[list[_Cut]]:
+    """The network with its large parts cut off and its other parts timed; as before afterwards."""
+    encoder, branch = network.encoder, network.branch
+    pose, render = network.pose, network.render
+    regressors = [network.regressor.forward] + ([network.appearance.forward] if network.appearance else [])
+    cuts = [_Cut(encoder, clock, "encoder")]
+    network.encoder = cuts[0]  # type: ignore[assignment]
+    if branch is not None:
+        cuts.append(_Cut(branch, clock, "keypoint branch"))
+        network.branch = cuts[1]  # type: ignore[assignment]
+    network.pose = _timed(pose, clock, "hand")  # type: ignore[method-assign]
+    network.render = _timed(render, clock, "render")  # type: ignore[method-assign]
+    network.regressor.forward = _timed(regressors[0], clock, "regressors")  # type: ignore[method-assign]
+    if network.appearance is not None:
+        network.appearance.forward = _timed(regressors[1], clock, "regressors")  # type: ignore[method-assign]
+    try:
+        yield cuts
+    finally:
+        network.encoder, network.branch = encoder, branch
+        del network.pose, network.render, network.regressor.forward
+        if network.appearance is not None:
+            del network.appearance.forward
+
+
+def _timed(function: Callable[..., Any], clock: _Clock, name: str) -> Callable[..., Any]:
+    def wrapped(*arguments: Any, **named: Any) -> Any:
+        with clock.timed(name):
+            return function(*arguments, **named)
+
+    return wrapped

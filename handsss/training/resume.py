@@ -1,0 +1,55 @@
+"""Going on with a run: everything as its latest checkpoint has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from handsss.errors import InputError, UserError
+from handsss.network.checkpoint import load_checkpoint
+from handsss.training.config import from_toml
+from handsss.training.prepare import Recipe
+from handsss.training.processes import Processes
+from handsss.training.run import Run
+from handsss.training.trained import FINAL, LATEST
+
+
+def resume(
+    folder: Path,
+    *,
+    device: torch.device,
+    processes: Processes | None = None,
+    command: list[str] | None = None,
+) -> Run:
+    """A run as its latest checkpoint left it.
+
+    Args:
+        folder: of the run.
+        device: to go on on.
+        processes: this one among those that train together.
+        command: what the user typed.
+
+    Raises:
+        InputError: no checkpoint there, or its data are gone.
+        UserError: the run is finished.
+    """
+    path = folder / LATEST
+    if not path.exists():
+        raise InputError(f"{folder}: no {LATEST} here to go on from. Begin without --resume.")
+    content = load_checkpoint(path)
+    about = dict(content["about"])
+    if content["step"] >= about["steps"]:
+        raise UserError(f"{folder}: this run is finished ({about['steps']} steps). Its result is {folder / FINAL}.")
+    config = from_toml(str(content["config"]), str(path))
+    data = _there(about["data"], "training")
+    validation = _there(about["validation"], "validation") if about["validation"] else None
+    recipe = Recipe(data, validation, about["supervision"], about["baseline"], str(content["model"]))
+    return Run(folder, config, recipe, device=device, processes=processes, command=command, resumed=content)
+
+
+def _there(name: str, what: str) -> Path:
+    path = Path(name)
+    if not path.exists():
+        raise InputError(f"{path}: the run's {what} data are not there any more. Put the file back to go on.")
+    return path

@@ -1,0 +1,302 @@
+"""One run in its folder: begun or gone on with, watched, saved, and finished or stopped in a state to go on from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from handsss.data.dataset import HandDataset
+from handsss.errors import UserError
+from handsss.network.checkpoint import load_weights
+from handsss.training import imagenet
+from handsss.training.checkpoint import save_checkpoint
+from handsss.training.collapse import CollapseError, CollapseMonitor, Health, health
+from handsss.training.config import TrainConfig, to_toml
+from handsss.training.files import beside, describe
+from handsss.training.journal import Journal
+from handsss.training.loop import Step, Trainer
+from handsss.training.objective import Batch, NotFiniteError
+from handsss.training.pictures import save_sheet
+from handsss.training.prepare import Recipe, build, mean_bone_of, training_data
+from handsss.training.processes import Processes, any_process
+from handsss.training.replay import keep_batch
+from handsss.training.schedule import stages_of
+from handsss.training.trained import FINAL, LATEST
+from handsss.training.validate import Validation
+
+BAD_BATCH = "bad-batch.pt"
+_HISTORY = 50  # validations that a checkpoint carries along
+
+
+class StoppedError(UserError):
+    """The run was asked to stop, and has saved its state."""
+
+    exit_code = 130
+
+
+class NotFiniteStopError(UserError):
+    """The run met a number that is not finite; the message says where, and where the batch lies."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the user is shown of a step."""
+
+    step: int  # done
+    total: int
+    stage: str
+    rate: float
+    total_loss: float
+    parts: dict[str, float]  # unweighted
+    gradient: float
+    health: Health | None
+    seconds: float  # since this process began to train
+    images_per_second: float
+    validation: dict[str, float] | None  # the newest
+
+
+class Run:
+    """A training run.
+
+    Args:
+        folder: of the run.
+        config: all settings.
+        recipe: what is trained on what.
+        device: to train on.
+        processes: this one among those that train together.
+        command: what the user typed, for run.json.
+
+    Raises:
+        UserError, InputError: the folder holds a run already; see also :mod:`handsss.training.prepare`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: TrainConfig,
+        recipe: Recipe,
+        *,
+        device: torch.device,
+        processes: Processes | None = None,
+        command: list[str] | None = None,
+        resumed: dict[str, Any] | None = None,
+    ) -> None:
+        self.folder, self.config, self.recipe, self.device = folder, config, recipe, device
+        self.processes = processes or Processes()
+        if resumed is None and self.processes.first and (folder / LATEST).exists():
+            raise UserError(f"{folder}: a run is here. Go on with --resume, or give another --out.")
+        self.data: HandDataset = training_data(recipe, config)
+        self.network, self.objective = build(config, recipe, self.data, device)
+        if resumed is None:
+            self.start = imagenet.initialise(self.network.encoder, config.data.imagenet)
+        else:
+            self.start = str(resumed["about"]["start"])
+        schedule = config.schedule
+        stages = stages_of(config.stage_settings(), rows=len(self.data), batch=schedule.batch, steps=schedule.steps)
+        self.trainer = Trainer(
+            self.network,
+            self.objective,
+            stages,
+            batch=schedule.batch,
+            seed=schedule.seed,
+            clip=schedule.clip,
+            supervised=recipe.supervision == "fsl",
+            averaging=schedule.averaging,
+            monitor=CollapseMonitor(self.objective.mean_bone) if config.watch.collapse else None,
+            processes=self.processes,
+        )
+        self.history: list[dict[str, Any]] = []
+        if resumed is not None:
+            load_weights(self.network, resumed["network"], folder / LATEST)
+            self.trainer.restore(resumed)
+            self.history = list(resumed.get("history", []))
+        self.validation = (
+            Validation(recipe.validation, config.watch.validate_rows) if recipe.validation is not None else None
+        )
+        self.stop_asked = ""
+        self._terms: dict[str, float] = {}  # of the last step
+        self._sheet: Batch | None = None
+        self._command = command or []
+
+    def about(self) -> dict[str, Any]:
+        """What a checkpoint says of itself."""
+        return {
+            "supervision": self.recipe.supervision,
+            "baseline": self.recipe.baseline,
+            "data": str(self.recipe.data.resolve()),
+            "dataset": str(self.data.attributes.get("dataset", "")),
+            "validation": "" if self.recipe.validation is None else str(self.recipe.validation.resolve()),
+            "rows": len(self.data),
+            "step": self.trainer.step,
+            "steps": self.trainer.total,
+            "start": self.start,
+        }
+
+    def run(
+        self,
+        *,
+        workers: int = 0,
+        tensorboard: bool | None = None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> dict[str, float] | None:
+        """Train to the end, or until asked to stop.
+
+        Args:
+            workers: processes that read.
+            tensorboard: write event files: see :class:`Journal`.
+            on_progress: told every step.
+
+        Returns:
+            The last validation, if there is one.
+
+        Raises:
+            StoppedError: ``stop_asked`` was set; the state is saved.
+            CollapseError, NotFiniteStopError: see there; the state before the step is not saved over.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        first = self.processes.first
+        journal = Journal(self.folder, self.trainer.step, tensorboard=tensorboard) if first else None
+        if journal is not None:
+            bone_from = mean_bone_of(self.data.attributes, self.config, self.network.hand.model)[1]
+            describe(self.folder, self.config, self.about(), self.trainer, self._command, bone_from)
+            if not self.history:
+                self._validate(journal)
+        begin, start = time.perf_counter(), self.trainer.step
+
+        def on_step(step: Step) -> None:
+            self._terms = {name: float(value) for name, value in step.terms.parts.items()}
+            if journal is not None:
+                on_progress(self._after(step, journal, time.perf_counter() - begin, start))
+            if any_process(bool(self.stop_asked), self.device):
+                raise StoppedError("stop")
+
+        try:
+            self.trainer.run(self.data, workers=workers, on_step=on_step)
+        except StoppedError:
+            self.save()
+            done = f"step {self.trainer.step} of {self.trainer.total}"
+            raise StoppedError(
+                f"{self.stop_asked or 'stopped'}: saved at {done} in {self.folder / LATEST}. "
+                f"Go on with: handsss train --resume --out {self.folder}"
+            ) from None
+        except NotFiniteError as error:
+            raise NotFiniteStopError(self._keep(error)) from error
+        except CollapseError as error:
+            raise CollapseError(f"step {self.trainer.step}: {error} Last state: {self.folder / LATEST}.") from None
+        finally:
+            if journal is not None:
+                journal.close()
+        self.finish()
+        return self._newest()
+
+    def _after(self, step: Step, journal: Journal, seconds: float, start: int) -> Progress:
+        """Write what is due after a step."""
+        watch, done = self.config.watch, step.number + 1
+        last = done == self.trainer.total
+        parts = self._terms
+        state = health(step.terms, step.batch)
+        speed = (done - start) * self.config.schedule.batch / seconds
+        if _due(done, watch.log_every) or last:
+            values: dict[str, Any] = {"stage": step.stage, "E": float(step.terms.total.detach()), **parts}
+            values |= {"rate": step.rate, "gradient": step.gradient, "images_per_second": speed}
+            if state is not None:
+                values |= {"bone_m": state.bone, "spread": state.spread, "area": state.area}
+            journal.write("train", done, values)
+        if _due(done, watch.picture_every) or (last and watch.picture_every > 0):
+            self._draw(step, done)
+        if _due(done, watch.validate_every) or last:
+            self._validate(journal)
+        if _due(done, watch.save_every) and not last:
+            self.save()
+        return Progress(
+            done,
+            self.trainer.total,
+            step.stage,
+            step.rate,
+            float(step.terms.total.detach()),
+            parts,
+            step.gradient,
+            state,
+            seconds,
+            speed,
+            self._newest(),
+        )
+
+    def _newest(self) -> dict[str, Any] | None:
+        return self.history[-1] if self.history else None
+
+    def _validate(self, journal: Journal) -> None:
+        if self.validation is None:
+            return
+        figures = {"step": self.trainer.step, **self.validation(self.network)}
+        self.history = [*self.history, figures][-_HISTORY:]
+        journal.write("validation", self.trainer.step, {k: v for k, v in figures.items() if k != "step"})
+
+    def _draw(self, step: Step, done: int) -> None:
+        count = self.config.watch.picture_rows
+        if self._sheet is None or len(self._sheet.image) < count:
+            # The same rows on every sheet, so that progress is seen; after going on, the first batch's rows anew.
+            self._sheet = Batch(*(None if v is None else v[:count].clone() for v in step.batch))  # type: ignore[arg-type]
+        folder = self.folder / "pictures"
+        folder.mkdir(exist_ok=True)
+        save_sheet(folder / f"step-{done:06d}.png", self.network, self._sheet, self.objective.keypoint_set)
+
+    def save(self) -> None:
+        """The state to go on from, with its figures beside it."""
+        if not self.processes.first:
+            return
+        content = {**self.trainer.state(), **self._identity(), "history": self.history}
+        save_checkpoint(self.folder / LATEST, content)
+        beside(self.folder / LATEST, self.about(), self._newest(), self._terms)
+
+    def finish(self) -> None:
+        """The result: weights alone (the averaged ones, if there are some), and the state."""
+        if not self.processes.first:
+            return
+        self.save()
+        averager = self.trainer.averager
+        weights = self.network.state_dict() if averager is None else averager.state
+        save_checkpoint(self.folder / FINAL, {"network": weights, **self._identity()})
+        beside(self.folder / FINAL, self.about(), self._newest(), self._terms)
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "config": to_toml(self.config),
+            "model": self.recipe.model,
+            "keypoint_set": self.objective.keypoint_set,
+            "mean_bone": self.objective.mean_bone,
+            "about": self.about(),
+        }
+
+    def _keep(self, error: NotFiniteError) -> str:
+        """Keep the batch; the message for the user."""
+        where = self.folder / BAD_BATCH
+        assert self.trainer.current is not None
+        batch, stage = self.trainer.current
+        step = self.trainer.step
+        keep_batch(
+            where,
+            self.network,
+            self.objective,
+            batch,
+            config=self.config,
+            model=self.recipe.model,
+            stage=stage,
+            step=step,
+            reason=str(error),
+        )
+        return (
+            f"step {step} (stage {stage}): {error} The batch is kept: look at it with handsss train --replay {where}. "
+            f"The state before is in {self.folder / LATEST}, if one was saved."
+        )
+
+
+def _due(done: int, every: int) -> bool:
+    return every > 0 and done % every == 0

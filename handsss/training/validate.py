@@ -1,0 +1,74 @@
+"""How good the network is while it is trained: joints against truth on some rows of the validation data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+
+from handsss.data.dataset import HandDataset
+from handsss.errors import InputError
+from handsss.geometry.alignment import similarity_alignment
+from handsss.geometry.cameras import project
+from handsss.network.s2hand import S2Hand
+
+_BATCH = 25
+
+
+class Validation:
+    """Rows with true joints, chosen once.
+
+    Args:
+        path: store with ``joints_3d``.
+        rows: so many, spread at random with a fixed seed; 0: all.
+        workers: processes that read.
+
+    Raises:
+        InputError: not a store, or no true joints in it.
+    """
+
+    def __init__(self, path: Path, rows: int = 200, workers: int = 0) -> None:
+        if "joints_3d" not in HandDataset(path).fields:
+            raise InputError(f"{path}: has no true joints (joints_3d), so nothing can be validated on it.")
+        self.data = HandDataset(path, fields=("joints_3d",))
+        self.set = str(self.data.attributes.get("joints_3d_set", "joints"))
+        whole = len(self.data)
+        chosen = np.random.default_rng(0).permutation(whole)[: rows or whole]
+        self.rows = sorted(int(row) for row in chosen)
+        self.workers = workers
+
+    @torch.no_grad()
+    def __call__(self, network: S2Hand) -> dict[str, float]:
+        """Figures: ``aligned_mpjpe_mm`` (similarity, no reflection), ``mpjpe_mm`` (camera space), ``projected_px`` and,
+        with a keypoint branch, ``predicted_px``: mean 2D distances to the projected true joints.
+        """
+        device = next(network.parameters()).device
+        training = network.training
+        network.eval()
+        sums: dict[str, list[float]] = {}
+        for row in DataLoader(Subset(self.data, self.rows), batch_size=_BATCH, num_workers=self.workers):
+            image, K, truth = (row[name].to(device) for name in ("image", "K", "joints_3d"))
+            prediction = network(image, K, self.set)
+            flat = project(truth, K)
+            _add(sums, "projected_px", (prediction.projected - flat).norm(dim=-1).mean(1))
+            if prediction.keypoints is not None:
+                _add(sums, "predicted_px", (prediction.keypoints[:, -1] - flat).norm(dim=-1).mean(1))
+            _add(sums, "mpjpe_mm", 1000 * (prediction.joints - truth).norm(dim=-1).mean(1))
+            for made, true in zip(_numbers(prediction.joints), _numbers(truth), strict=True):
+                if np.isfinite(true).all():
+                    miss = np.linalg.norm(similarity_alignment(made, true)(made) - true, axis=1)
+                    sums.setdefault("aligned_mpjpe_mm", []).append(1000 * float(miss.mean()))
+        network.train(training)
+        return {name: float(np.nanmean(values)) for name, values in sorted(sums.items())}
+
+
+def _add(sums: dict[str, list[float]], name: str, values: Tensor) -> None:
+    sums.setdefault(name, []).extend(values.cpu().tolist())
+
+
+def _numbers(points: Tensor) -> np.ndarray:
+    numbers: np.ndarray = points.double().cpu().numpy()
+    return numbers
