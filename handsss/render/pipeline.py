@@ -17,12 +17,16 @@ def to_screen(vertices: Tensor, intrinsics: Tensor) -> Tensor:
     depth = vertices[..., 2:]
     # Vertices behind the camera must not send infinities through the backward pass.
     safe = torch.where(depth > NEAR, depth, torch.ones_like(depth))
-    return torch.cat([project(torch.cat([vertices[..., :2], safe], -1), intrinsics), depth], -1)
+    with torch.autocast(vertices.device.type, enabled=False):  # bfloat16 has steps of one pixel at 224
+        projected = project(torch.cat([vertices[..., :2], safe], -1), intrinsics)
+    return torch.cat([projected, depth], -1)
 
 
 def _check(vertices: Tensor, faces: Tensor, intrinsics: Tensor, size: tuple[int, int]) -> Tensor:
     if vertices.ndim != 3 or vertices.shape[-1] != 3:
         raise ValueError(f"vertices should be [B, V, 3], got {list(vertices.shape)}")
+    if vertices.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"vertices should be float32 or float64, got {vertices.dtype}; convert them with .float()")
     if faces.ndim != 2 or faces.shape[-1] != 3:
         raise ValueError(f"faces should be [F, 3], got {list(faces.shape)}")
     if intrinsics.shape[-2:] != (3, 3) or intrinsics.ndim not in (2, 3):
@@ -137,7 +141,8 @@ def _arriving(worker: Backend, vertices: Tensor, faces: Tensor, light: Tensor) -
     light = light.to(vertices.dtype)
     if light.ndim not in (1, 2) or light.shape[-1] != 11:
         raise ValueError(f"light should be [11] or [B, 11], got {list(light.shape)}")
-    return worker.arriving(vertices, faces, light.expand(len(vertices), -1))
+    with torch.autocast(vertices.device.type, enabled=False):
+        return worker.arriving(vertices, faces, light.expand(len(vertices), -1))
 
 
 def _textured(

@@ -251,6 +251,18 @@ def test_silhouette_area_gradient_equals_the_geometry() -> None:
     assert moved == pytest.approx(9 * 16, rel=1e-6)  # 16 px per metre, 9 px of height
 
 
+def test_low_precision_is_kept_out() -> None:
+    vertices, faces, colours = hands(1, torch.float32)
+    options = {"colours": colours, "light": LIGHT.float(), "intrinsics": HAND_CAMERA, "size": (72, 60)}
+    expected = draw(vertices, faces, **options)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = draw(vertices, faces, **options)
+    assert output.face_id.equal(expected.face_id)
+    assert output.colour.equal(expected.colour)
+    with pytest.raises(ValueError, match="vertices should be float32 or float64, got torch.bfloat16"):
+        draw(vertices.bfloat16(), faces, **options)
+
+
 def test_rendering_is_deterministic() -> None:
     vertices, faces, colours = hands(2, torch.float32)
     first, second = (
@@ -275,6 +287,7 @@ def test_one_camera_per_image_and_batches_are_independent() -> None:
     ("change", "message"),
     [
         ({"size": (0, 4)}, "size should be"),
+        ({"light": torch.ones(1, 1, 11)}, "light should be"),
         ({"intrinsics": torch.eye(2)}, "intrinsics should be"),
         ({"light": torch.ones(10)}, "light should be"),
         ({"colours": torch.ones(4, 3)}, "colours should be"),
