@@ -147,7 +147,7 @@ def fill(runs: Sequence[Run], places: Iterable[K], place_of: Callable[[Run], K |
 def training_command(data: str, *, method: str = "ours", supervision: str = "ssl", prior: str = "limits",
                      consistency: bool = True) -> str:  # fmt: skip
     """The command that trains a run that is missing."""
-    words = ["handsss train", data or "DATA", f"--{supervision}"]
+    words = ["handsss train --data", data or "FILE", f"--{supervision}"]
     if method == "mano-cnn":
         words.append("--baseline mano-cnn")
     if prior == "average":
