@@ -65,6 +65,7 @@ def test_files_stay_readable() -> None:
         ("preprocess freihand", "--keypoints"),
         ("synthesize", "--backgrounds"),
         ("evaluate", "--predictions"),
+        ("paper table5", "--data"),
     ],
 )
 def test_help_loads_no_heavy_library(command: str, option: str) -> None:
