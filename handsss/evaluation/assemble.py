@@ -149,7 +149,7 @@ def evaluation_of(
     if samples.true_keypoints is not None:
         flat = {name: score_2d(points, samples.true_keypoints) for name, points in samples.keypoints.items()}
     aligned = PROPER if proper else OFFICIAL
-    notes = [*prepared.notes, *diagnose(samples, scores, protocol, proper=proper)]
+    notes = [*prepared.notes, *diagnose(samples, scores, proper=proper)]
     left_out = len(truth) - len(samples)
     if left_out:
         notes.append(f"{left_out} of {len(truth)} pictures have no true joints and were left out.")

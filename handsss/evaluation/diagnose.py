@@ -9,7 +9,6 @@ from scipy.optimize import linear_sum_assignment
 
 from handsss.evaluation.alignment import procrustes
 from handsss.evaluation.metrics import distances
-from handsss.evaluation.protocols import Protocol
 from handsss.evaluation.samples import Samples
 from handsss.evaluation.score import OFFICIAL, PROPER, Scores
 from handsss.hand.joints import JOINT_ORDERS, OPENPOSE_TIP_ROWS, reorder_indices
@@ -22,16 +21,15 @@ _BETTER = 0.5  # another assignment of joints must bring the error below this sh
 _UNITS = {1000.0: ("millimetres", "divide by 1000"), 100.0: ("centimetres", "divide by 100")}
 
 
-def diagnose(samples: Samples, scores: dict[str, Scores], protocol: Protocol, *, proper: bool) -> list[str]:
+def diagnose(samples: Samples, scores: dict[str, Scores], *, proper: bool) -> list[str]:
     """Notes for the user.
 
     Args:
         samples: what was scored.
         scores: of :func:`handsss.evaluation.score.score_3d`.
-        protocol: of the evaluation.
         proper: "aligned" forbids reflections.
     """
-    notes = [*_size(samples, protocol), *_reflections(scores, proper)]
+    notes = [*_size(samples), *_reflections(scores, proper)]
     order = _order(samples)
     if order:
         notes.append(order)
@@ -39,12 +37,12 @@ def diagnose(samples: Samples, scores: dict[str, Scores], protocol: Protocol, *,
     return notes
 
 
-def _size(samples: Samples, protocol: Protocol) -> list[str]:
+def _size(samples: Samples) -> list[str]:
     """Units, and predictions that are not in camera space."""
-    first, second = protocol.scale_bone
-    length = np.linalg.norm(samples.joints[:, second] - samples.joints[:, first], axis=1)
-    true_length = np.linalg.norm(samples.true_joints[:, second] - samples.true_joints[:, first], axis=1)
-    ratio = float(np.median(length / np.maximum(true_length, 1e-9)))
+    # The extent of all joints, which their order does not change.
+    size = np.sqrt(samples.joints.var(1).sum(-1))
+    true_size = np.sqrt(samples.true_joints.var(1).sum(-1))
+    ratio = float(np.median(size / np.maximum(true_size, 1e-9)))
     if ratio == 0:
         return ["All joints of the predictions lie in one point: the hands have no size."]
     unaffected = "Aligned figures do not depend on it; raw, root-aligned and camera-space ones mean nothing until then."

@@ -141,6 +141,11 @@ def submit_checkpoint(
         progress=progress,
     )
     notes = []
+    if not np.array_equal(truth.index, np.arange(truth.samples)):
+        notes.append(
+            f"The submission has {len(truth)} entries, for the pictures that were given. The split has "
+            f"{truth.samples}, and its evaluation expects an entry for each, in order."
+        )
     if trained.network.hand.model.name in ("open", "open-detail"):
         notes.append(
             "The submission was made with the open hand. The benchmark's vertices and fingertips are MANO's: its "
@@ -182,12 +187,13 @@ def evaluate_predictions(
     truth = open_truth(data, split, limit=limit, progress=progress)
     chosen = protocol_for(protocol, truth)
     file = _matched(file, truth, limit)
-    found = recognise(file.joints, file.vertices, truth.joints, chosen)
+    signs = np.where(truth.mirrored[:, None, None], _MIRROR, 1.0)
+    meshes = None if file.vertices is None else file.vertices * signs
+    found = recognise(file.joints * signs, meshes, truth.joints, chosen)
     notes = [*truth.notes, *found.notes]
     rows = np.flatnonzero(truth.known)
-    signs = np.where(truth.mirrored[rows, None, None], _MIRROR, 1.0)
-    joints = found.joints[rows] * signs
-    vertices = None if found.vertices is None else found.vertices[rows] * signs
+    joints = found.joints[rows]
+    vertices = None if found.vertices is None else found.vertices[rows]
     if vertices is None:
         notes.append("The file holds no vertices: only joints were scored.")
     keypoints, flat_truth = {}, None

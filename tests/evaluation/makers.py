@@ -104,14 +104,16 @@ def prediction_lists(joints: np.ndarray, vertices: np.ndarray, *, ho3d: bool = F
     return [np.round(joints, 7).tolist(), np.round(vertices, 7).tolist()]
 
 
-def write_checkpoint(path: Path, keypoint_set: str = "freihand", *, settings: NetworkSettings = SMALL) -> Path:
+def write_checkpoint(
+    path: Path, keypoint_set: str = "freihand", *, settings: NetworkSettings = SMALL, model: str = "open"
+) -> Path:
     """An untrained network."""
     torch.manual_seed(0)
-    network = S2Hand(load_model("open"), settings)
+    network = S2Hand(load_model(model), settings)
     content = {
         "network": network.state_dict(),
         "config": to_toml(TrainConfig(network=settings)),
-        "model": "open",
+        "model": model,
         "keypoint_set": keypoint_set,
         "mean_bone": 0.033,
         "about": {"supervision": "ssl", "baseline": "", "step": 0},

@@ -27,10 +27,13 @@ from handsss.geometry.cameras import from_opengl, to_opengl
 from handsss.hand.joints import reorder_indices
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import load_model
+from handsss.network.checkpoint import load_checkpoint
 from handsss.network.s2hand import NetworkSettings
+from handsss.training.checkpoint import save_checkpoint
 from handsss.training.trained import load_trained
 from tests.data.conftest import ho3d  # noqa: F401  fixture
 from tests.evaluation.makers import Hands, hands, write_checkpoint, write_freihand, write_lists
+from tests.mano_files import Arrays, WriteMano
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +241,36 @@ def test_ho3d_submission_has_ho3d_joints(tmp_path: Path, ho3d_root: Path, checkp
     assert np.linalg.norm(regressed - joints, axis=-1).max() > 5e-4
 
 
+def test_submissions_of_mano_have_each_benchmarks_fingertips(
+    tmp_path: Path, root: Path, write_mano: WriteMano, handlike_mano: Arrays
+) -> None:
+    """The vertices that the benchmarks' own evaluations take, and their joints."""
+    mano = write_mano(arrays=handlike_mano)
+    trained = write_checkpoint(tmp_path / "mano.pt", model=str(mano))
+    tips = {"freihand": [744, 320, 443, 555, 672], "ho3d": [744, 333, 444, 555, 672]}
+    made = {}
+    for name, numbers in tips.items():
+        done = submit_checkpoint(trained, root, tmp_path / f"{name}.json", protocol=name)
+        assert done.notes == []
+        file = read_prediction_file(done.path)
+        assert file.vertices is not None
+        places = [4, 8, 12, 16, 20] if name == "freihand" else [16, 17, 18, 19, 20]
+        np.testing.assert_allclose(file.joints[:, places], file.vertices[:, numbers], atol=2e-6)
+        made[name] = PROTOCOLS[name].joints_from_file(file.joints), PROTOCOLS[name].from_file(file.vertices)
+    np.testing.assert_allclose(made["freihand"][1], made["ho3d"][1], atol=2e-6)
+    regressor, vertices = handlike_mano["J_regressor"], made["freihand"][1]
+    # FreiHAND's knuckles are regressed from the posed mesh; HO-3D's are where the chain has them.
+    regressed = np.einsum("jv,nvc->njc", regressor, vertices)[:, [0, 13, 14, 15, 1, 2, 3]]
+    chosen = [0, 1, 2, 3, 5, 6, 7]
+    np.testing.assert_allclose(made["freihand"][0][:, chosen], regressed, atol=2e-6)
+    assert np.abs(made["ho3d"][0][:, chosen] - regressed).max() > 5e-4
+
+
+def test_incomplete_submissions_say_so(tmp_path: Path, root: Path, checkpoint: Path) -> None:
+    done = submit_checkpoint(checkpoint, root, tmp_path / "pred.zip", limit=2)
+    assert "The submission has 2 entries, for the pictures that were given. The split has 4" in done.notes[0]
+
+
 def test_detector_and_left_hands(tmp_path: Path, store: Path, checkpoint: Path, made: Hands) -> None:
     """A left hand lies in the store as a right one; predictions of others show it as it is."""
     path = tmp_path / "left.h5"
@@ -299,8 +332,6 @@ def test_training_predictions_by_annotation(tmp_path: Path, root: Path, store: P
 
 
 def test_a_broken_network_is_named(tmp_path: Path, store: Path) -> None:
-    from handsss.training.checkpoint import load_checkpoint, save_checkpoint
-
     content = load_checkpoint(write_checkpoint(tmp_path / "nan.pt"))
     name = next(key for key in content["network"] if key.startswith("regressor.translation"))
     content["network"][name] = torch.full_like(content["network"][name], float("nan"))
