@@ -171,7 +171,8 @@ class Printer:
         from rich import box
         from rich.table import Table as RichTable
 
-        shown = RichTable(title=table.title, title_justify="left", box=box.SIMPLE)
+        self.say(table.title)  # a title of the table itself would be wrapped at its width
+        shown = RichTable(box=box.SIMPLE)
         for column, name in enumerate(table.header):
             shown.add_column(name, justify="left" if column == 0 else "right", no_wrap=column == 0)
         for row in table.rows:

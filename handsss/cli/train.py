@@ -22,8 +22,8 @@ EPILOG = """[bold]Examples[/bold]
 
   torchrun --nproc-per-node 4 -m handsss train --data freihand_training.h5 --out runs/ours
 
-[bold]Exit codes[/bold]: 0 done, 1 an input failed, the training collapsed or met NaN, 2 usage, 130
-interrupted (Ctrl-C or SIGTERM; the state is saved, go on with --resume).
+[bold]Exit codes[/bold]: 0 done, 1 the training collapsed or met NaN, or a full disk, 2 usage, 130 interrupted
+(Ctrl-C or SIGTERM; the state is saved, go on with --resume).
 """
 
 

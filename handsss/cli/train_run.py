@@ -61,6 +61,7 @@ def start(
     resolved = resolve(preset, config, settings)
     if baseline == MANO_CNN:
         resolved = as_baseline(resolved)
+    resolved.stage_settings()  # a mistake to tell before any work
     if resolved.schedule.batch % processes.size:
         raise UserError(
             f"a batch of {resolved.schedule.batch} cannot be shared out among {processes.size} processes. Give a "

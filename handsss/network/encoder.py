@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from handsss.errors import InputError, UserError
 
 IMAGE = 224
+_SIZES = (IMAGE, IMAGE // 2, IMAGE // 4)  # px; the paddings, fixed for the first, are right for the others too
 # Channels of the 7 x 7 and of the 56 x 56 feature map. The supplement's tables have b3's.
 CHANNELS = {"efficientnet-b0": (1280, 24), "efficientnet-b3": (1536, 32)}
 
@@ -51,8 +52,8 @@ class Encoder(nn.Module):
         _plain_silu(self.body)
 
     def forward(self, image: Tensor) -> Features:
-        """Encode pictures [B, 3, 224, 224], normalised as ImageNet's."""
-        if image.shape[1:] != (3, IMAGE, IMAGE):
+        """Encode pictures [B, 3, 224, 224], normalised as ImageNet's; half or a quarter of the size is possible."""
+        if image.ndim != 4 or image.shape[1] != 3 or image.shape[2] != image.shape[3] or image.shape[2] not in _SIZES:
             raise ValueError(f"expected pictures [B, 3, {IMAGE}, {IMAGE}], got {list(image.shape)}")
         ends = self.body.extract_endpoints(image.contiguous(memory_format=torch.channels_last))
         high, low = ends["reduction_6"], ends["reduction_2"]

@@ -58,6 +58,7 @@ class S2Hand(nn.Module):
     def __init__(self, model: HandModel, settings: NetworkSettings | None = None) -> None:
         super().__init__()
         self.settings = settings or NetworkSettings()
+        self.reduction = 1  # the encoder sees pictures of 224 / reduction pixels: coarse steps of short schedules
         # Computed in lower precision: nothing, the keypoint branch, or encoder and regressors too; never the hand.
         self.low_precision: Literal["none", "branch", "all"] = "none"
         self.upright: Tensor
@@ -83,7 +84,15 @@ class S2Hand(nn.Module):
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).reshape(1, 3, 1, 1), persistent=False)
 
-    def forward(self, image: Tensor, K: Tensor, keypoint_set: str = "openpose", *, branch: bool = True) -> Prediction:
+    def forward(
+        self,
+        image: Tensor,
+        K: Tensor,
+        keypoint_set: str = "openpose",
+        *,
+        branch: bool = True,
+        appearance: bool = True,
+    ) -> Prediction:
         """Predict.
 
         Args:
@@ -91,12 +100,13 @@ class S2Hand(nn.Module):
             K: [B, 3, 3] cameras of the crops, px.
             keypoint_set: definition of ``joints`` and ``projected``.
             branch: run the keypoint branch too, where there is one.
+            appearance: predict texture and light too, where the network does and sees whole pictures.
         """
         texture, light, keypoints = None, None, None
         with self._autocast(image, "all"):
-            features = self.encoder((image - self.mean) / self.std)
+            features = self.encoder((self._reduced(image) - self.mean) / self.std)
             vector = HandVector(*(part.float() for part in self.regressor(features.vector)))
-            if self.appearance is not None:
+            if self.appearance is not None and appearance and self.reduction == 1:
                 texture, light = (part.float() for part in self.appearance(features.low))
         if self.branch is not None and branch:
             keypoints = self.keypoints_only(image)
@@ -119,6 +129,9 @@ class S2Hand(nn.Module):
     def _autocast(self, image: Tensor, part: str) -> torch.autocast:
         low = self.low_precision in (part, "all")
         return torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=low)
+
+    def _reduced(self, image: Tensor) -> Tensor:
+        return image if self.reduction == 1 else nn.functional.avg_pool2d(image, self.reduction)
 
     def turn(self, vector: HandVector) -> Tensor:
         """``R R_0`` [B, 3, 3]: the rotation from the model's frame to the camera's."""

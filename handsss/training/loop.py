@@ -17,7 +17,7 @@ from handsss.training.collapse import CollapseMonitor, health
 from handsss.training.objective import Batch, GradientNotFiniteError, Objective, Terms
 from handsss.training.processes import Processes
 from handsss.training.rows import loader
-from handsss.training.schedule import Position, Stage, position, rate_at
+from handsss.training.schedule import Position, Stage, position, rate_at, reduction_at
 
 
 class Step(NamedTuple):
@@ -181,10 +181,11 @@ class Trainer:
         return Step(self.step - 1, place.stage.name, rate, terms, norm, batch)
 
     def _enter(self, place: Position) -> float:
-        """The step's learning rate, and a new optimiser where a stage begins."""
+        """The step's learning rate and size of pictures, and a new optimiser where a stage begins."""
         if place.number != self._stage:
             # Moments of one stage mean nothing to the next, whose terms are others.
             self.optimiser, self._stage = self._new_optimiser(), place.number
+        self.network.reduction = reduction_at(place)
         rate = rate_at(place)
         for group in self.optimiser.param_groups:
             group["lr"] = rate

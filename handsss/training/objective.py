@@ -130,10 +130,11 @@ class Objective:
                 network.keypoints_only(batch.image), batch.keypoints, batch.confidence, mean_over_processes
             )
             return {"E_2d": (w.w_2d, value)}, None, None
-        prediction = network(batch.image, batch.K, self.keypoint_set, branch=stage != "shape")
+        full = stage != "shape"
+        prediction = network(batch.image, batch.K, self.keypoint_set, branch=full, appearance=full)
         terms = self._geometry(network, prediction, batch)
         rendered = None
-        if stage != "shape":
+        if full:
             appearance, rendered = self._appearance(network, prediction, batch)
             terms |= appearance
             if prediction.keypoints is not None:

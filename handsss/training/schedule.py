@@ -19,10 +19,14 @@ class StageSettings:
     rate: float = 1e-3  # learning rate at its start
     halvings: int = 3  # the rate is halved so many times, at equal distances
     decay: str = "step"  # "step" halves; "cosine" goes down to a hundredth in a half wave instead
+    quarter: float = 0.0  # share of the stage, from its start, in which the encoder sees pictures of a quarter's size
+    half: float = 0.0  # share after that with pictures of half the size
 
     def __post_init__(self) -> None:
         if self.decay not in ("step", "cosine"):
             raise ValueError(f"decay {self.decay!r}: expected step or cosine")
+        if min(self.quarter, self.half) < 0 or self.quarter + self.half > 1:
+            raise ValueError(f"quarter {self.quarter}, half {self.half}: expected shares from 0 to 1 together")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Stage:
     rate: float
     halvings: int = 0
     decay: str = "step"
+    quarter: float = 0.0
+    half: float = 0.0
 
 
 class Position(NamedTuple):
@@ -57,7 +63,7 @@ def stages_of(settings: dict[str, StageSettings], *, rows: int, batch: int, step
     whole = steps or max(1, round(float(epochs.sum()) * rows / batch))
     edges = np.round(np.cumsum([0.0, *epochs]) / epochs.sum() * whole).astype(int)
     return tuple(
-        Stage(name, int(end - begin), stage.rate, stage.halvings, stage.decay)
+        Stage(name, int(end - begin), stage.rate, stage.halvings, stage.decay, stage.quarter, stage.half)
         for (name, stage), begin, end in zip(settings.items(), edges[:-1], edges[1:], strict=True)
         if end > begin
     )
@@ -79,3 +85,13 @@ def rate_at(place: Position) -> float:
     if place.stage.decay == "cosine":
         return place.stage.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
     return place.stage.rate * 0.5 ** math.floor(share * (place.stage.halvings + 1) + 1e-9)
+
+
+def reduction_at(place: Position) -> int:
+    """By how much the encoder's pictures are reduced in a step: 4, 2 or 1. Rendering needs whole pictures."""
+    if place.stage.name != "shape":
+        return 1
+    share = place.within / place.stage.steps
+    if share < place.stage.quarter:
+        return 4
+    return 2 if share < place.stage.quarter + place.stage.half else 1

@@ -1,0 +1,222 @@
+"""Runs in their folders: files, going on, stopping, numbers that are not finite, replaying, and over-fitting."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from handsss.errors import InputError, UserError
+from handsss.network.checkpoint import load_checkpoint
+from handsss.training.config import TrainConfig, resolve
+from handsss.training.files import newest_run
+from handsss.training.journal import Journal, read_journal
+from handsss.training.objective import Batch
+from handsss.training.prepare import Recipe, as_baseline, choose_device, default_data, mean_bone_of
+from handsss.training.replay import replay
+from handsss.training.resume import resume
+from handsss.training.run import NotFiniteStopError, Progress, Run, StoppedError
+from handsss.training.trained import load_trained
+from tests.training.conftest import TINY
+
+CPU = torch.device("cpu")
+
+
+def config(*more: str) -> TrainConfig:
+    return resolve("full", None, (*TINY, "schedule.steps=5", *more))
+
+
+def run(folder: Path, stores: tuple[Path, Path], *more: str, **recipe: Any) -> Run:
+    return Run(folder, config(*more), Recipe(stores[0], stores[1], **recipe), device=CPU, command=["handsss", "train"])
+
+
+def test_a_run_leaves_all_its_files(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    seen: list[Progress] = []
+    made = run(tmp_path / "a", stores, "watch.picture_every=2", "watch.validate_every=3", "schedule.averaging=0.9")
+    last = made.run(on_progress=seen.append)
+    assert [p.step for p in seen] == [1, 2, 3, 4, 5]
+    assert [p.stage for p in seen] == ["keypoints"] * 2 + ["shape"] * 2 + ["finetune"]
+    assert seen[-1].health is not None and seen[-1].parts.keys() >= {"E_loc", "E_con", "E_SSIM"}
+    journal = read_journal(tmp_path / "a" / "metrics.jsonl")
+    assert [line["step"] for line in journal if line["kind"] == "validation"] == [0, 3, 5]
+    assert [line["step"] for line in journal if line["kind"] == "train"] == [1, 2, 3, 4, 5]
+    final = [line for line in journal if line["kind"] == "validation"][-1]
+    assert last is not None and last["aligned_mpjpe_mm"] == final["aligned_mpjpe_mm"] > 0
+    assert {path.name for path in (tmp_path / "a" / "pictures").iterdir()} == {
+        "step-000002.png",
+        "step-000004.png",
+        "step-000005.png",
+    }
+    described = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert described["rows"] == 8 and described["start"] == "random weights" and described["command"][1] == "train"
+    beside = json.loads((tmp_path / "a" / "latest.json").read_text())
+    assert beside["step"] == 5 and beside["program"] and beside["validation_figures"]["step"] == 5
+    trained = load_trained(tmp_path / "a")
+    assert trained.path.name == "final.pt" and trained.config == made.config
+    assert trained.about["supervision"] == "ssl" and trained.keypoint_set == "freihand"
+    # The result holds the averaged weights.
+    assert made.trainer.averager is not None
+    name, value = next(iter(trained.network.named_parameters()))
+    assert torch.equal(value, made.trainer.averager.state[name])
+    assert not torch.equal(value, dict(made.network.named_parameters())[name])
+    with pytest.raises(UserError, match=r"a run is here. Go on with --resume"):
+        run(tmp_path / "a", stores)
+    with pytest.raises(UserError, match=r"this run is finished \(5 steps\)"):
+        resume(tmp_path / "a", device=CPU)
+
+
+def test_stopping_and_going_on_is_the_same_bit_for_bit(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    turned = ("augmentation.rotation_deg=40", "augmentation.colour=0.3")
+    whole = run(tmp_path / "whole", stores, *turned)
+    whole.run()
+    first = run(tmp_path / "parts", stores, *turned)
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 3:
+            first.stop_asked = "interrupted"
+
+    with pytest.raises(StoppedError, match=r"interrupted: saved at step 3 of 5 in .*latest.pt. Go on with: .*--resume"):
+        first.run(workers=1, on_progress=stop)
+    torch.manual_seed(77)
+    second = resume(tmp_path / "parts", device=CPU)
+    assert second.trainer.step == 3
+    second.run()
+    a, b = (load_checkpoint(tmp_path / name / "final.pt")["network"] for name in ("whole", "parts"))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    journals = [read_journal(tmp_path / name / "metrics.jsonl") for name in ("whole", "parts")]
+    figures = [[(x["step"], x["E"]) for x in journal if x["kind"] == "train"] for journal in journals]
+    assert figures[0] == figures[1]
+
+
+def test_a_number_that_is_not_finite_names_term_step_and_sample(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    made = run(tmp_path / "nan", stores, "schedule.stages=[shape]")
+    original = made.trainer.as_batch
+
+    def poisoned(row: dict[str, torch.Tensor]) -> Batch:
+        batch = original(row)
+        if made.trainer.step == 2:
+            batch.keypoints[1, 4] = float("nan")
+        return batch
+
+    made.trainer.as_batch = poisoned  # type: ignore[method-assign]
+    with pytest.raises(NotFiniteStopError) as caught:
+        made.run()
+    message = str(caught.value)
+    assert "step 2 (stage shape): the term E_loc is not a finite number" in message
+    assert "whose keypoints hold NaN" in message and "--replay" in message
+    found = replay(tmp_path / "nan" / "bad-batch.pt", CPU)
+    assert (found.step, found.stage, found.data) == (2, "shape", ["keypoints"])
+    assert len(found.samples) == 1 and f"samples {found.samples}" in message
+    assert not np.isfinite(found.terms["E_loc"]) and np.isfinite(found.terms["E_s"])
+    with pytest.raises(InputError, match="holds no batch"):
+        made.save()
+        replay(tmp_path / "nan" / "latest.pt", CPU)
+
+
+def test_a_gradient_that_is_not_finite_names_its_term(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    made = run(tmp_path / "g", stores, "schedule.stages=[shape]")
+    made.objective = replace(made.objective)
+    # The square root of zero has no slope: a term whose value is fine and whose gradient is not.
+    original = type(made.objective)._geometry
+
+    def broken(self: Any, network: Any, prediction: Any, batch: Any) -> Any:
+        terms = original(self, network, prediction, batch)
+        terms["E_s"] = 1.0, (prediction.hand.shape * 0).sum().sqrt()
+        return terms
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(made.objective), "_geometry", broken)
+        with pytest.raises(NotFiniteStopError, match=r"the gradient of the term E_s is not finite in encoder"):
+            made.run()
+
+
+def test_full_supervision_takes_the_truth(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    made = run(tmp_path / "fsl", stores, supervision="fsl")
+    rows = [made.data[i] for i in range(2)]
+    batch = made.trainer.as_batch(torch.utils.data.default_collate(rows))
+    flat = batch.joints_3d @ batch.K.transpose(1, 2)
+    torch.testing.assert_close(batch.keypoints, flat[..., :2] / flat[..., 2:])
+    assert bool((batch.confidence == 1).all())
+    assert made.objective.keypoint_set == "freihand"
+    seen: list[Progress] = []
+    made.run(on_progress=seen.append)
+    assert "E_3dj" in seen[3].parts and "E_3dj" not in seen[0].parts
+
+
+def test_the_baseline_lacks_what_it_should(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    base = as_baseline(config())
+    seen: list[Progress] = []
+    made = Run(tmp_path / "b", base, Recipe(stores[0], None, baseline="mano-cnn"), device=CPU)
+    made.run(on_progress=seen.append)
+    assert made.network.branch is None and made.network.appearance is None
+    assert [p.stage for p in seen] == ["shape"] * 3 + ["finetune"] * 2
+    assert set(seen[-1].parts) == {"E_loc", "E_beta", "E_s", "E_J"}
+    assert load_trained(tmp_path / "b").about["baseline"] == "mano-cnn"
+
+
+def test_where_the_mean_bone_comes_from() -> None:
+    from handsss.hand.model import load_model
+
+    model, plain = load_model("open"), config()
+    assert mean_bone_of({"dataset": "freihand", "samples": 32560, "mean_bone_9_10": 0.03}, plain, model)[0] == 0.0282
+    assert mean_bone_of({"dataset": "ho3d", "mean_bone_9_10": 0.03}, plain, model)[0] == 0.0282
+    assert mean_bone_of({"dataset": "freihand", "samples": 8, "mean_bone_9_10": 0.031}, plain, model)[0] == 0.031
+    assert mean_bone_of({"dataset": "images"}, plain, model)[0] == pytest.approx(0.0331, abs=2e-4)
+    assert mean_bone_of({}, config("data.mean_bone=0.03"), model) == (0.03, "data.mean_bone")
+
+
+def test_data_that_do_not_do(tmp_path: Path, stores: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"8 rows, but a batch has 64. Give more data, or --batch 8 at most"):
+        run(tmp_path / "x", stores, "schedule.batch=64")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"(?s)no --data, and neither .*handsss synthesize -n 2000.*handsss preprocess"):
+        default_data()
+    (tmp_path / "freihand_training.h5").write_bytes(b"")
+    assert default_data() == Path("freihand_training.h5")
+    with pytest.raises(UserError, match="no run in"):
+        newest_run(tmp_path)
+    with pytest.raises(InputError, match=r"no latest.pt here to go on from"):
+        resume(tmp_path, device=CPU)
+
+
+def test_devices_that_are_not_there() -> None:
+    if not torch.cuda.is_available():
+        with pytest.raises(UserError, match=r"--device cuda: .*CUDA.* --device cpu"):
+            choose_device("cuda")
+    with pytest.raises(UserError, match="expected auto, cpu, cuda or cuda:NUMBER"):
+        choose_device("gpu")
+    with pytest.raises(UserError, match="the renderer runs on cpu and cuda only"):
+        choose_device("mps")
+
+
+def test_the_journal_survives_a_kill(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, tensorboard=False)
+    for step in range(1, 5):
+        journal.write("train", step, {"E": 1.0 / step, "area": float("nan")})
+    journal.close()
+    with (tmp_path / "metrics.jsonl").open("a") as stream:
+        stream.write('{"kind": "train", "step": 5, "E"')  # killed here
+    lines = read_journal(tmp_path / "metrics.jsonl")
+    assert [line["step"] for line in lines] == [1, 2, 3, 4] and lines[0]["area"] is None
+    Journal(tmp_path, 2, tensorboard=False).close()
+    assert [line["step"] for line in read_journal(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+def test_tensorboard_when_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorboard")
+    journal = Journal(tmp_path, tensorboard=True)
+    journal.write("train", 1, {"E": 0.5, "stage": "shape"})
+    journal.close()
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(e.step, e.value) for e in events.Scalars("train/E")] == [(1, 0.5)]
+    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
+    with pytest.raises(UserError, match=r'pip install "handsss\[tensorboard\]"'):
+        Journal(tmp_path / "b", tensorboard=True)
