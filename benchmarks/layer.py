@@ -49,13 +49,14 @@ def write_open_hand(path: Path) -> None:
     path.write_bytes(pickle.dumps(content, protocol=2))
 
 
-def contenders(path: Path, batch: int) -> tuple[dict[str, Callable[[], Outputs]], list[Tensor]]:
+def contenders(path: Path, batch: int, device: str = "cpu") -> tuple[dict[str, Callable[[], Outputs]], list[Tensor]]:
     """Forward passes by name, all on the same inputs, and those inputs."""
     generator = torch.Generator().manual_seed(0)
     sizes = ((batch, 45), (batch, 10), (batch, 3), (batch, 3))
     pose, shape, rotation, translation = (torch.randn(size, generator=generator) * 0.3 for size in sizes)
+    pose, shape, rotation, translation = (value.to(device) for value in (pose, shape, rotation, translation))
     inputs = [value.requires_grad_() for value in (pose, shape, rotation, translation)]
-    layer = HandLayer(load_file(path, "right"), flat_hand_mean=True, pivot="wrist")
+    layer = HandLayer(load_file(path, "right"), flat_hand_mean=True, pivot="wrist").to(device)
 
     def ours() -> Outputs:
         output = layer(axis_angle=pose, shape=shape, rotation=rotation, translation=translation)
@@ -67,7 +68,7 @@ def contenders(path: Path, batch: int) -> tuple[dict[str, Callable[[], Outputs]]
     except ImportError:
         print("smplx is not installed; timing this package alone")
         return passes, inputs
-    peer = smplx.MANO(str(path), is_rhand=True, use_pca=False, flat_hand_mean=True, batch_size=batch)
+    peer = smplx.MANO(str(path), is_rhand=True, use_pca=False, flat_hand_mean=True, batch_size=batch).to(device)
 
     def theirs() -> Outputs:
         output = peer(betas=shape, global_orient=rotation, hand_pose=pose, transl=translation)

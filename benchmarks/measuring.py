@@ -1,0 +1,181 @@
+"""Timing for the benchmarks: contenders in turns, medians after warming up, peak memory, and what the machine can do.
+
+On a CPU the clock counts the process' own time, which other programs disturb least, with one thread; on CUDA it is the
+wall's, waiting for the GPU at every reading.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+Pass = Callable[[], object]
+
+
+@dataclass
+class Timing:
+    """One contender."""
+
+    contender: str
+    median_ms: float  # a call
+    least_ms: float
+    p90_ms: float
+    repeats: int
+    peak_mb: float | None  # memory beyond what was held before the call; None where the system does not tell
+
+
+def now(device: str) -> float:
+    """Seconds."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time()
+
+
+def measure(
+    passes: dict[str, Pass], device: str, *, repeats: int = 30, warm_up: int = 3, seconds: float = 40.0
+) -> list[Timing]:
+    """Call contenders in turns.
+
+    Args:
+        passes: by name.
+        device: "cpu" or "cuda".
+        repeats: timed calls of each.
+        warm_up: calls before that are not counted; contenders slower than a second get one.
+        seconds: a contender that took so long stops early, after two calls at least.
+    """
+    peaks, times = {}, {name: [] for name in passes}
+    for name, call in passes.items():
+        begin = time.perf_counter()
+        peaks[name] = peak_memory(call, device)
+        if time.perf_counter() - begin < 1:
+            for _ in range(warm_up - 1):
+                call()
+            peaks[name] = peak_memory(call, device)  # without what is loaded or compiled once
+    begun = dict.fromkeys(passes, 0.0)
+    for turn in range(repeats):
+        for name, call in passes.items():
+            if turn >= 2 and begun[name] > seconds:
+                continue
+            begin, wall = now(device), time.perf_counter()
+            call()
+            times[name].append((now(device) - begin) * 1e3)
+            begun[name] += time.perf_counter() - wall
+    return [summary(name, values, peaks[name]) for name, values in times.items()]
+
+
+def summary(name: str, milliseconds: list[float], peak: float | None = None) -> Timing:
+    """The figures of one contender."""
+    values = np.array(milliseconds)
+    return Timing(
+        name,
+        *(float(f"{value:.4g}") for value in (np.median(values), values.min(), np.percentile(values, 90))),
+        len(values),
+        None if peak is None else round(peak, 1),
+    )
+
+
+def rows(timings: list[Timing], **facts: Any) -> list[dict[str, Any]]:
+    """Timings as JSON, each with facts about what was timed."""
+    return [facts | asdict(timing) for timing in timings]
+
+
+def peak_memory(call: Pass, device: str) -> float | None:
+    """Megabytes at the highest beyond what was held before."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        call()
+        torch.cuda.synchronize()
+        return (torch.cuda.max_memory_allocated() - before) / 1e6
+    status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what was freed before goes back to the system
+        clear.write_text("5")  # forgets the peak so far
+        before = _kilobytes(status, "VmRSS")
+        call()
+        return max(0.0, (_kilobytes(status, "VmHWM") - before) / 1e3)
+    except OSError:  # not Linux, or not allowed
+        call()
+        return None
+
+
+def _kilobytes(status: Path, name: str) -> int:
+    found = re.search(rf"^{name}:\s+(\d+) kB", status.read_text(), re.MULTILINE)
+    if found is None:
+        raise OSError(f"{status} does not tell {name}")
+    return int(found[1])
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What a reader needs to know about the machine."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    def installed(name: str) -> str | None:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return None
+
+    processor = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        processor = found[1] if found else processor
+    facts: dict[str, Any] = {
+        "processor": processor,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "packages": {name: installed(name) for name in ("handsss", "torch", "numpy", "numba", "triton", "smplx")},
+        "threads": torch.get_num_threads(),
+    }
+    if hasattr(os, "sysconf"):
+        facts["memory_gb"] = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    if device == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        facts["gpu"] = properties.name
+        facts["gpu_memory_gb"] = round(properties.total_memory / 1e9, 1)
+        facts["cuda"] = torch.version.cuda
+    return facts
+
+
+def load() -> float | None:
+    """Mean number of programs that wanted to run in the last minute: above the cores, times are not to be trusted."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def rates(device: str) -> dict[str, float]:
+    """Bytes and operations a second that this machine reaches with torch: copying, and multiplying matrices."""
+    side = 4096 if device == "cuda" else 1024
+    a, b = torch.rand(side, side, device=device), torch.rand(side, side, device=device)
+    source = torch.rand(1 << (28 if device == "cuda" else 25), device=device)
+    target = torch.empty_like(source)
+    timings = measure({"copy": lambda: target.copy_(source), "product": lambda: a @ b}, device, repeats=15)
+    copy, product = (timing.least_ms / 1e3 for timing in timings)
+    return {"bytes_a_second": 2 * 4 * source.numel() / copy, "operations_a_second": 2 * side**3 / product}
+
+
+def floor(machine_rates: dict[str, float], *, size: float = 0.0, operations: float = 0.0) -> dict[str, float]:
+    """The least milliseconds that so many bytes and operations take on this machine."""
+    seconds = max(size / machine_rates["bytes_a_second"], operations / machine_rates["operations_a_second"])
+    return {"bytes": size, "operations": operations, "floor_ms": float(f"{1e3 * seconds:.3g}")}
+
+
+def operations_of(call: Pass) -> float:
+    """Multiplications and additions in matrix products and convolutions, counted by torch."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return float(counter.get_total_flops())
