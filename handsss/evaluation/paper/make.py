@@ -78,11 +78,12 @@ def make_table4(request: Request) -> Made:
     filled = fill(request.read(), table4.CELLS, table4.cell_of, "table 4")
     source = request.source()
     truth = source.truth(request.data or default_data())
-    scores, notes = {}, []
-    for cell, run in filled.runs.items():
-        prepared = predictions_of(run, truth, source)
-        scores[cell] = space_errors(prepared.samples)
-        notes += prepared.notes
+    scores = {cell: space_errors(predictions_of(run, truth, source).samples) for cell, run in filled.runs.items()}
+    notes = list(truth.notes)
+    if any(score.vertices is None for score in scores.values()):
+        notes.append(
+            "No MPVPE where the true meshes are missing or numbered otherwise than those of the run's hand model."
+        )
     data = in_words(truth)
     tables = [table4.table4(scores, data), table4.aligned_table(scores)]
     missing = table4.missing(filled.runs, _trained_on(filled.runs.values()))
@@ -187,6 +188,8 @@ def _keypoints(request: Request, what: str) -> tuple[table5.Found, Filled[bool],
         prepared = predictions_of(run, truth, source)
         found[place] = keypoint_errors(prepared.samples)
         notes += prepared.notes
+        if prepared.keypoints_definition:
+            notes.append(f"2D truth of {run.name}: {prepared.keypoints_definition}.")
     data = " and ".join(in_words(truth) for truth in truths.values())
     if len(truths) > 1:
         notes.append("The runs were trained on different data, so their columns do not compare. Give --data.")
