@@ -17,13 +17,32 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 class Augmentation:
     """How much of what; all zero leaves rows as they are."""
 
+    upright: bool = False  # turned until the detected hand points up: part of the network's input, in evaluation too
     rotation_deg: float = 0.0  # turned by up to so much either way
     colour: float = 0.0  # 0..1: brightness, contrast, saturation up to 60 %, hue up to 18 degrees, at 1
     occlusion: float = 0.0  # chance that something covers a part of the picture
 
     @property
     def active(self) -> bool:
-        return self.rotation_deg > 0 or self.colour > 0 or self.occlusion > 0
+        return self.upright or self.rotation_deg > 0 or self.colour > 0 or self.occlusion > 0
+
+    @property
+    def turns(self) -> bool:
+        """Whether pictures are turned."""
+        return self.upright or self.rotation_deg > 0
+
+
+def upright_angle(keypoints: np.ndarray, confidence: np.ndarray) -> float:
+    """By how much a picture must be turned for the hand to point up, radians: wrist to the middle finger's knuckle.
+
+    Args:
+        keypoints: [21, 2] px.
+        confidence: [21]; a hand whose wrist or knuckle was not seen stays as it is.
+    """
+    if min(confidence[0], confidence[9]) <= 0:
+        return 0.0
+    x, y = (keypoints[9] - keypoints[0]).astype(np.float64)
+    return float(-np.pi / 2 - np.arctan2(y, x)) if x or y else 0.0
 
 
 class Turn(NamedTuple):

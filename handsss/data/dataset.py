@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from handsss.data.augment import Augmentation, Turn, jitter_colour, occlude
+from handsss.data.augment import Augmentation, Turn, jitter_colour, occlude, upright_angle
 from handsss.data.store import Store
 from handsss.errors import InputError
 
@@ -60,7 +60,7 @@ class HandDataset(Dataset[dict[str, Tensor]]):
             raise InputError(f"{path}: has no {', '.join(absent)}; it has {', '.join(there) or 'no truth'}.")
         if fields is None:
             fields = tuple(name for name in there if name in OPTIONAL)
-        if self.augmentation.rotation_deg > 0 and set(fields) & set(EXACT):
+        if self.augmentation.turns and set(fields) & set(EXACT):
             raise InputError(f"{path}: MANO parameters cannot be turned along with the picture. Leave one out.")
         self.fields = (*ALWAYS, *fields)
         self._store: Store | None = None
@@ -104,8 +104,11 @@ class HandDataset(Dataset[dict[str, Tensor]]):
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         settings = self.augmentation
         rng = np.random.default_rng((self.seed, self.epoch, row))
-        if settings.rotation_deg > 0:
-            turn = Turn(np.deg2rad(rng.uniform(-settings.rotation_deg, settings.rotation_deg)))
+        if settings.turns:
+            angle = np.deg2rad(rng.uniform(-settings.rotation_deg, settings.rotation_deg))
+            if settings.upright:
+                angle += upright_angle(values["keypoints_2d"], values["confidence"])
+            turn = Turn(float(angle))
             picture = turn.picture(picture)
             seen = values["confidence"][:, None] > 0
             values["keypoints_2d"] = np.where(seen, turn.pixels(values["keypoints_2d"]), 0.0)

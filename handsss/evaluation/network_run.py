@@ -10,6 +10,7 @@ import torch
 
 from handsss.errors import InputError
 from handsss.evaluation.truth import Truth
+from handsss.evaluation.upright import as_seen
 from handsss.geometry.cameras import project
 from handsss.training.trained import Trained
 
@@ -65,16 +66,24 @@ def run_network(
     for first in range(0, count, batch):
         part = slice(first, min(first + batch, count))
         crops = np.stack([truth.crop(int(row)) for row in chosen[part]])
-        image = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2).float() / 255
-        cameras = torch.from_numpy(truth.K[chosen[part]]).float().to(device)
+        detected = truth.detected
+        seen = as_seen(
+            crops,
+            truth.K[chosen[part]],
+            None if detected is None else detected.keypoints[chosen[part]],
+            None if detected is None else detected.confidence[chosen[part]],
+            upright=trained.config.augmentation.upright,
+        )
+        image = torch.from_numpy(seen.crops).to(device).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode():
-            made = network(image, cameras, trained.keypoint_set)
+            made = network(image, torch.from_numpy(seen.K).float().to(device), trained.keypoint_set)
             for name in joint_sets:
-                joints[name][part] = network.pose(made.hand, name)[2].cpu().numpy()
-            vertices[part] = made.vertices.cpu().numpy()
-            projected[part] = project(made.joints, cameras).cpu().numpy()
+                joints[name][part] = seen.points(network.pose(made.hand, name)[2].cpu().numpy())
+            vertices[part] = seen.points(made.vertices.cpu().numpy())
+            own = torch.from_numpy(seen.points(made.joints.cpu().numpy()))
+            projected[part] = project(own, torch.from_numpy(truth.K[chosen[part]])).numpy()
             if predicted is not None:
-                predicted[part] = made.keypoints[:, -1].cpu().numpy()
+                predicted[part] = seen.pixels(made.keypoints[:, -1].cpu().numpy())
         bad = ~np.isfinite(vertices[part]).all((1, 2))
         if bad.any():
             row = int(chosen[part][np.flatnonzero(bad)[0]])

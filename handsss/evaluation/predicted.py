@@ -9,6 +9,8 @@ import torch
 
 from handsss.evaluation.drawing import Mesh, clay_mesh
 from handsss.evaluation.samples import Samples
+from handsss.evaluation.upright import as_seen
+from handsss.geometry.cameras import project
 from handsss.training.trained import Trained
 
 
@@ -32,22 +34,27 @@ def predict(trained: Trained, crop: np.ndarray, camera: np.ndarray) -> Predicted
     """
     network = trained.network
     device = next(network.parameters()).device
-    image = torch.from_numpy(np.array(crop)).to(device).permute(2, 0, 1)[None].float() / 255
+    seen = as_seen(np.array(crop)[None], camera[None], None, None, upright=trained.config.augmentation.upright)
+    image = torch.from_numpy(seen.crops).to(device).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
-        made = network(image, torch.from_numpy(camera)[None].float().to(device), trained.keypoint_set)
-    vertices = made.vertices[0].cpu().numpy().astype(np.float64)
+        made = network(image, torch.from_numpy(seen.K).float().to(device), trained.keypoint_set)
+    vertices = seen.points(made.vertices.cpu().numpy())[0].astype(np.float64)
+    joints = seen.points(made.joints.cpu().numpy())
+    projected = project(torch.from_numpy(joints), torch.from_numpy(camera)[None].float())[0].numpy()
     faces = network.hand.model.faces
     if made.texture is None or made.light is None:
         mesh = clay_mesh(vertices, faces, camera)
     else:
         colours = made.texture[0].clamp(0, 1).cpu().numpy()
-        mesh = Mesh(vertices, faces, camera, made.light[0].cpu().numpy(), colours)
+        light = made.light[0].cpu().numpy()
+        light[8:] = light[8:] @ seen.turns[0].space  # its direction turns with the hand
+        mesh = Mesh(vertices, faces, camera, light, colours)
     return Predicted(
         mesh,
         made.texture is not None,
-        made.joints[0].cpu().numpy(),
-        made.projected[0].cpu().numpy(),
-        None if made.keypoints is None else made.keypoints[0, -1].cpu().numpy(),
+        joints[0],
+        projected,
+        None if made.keypoints is None else seen.pixels(made.keypoints[:, -1].cpu().numpy())[0],
     )
 
 

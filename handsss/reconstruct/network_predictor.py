@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -41,12 +42,15 @@ class NetworkPredictor:
                 f"same one: give --model {own}."
             )
 
+        self.upright = bool(tomllib.loads(self.loaded.config).get("augmentation", {}).get("upright", False))
+
     def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection) -> Prediction:
         """See :class:`handsss.reconstruct.predictor.Predictor`."""
         box = bounding_box(detection.keypoints)
         centre = 0.5 * (box[:2] + box[2:])
         side = max(float((box[2:] - box[:2]).max()), 1.0) * (1 + 2 * _MARGIN)
-        crop = warp(image, Square(centre, side, 0.0).to_picture(IMAGE), IMAGE, repeat=False)
+        roll = _roll(detection.keypoints) if self.upright else 0.0
+        crop = warp(image, Square(centre, side, roll).to_picture(IMAGE), IMAGE, repeat=False)
         # The network sees the crop as if the camera looked at its middle.
         K = torch.tensor([[[_FOCAL, 0, IMAGE / 2], [0, _FOCAL, IMAGE / 2], [0, 0, 1]]])
         picture = torch.as_tensor(np.ascontiguousarray(crop, dtype=np.float32)).permute(2, 0, 1)[None]
@@ -58,7 +62,7 @@ class NetworkPredictor:
             pose = self.loaded.network.hand.absolute_pose(pca=made.hand.pose)
         scale = float(made.hand.scale[0].abs())
         ray = np.linalg.solve(intrinsics, np.array([*centre, 1.0]))
-        turn = rotation_to_ray(torch.as_tensor(ray)[None])[0]
+        turn = rotation_to_ray(torch.as_tensor(ray)[None])[0] @ _about_view(roll)
         # Size and distance cannot be told apart in one picture: the hand keeps its model's size.
         offset = made.hand.translation[0].double()
         points = (made.joints[0].double() - offset) / scale @ turn.T
@@ -69,6 +73,19 @@ class NetworkPredictor:
             axis_angle=pose[0].double().numpy(),
             shape=made.hand.shape[0].double().numpy(),
         )
+
+
+def _roll(keypoints: np.ndarray) -> float:
+    """By how much a hand's up (wrist to middle knuckle) is turned clockwise from the picture's, radians."""
+    x, y = keypoints[9, :2] - keypoints[0, :2]
+    known = np.isfinite([x, y]).all() and min(keypoints[0, 2], keypoints[9, 2]) > 0 and (x != 0 or y != 0)
+    return float(np.arctan2(y, x) + np.pi / 2) if known else 0.0
+
+
+def _about_view(angle: float) -> Tensor:
+    """The turn [3, 3] about the line of sight that takes the crop's up to the picture's."""
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
 
 
 def place(points: Tensor, keypoints: np.ndarray, intrinsics: np.ndarray) -> Tensor:

@@ -118,7 +118,9 @@ class Run:
             self.trainer.restore(resumed)
             self.history = list(resumed.get("history", []))
         self.validation = (
-            Validation(recipe.validation, config.watch.validate_rows) if recipe.validation is not None else None
+            None
+            if recipe.validation is None
+            else Validation(recipe.validation, config.watch.validate_rows, upright=config.augmentation.upright)
         )
         self.stop_asked = ""
         self._terms: dict[str, float] = {}  # of the last step

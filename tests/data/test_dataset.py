@@ -79,6 +79,14 @@ def test_truth_stays_true(store: Path, augmentation: Augmentation) -> None:
             assert float((turned["keypoints_2d"] - before["keypoints_2d"]).norm()) > 1
 
 
+def test_hands_are_turned_upright(store: Path) -> None:
+    for row in HandDataset(store, Augmentation(upright=True)):  # type: ignore[attr-defined]
+        up = row["keypoints_2d"][9] - row["keypoints_2d"][0]
+        assert abs(float(up[0])) < 1e-3 and float(up[1]) < 0
+        error = (project(row["joints_3d"], row["K"]) - row["keypoints_2d"].double()).norm(dim=1)
+        assert float(error.max()) < 1e-3
+
+
 def test_a_turned_camera_with_an_odd_principal_point() -> None:
     rng = np.random.default_rng(0)
     K = np.array([[480.0, 0, 90], [0, 520.0, 140], [0, 0, 1]])

@@ -25,7 +25,7 @@ from handsss.training.config import resolve
 from handsss.training.loop import Step, Trainer
 from handsss.training.objective import Batch, LossWeights, Objective, TermNotFiniteError
 from handsss.training.rows import OrderedSampler
-from handsss.training.schedule import Stage, StageSettings, position, rate_at, stages_of
+from handsss.training.schedule import Stage, StageSettings, position, rate_at, reduction_at, stages_of
 
 SMALL = NetworkSettings(encoder="efficientnet-b0", stacks=1, features=16, modules=1)
 
@@ -90,6 +90,10 @@ def test_end_to_end_and_cosine() -> None:
     assert [(s.name, s.steps) for s in stages] == [("end-to-end", 180)]
     halved = [rate_at(position(stages, step)) for step in (29, 30, 60, 90, 120, 150, 179)]
     assert halved == pytest.approx([1e-3 * 0.5**n for n in (0, 1, 2, 3, 4, 5, 5)])
+    sizes = stages_of({"shape": StageSettings(quarter=0.5, half=0.25)}, rows=1, batch=1, steps=100)
+    assert [reduction_at(position(sizes, step)) for step in (0, 49, 50, 74, 75, 99)] == [4, 4, 2, 2, 1, 1]
+    with pytest.raises(ValueError, match="expected shares from 0 to 1 together"):
+        StageSettings(quarter=0.7, half=0.4)
     cosine = stages_of({"shape": StageSettings(decay="cosine")}, rows=1, batch=1, steps=100)
     assert rate_at(position(cosine, 0)) == pytest.approx(1e-3)
     assert rate_at(position(cosine, 50)) == pytest.approx(1e-3 * (0.01 + 0.99 / 2))

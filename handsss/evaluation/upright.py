@@ -1,0 +1,70 @@
+"""Networks that were trained on upright hands see upright hands, and their answer is turned back.
+
+Where the data brings no detections, the built-in detector says how the hand lies: truth must not decide what a network
+gets to see.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from handsss.data.augment import Turn, upright_angle
+from handsss.detect.detector import HandDetector
+
+
+class Upright(NamedTuple):
+    """Pictures as the network sees them."""
+
+    crops: np.ndarray  # [B, 224, 224, 3] uint8
+    K: np.ndarray  # [B, 3, 3]
+    turns: list[Turn]
+
+    def points(self, points: np.ndarray) -> np.ndarray:
+        """Predicted points [B, N, 3] in the pictures' own cameras."""
+        return np.stack([values @ turn.space for values, turn in zip(points, self.turns, strict=True)])
+
+    def pixels(self, points: np.ndarray) -> np.ndarray:
+        """Predicted points [B, N, 2] in the pictures' own pixels."""
+        back = [Turn(-turn.angle) for turn in self.turns]
+        return np.stack([turn.pixels(values) for values, turn in zip(points, back, strict=True)])
+
+
+def as_seen(
+    crops: np.ndarray, K: np.ndarray, keypoints: np.ndarray | None, confidence: np.ndarray | None, *, upright: bool
+) -> Upright:
+    """Turn pictures until their hands point up.
+
+    Args:
+        crops: [B, 224, 224, 3] uint8.
+        K: [B, 3, 3] px.
+        keypoints: [B, 21, 2] px, detected; None: the built-in detector is run.
+        confidence: [B, 21].
+        upright: False leaves everything as it is.
+    """
+    if not upright:
+        return Upright(crops, K, [Turn(0.0)] * len(crops))
+    turns = []
+    for number, crop in enumerate(crops):
+        if keypoints is None or confidence is None:
+            turns.append(Turn(_detected_angle(crop)))
+        else:
+            seen = np.where(np.isfinite(keypoints[number]).all(1), confidence[number], 0.0)
+            turns.append(Turn(upright_angle(np.nan_to_num(keypoints[number]), seen)))
+    pictures = np.stack([turn.picture(crop) for turn, crop in zip(turns, crops, strict=True)])
+    return Upright(pictures, np.stack([turn.camera(k) for turn, k in zip(turns, K, strict=True)]), turns)
+
+
+@lru_cache(maxsize=1)
+def _detector() -> HandDetector:
+    return HandDetector()
+
+
+def _detected_angle(crop: np.ndarray) -> float:
+    found = _detector().detect(np.ascontiguousarray(crop))
+    if not found:
+        return 0.0
+    best = max(found, key=lambda hand: hand.score)
+    return upright_angle(best.keypoints[:, :2], best.keypoints[:, 2])

@@ -1,0 +1,58 @@
+"""Upright hands for networks that know no others, and the way back."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from handsss.data.augment import Turn, upright_angle
+from handsss.evaluation.upright import as_seen
+from handsss.geometry.cameras import project
+
+K = np.array([[470.0, 0, 108], [0, 480.0, 116], [0, 0, 1]])
+
+
+def hands() -> tuple[np.ndarray, np.ndarray]:
+    """Two hands, metres, and their projections."""
+    points = np.random.default_rng(0).normal(scale=0.05, size=(2, 21, 3)) + [0.0, 0.0, 0.6]
+    pixels = project(torch.as_tensor(points), torch.as_tensor(K).expand(2, 3, 3)).numpy()
+    return points, pixels
+
+
+def test_the_angle_by_hand() -> None:
+    keypoints, sure = np.zeros((21, 2)), np.ones(21)
+    for tip, angle in (((0, -10), 0), ((10, 0), -np.pi / 2), ((-10, 0), np.pi / 2), ((7, -7), -np.pi / 4)):
+        keypoints[9] = tip
+        found = upright_angle(keypoints, sure)
+        assert np.isclose(np.angle(np.exp(1j * (found - angle))), 0, atol=1e-9)
+        x, y = Turn(found).pixels(keypoints)[9] - Turn(found).pixels(keypoints)[0]
+        assert abs(x) < 1e-9 and y < 0
+    sure[9] = 0
+    assert upright_angle(keypoints, sure) == 0
+
+
+def test_there_and_back() -> None:
+    points, pixels = hands()
+    crops = np.random.default_rng(1).integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
+    seen = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), upright=True)
+    for i, turn in enumerate(seen.turns):
+        assert abs(turn.angle) > 0.01
+        turned = turn.points(points[i])
+        flat = project(torch.as_tensor(turned)[None], torch.as_tensor(seen.K[i])[None]).numpy()[0]
+        up = flat[9] - flat[0]
+        assert abs(up[0]) < 1e-6 and up[1] < 0
+        np.testing.assert_allclose(seen.points(np.stack([turned, turned]))[i], points[i], atol=1e-12)
+        np.testing.assert_allclose(seen.pixels(np.stack([flat, flat]))[i], pixels[i], atol=1e-6)
+    plain = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), upright=False)
+    assert plain.crops is crops
+    np.testing.assert_array_equal(plain.points(points), points)
+
+
+def test_unseen_keypoints_turn_nothing() -> None:
+    _, pixels = hands()
+    pixels[0, 9] = np.nan
+    crops = np.zeros((2, 224, 224, 3), np.uint8)
+    seen = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), upright=True)
+    assert seen.turns[0].angle == 0 and seen.turns[1].angle != 0
+    # Without detections the detector looks; there is nothing to find in black pictures.
+    assert [turn.angle for turn in as_seen(crops, np.stack([K, K]), None, None, upright=True).turns] == [0, 0]
