@@ -13,14 +13,16 @@ import torch
 from torch import Tensor
 
 from handsss.errors import UserError
-from handsss.render.shading import lit, vertex_normals
+from handsss.render.shading import lit, to_screen, vertex_normals
 from handsss.render.topology import face_neighbours
 
 BACKENDS = ("torch", "numba", "triton", "pytorch3d")
 
 
 class Backend(Protocol):
-    """The operations of a rendering backend; shapes as in ``reference.py``."""
+    """The operations of a rendering backend; shapes as in ``reference.py`` and ``shading.py``."""
+
+    def to_screen(self, vertices: Tensor, intrinsics: Tensor) -> Tensor: ...
 
     def rasterise(
         self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool
@@ -71,6 +73,9 @@ def paint_in_steps(
 
 
 class _Torch:
+    def to_screen(self, vertices: Tensor, intrinsics: Tensor) -> Tensor:
+        return to_screen(vertices, intrinsics)
+
     def rasterise(self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
         from handsss.render import reference
 
@@ -152,6 +157,13 @@ class _Numba(_Torch):
 
 
 class _Triton(_Torch):
+    def to_screen(self, vertices: Tensor, intrinsics: Tensor) -> Tensor:
+        if intrinsics.requires_grad:
+            return super().to_screen(vertices, intrinsics)
+        from handsss.render import triton_backend
+
+        return triton_backend.to_screen(vertices, intrinsics)
+
     def rasterise(self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
         from handsss.render import triton_backend
 

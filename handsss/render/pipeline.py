@@ -5,21 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from handsss.geometry.cameras import project
 from handsss.render.backends import Backend, choose, paint_in_steps
 from handsss.render.shading import sample_texture
-from handsss.render.types import NEAR, Fragments, RenderOutput, Texture
-
-
-def to_screen(vertices: Tensor, intrinsics: Tensor) -> Tensor:
-    """Vertices [B, V, 3] to (x px, y px, z metres); those at or behind the near plane keep their z and are dropped
-    with their faces later."""
-    depth = vertices[..., 2:]
-    # Vertices behind the camera must not send infinities through the backward pass.
-    safe = torch.where(depth > NEAR, depth, torch.ones_like(depth))
-    with torch.autocast(vertices.device.type, enabled=False):  # bfloat16 has steps of one pixel at 224
-        projected = project(torch.cat([vertices[..., :2], safe], -1), intrinsics)
-    return torch.cat([projected, depth], -1)
+from handsss.render.types import Fragments, RenderOutput, Texture
 
 
 def _check(vertices: Tensor, faces: Tensor, intrinsics: Tensor, size: tuple[int, int]) -> Tensor:
@@ -61,7 +49,7 @@ def rasterise(
     camera = _check(vertices, faces, intrinsics, size)
     worker = choose(backend, vertices.device)
     with torch.no_grad():
-        screen = to_screen(vertices, camera)
+        screen = worker.to_screen(vertices, camera)
         face_id, _ = worker.rasterise(screen, faces, *size, cull)
         weights, depth = barycentrics(screen, faces.long(), face_id)
     return Fragments(face_id, weights, depth)
@@ -111,7 +99,7 @@ def render(
         raise ValueError("give either colours or a texture")
     worker = choose(backend, vertices.device)
     batch, dtype, device = len(vertices), vertices.dtype, vertices.device
-    screen = to_screen(vertices, camera)
+    screen = worker.to_screen(vertices, camera)
     with torch.no_grad():
         face_id, z_buffer = worker.rasterise(screen.detach(), faces, *size, cull)
     arriving = None if light is None else _arriving(worker, vertices, faces, light)

@@ -1,9 +1,23 @@
-"""Normals, light and texture."""
+"""Projection, normals, light and texture."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from handsss.geometry.cameras import project
+from handsss.render.types import NEAR
+
+
+def to_screen(vertices: Tensor, intrinsics: Tensor) -> Tensor:
+    """Vertices [B, V, 3] to (x px, y px, z metres); those at or behind the near plane keep their z and are dropped
+    with their faces later."""
+    depth = vertices[..., 2:]
+    # Vertices behind the camera must not send infinities through the backward pass.
+    safe = torch.where(depth > NEAR, depth, torch.ones_like(depth))
+    with torch.autocast(vertices.device.type, enabled=False):  # bfloat16 has steps of one pixel at 224
+        projected = project(torch.cat([vertices[..., :2], safe], -1), intrinsics)
+    return torch.cat([projected, depth], -1)
 
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from handsss.render import triton_launch as launch
 from handsss.render.topology import MeshTables, mesh_tables
 from handsss.render.triton_launch import rasterise
 
-__all__ = ["antialias", "arriving", "interpolate", "paint", "rasterise"]
+__all__ = ["antialias", "arriving", "interpolate", "paint", "rasterise", "to_screen"]
 
 
 class _Interpolate(torch.autograd.Function):
@@ -154,6 +154,24 @@ def paint(
     result: tuple[Tensor, Tensor, Tensor] = _Paint.apply(
         screen.contiguous(), colours.contiguous(), face_id, z_buffer, background, tables, antialias
     )
+    return result
+
+
+class _ToScreen(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, vertices: Tensor, intrinsics: Tensor) -> Tensor:
+        ctx.save_for_backward(vertices, intrinsics)
+        return launch.project(vertices, intrinsics)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[misc]
+    def backward(ctx: Any, *on: Tensor) -> tuple[Tensor | None, ...]:
+        return launch.project(*ctx.saved_tensors, on[0].contiguous()), None
+
+
+def to_screen(vertices: Tensor, intrinsics: Tensor) -> Tensor:
+    """Screen positions of vertices [B, V, 3]; see ``shading.to_screen``. Cameras [B, 3, 3] get no gradient."""
+    result: Tensor = _ToScreen.apply(vertices.contiguous(), intrinsics.contiguous())
     return result
 
 

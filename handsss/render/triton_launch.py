@@ -190,6 +190,14 @@ def blend(
     )
 
 
+def project(vertices: Tensor, intrinsics: Tensor, on_screen: Tensor | None = None) -> Tensor:
+    """Screen positions [B, V, 3] of vertices, or the vertices' gradient from theirs."""
+    out = torch.empty_like(vertices)
+    arguments = (vertices, intrinsics, vertices if on_screen is None else on_screen, out, vertices.shape[1])
+    by_vertices(shading.project, *vertices.shape[:2], *arguments, BACKWARD=on_screen is not None)
+    return out
+
+
 def shade(vertices: Tensor, tables: MeshTables, light: Tensor) -> tuple[Tensor, Tensor]:
     """Light [B, V, 3] at vertices and the sums [B, V, 3] of the normals of their faces."""
     sums, arriving = torch.empty_like(vertices), torch.empty_like(vertices)

@@ -1,4 +1,4 @@
-"""Normals and light at the vertices on CUDA: every vertex gathers its faces. Twins: ``shading.py``."""
+"""Vertices on CUDA: projection, and light, for which each gathers its faces' normals. Twins: ``shading.py``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,48 @@ from typing import Any
 import triton
 import triton.language as tl
 
-from handsss.render.triton_kernels import corner
+from handsss.render.triton_kernels import NEAR, corner
 
 # As in ``shading.py``: squared normals below belong to vertices without area; directions are not made longer than 1.
 NO_AREA = tl.constexpr(1e-30)
 NO_LENGTH = tl.constexpr(1e-8)
+
+
+@triton.jit
+def project(
+    vertices: tl.tensor,
+    intrinsics: tl.tensor,
+    on_screen: tl.tensor,
+    out: tl.tensor,
+    vertex_count: tl.tensor,
+    BACKWARD: tl.constexpr,
+    BLOCK: tl.constexpr,
+) -> None:
+    """Screen positions [B, V, 3] of vertices; with BACKWARD the gradient of vertices from that of screen positions.
+
+    Vertices that are not in front of the camera are projected as if they were 1 m away, and keep their depth.
+    """
+    blocks = (vertex_count + BLOCK - 1) // BLOCK
+    image = (tl.program_id(0) // blocks).to(tl.int64)
+    v = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)
+    real = v < vertex_count
+    at = image * vertex_count + v
+    x, y, z = corner(vertices, at, real)
+    intrinsics += image * 9
+    xx, xy, x0 = tl.load(intrinsics), tl.load(intrinsics + 1), tl.load(intrinsics + 2)
+    yx, yy, y0 = tl.load(intrinsics + 3), tl.load(intrinsics + 4), tl.load(intrinsics + 5)
+    before = real & (z > NEAR)
+    safe = tl.where(before, z, 1.0)
+    nx, ny = x / safe, y / safe
+    if BACKWARD:
+        gu, gv, gz = corner(on_screen, at, real)
+        gx, gy = (gu * xx + gv * yx) / safe, (gu * xy + gv * yy) / safe
+        first, second, third = gx, gy, tl.where(before, gz - (gx * nx + gy * ny), gz)
+    else:
+        first, second, third = xx * nx + xy * ny + x0, yx * nx + yy * ny + y0, z
+    tl.store(out + at * 3, first, mask=real)
+    tl.store(out + at * 3 + 1, second, mask=real)
+    tl.store(out + at * 3 + 2, third, mask=real)
 
 
 @triton.jit

@@ -120,6 +120,21 @@ def test_hands_equal_the_reference_with_a_camera_each() -> None:
 
 
 @on_device
+@pytest.mark.parametrize("trained", [False, True])
+def test_cameras_with_skew_and_gradients(trained: bool) -> None:
+    vertices, faces, colours = three_faces()
+    camera = (CAMERA + torch.tensor([[0.0, 2, 0], [-1, 0, 0], [0, 0, 0]])).requires_grad_(trained)
+    compare(vertices, faces, colours, intrinsics=camera, size=(16, 15))
+    if trained:
+        gradients = []
+        for backend in ("triton", "torch"):
+            leaf = camera.detach().clone().requires_grad_()
+            draw(backend, vertices, faces, intrinsics=leaf, size=(16, 15)).depth.square().sum().backward()
+            gradients.append(leaf.grad)
+        torch.testing.assert_close(*gradients)
+
+
+@on_device
 @pytest.mark.parametrize("antialias", [False, True])
 def test_texture(antialias: bool) -> None:
     vertices, faces, _ = hands(1)
@@ -260,6 +275,7 @@ def test_no_pixel_falls_between_faces(dtype: torch.dtype) -> None:
 
 
 @on_device
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # infinity times no gradient, in the interpreter
 @pytest.mark.parametrize(
     ("vertex", "value"),
     [(2, -1.0), (2, 0.0), (2, 1e-4), (2, float("nan")), (2, float("inf")), (0, float("nan")), (1, -float("inf"))],

@@ -63,6 +63,7 @@ def test_all_launches_compile(compiled: dict[str, str], dtype: torch.dtype, size
     from handsss.render import triton_backend as backend
 
     screen, faces, colours = hands(1, dtype)
+    backend.to_screen(screen.clone().requires_grad_(), torch.eye(3, dtype=dtype)[None]).sum().backward()
     face_id, depth = backend.rasterise(screen, faces, *size, True)
     leaves = [leaf.requires_grad_() for leaf in (screen, colours)]
     arriving = backend.arriving(leaves[0], faces, torch.ones(1, 11, dtype=dtype))
@@ -74,7 +75,7 @@ def test_all_launches_compile(compiled: dict[str, str], dtype: torch.dtype, size
     backend.antialias(leaves[0], faces, face_id, depth, uv).sum().backward()
     assert set(compiled) == {
         *("rasterise", "resolve", "interpolate", "find_events", "blend", "faces_gather", "edges_gather"),
-        *("vertices_gather", "shade", "shade_backward", "normals_backward"),
+        *("vertices_gather", "project", "shade", "shade_backward", "normals_backward"),
     }
     assert "atom.global.gpu.relaxed.min.s64" in compiled["rasterise"]
     for name, ptx in compiled.items():
