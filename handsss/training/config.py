@@ -90,7 +90,7 @@ PRESETS = {
         network=NetworkSettings(encoder="efficientnet-b0", stacks=1, features=128, modules=1, drop_connect=0.0),
         schedule=ScheduleSettings(steps=3000, batch=32),
         keypoints=StageSettings(epochs=6),
-        shape=StageSettings(epochs=286, rate=2e-4, decay="cosine", quarter=0.55, half=0.33),
+        shape=StageSettings(epochs=286, rate=2e-4, decay="cosine", half=0.8),
         finetune=StageSettings(epochs=8, rate=1e-4, halvings=2),
         augmentation=Augmentation(upright=True, rotation_deg=15.0),
     ),

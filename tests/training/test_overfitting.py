@@ -1,4 +1,4 @@
-"""The small preset learns eight pictures by heart, from detections alone."""
+"""The small preset learns eight pictures by heart, from 2D keypoints alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from handsss.training.config import resolve
 from handsss.training.prepare import Recipe
 from handsss.training.run import Progress, Run
 
+_SHAPE, _FINETUNE = 200, 6
+
 
 @pytest.mark.slow
 def test_the_small_preset_over_fits_eight_pictures(tmp_path: Path, stores: tuple[Path, Path]) -> None:
@@ -19,29 +21,36 @@ def test_the_small_preset_over_fits_eight_pictures(tmp_path: Path, stores: tuple
         "small",
         None,
         (
-            "schedule.steps=150",
+            f"schedule.steps={_SHAPE + _FINETUNE}",
             "schedule.batch=8",
             "schedule.stages=[shape, finetune]",
-            "shape.epochs=135",
-            "shape.decay=cosine",
-            "finetune.epochs=15",
+            f"shape.epochs={_SHAPE}",
+            "shape.rate=1e-3",  # eight pictures bear more than many do
+            "shape.half=1",
+            f"finetune.epochs={_FINETUNE}",
+            "augmentation.rotation_deg=0",
             "watch.picture_every=0",
             "watch.save_every=0",
         ),
     )
     run = Run(tmp_path / "run", config, Recipe(stores[0]), device=torch.device("cpu"))
     seen: list[Progress] = []
+    misses: list[float] = []
+
+    def watch(progress: Progress) -> None:
+        seen.append(progress)
+        if progress.step == _SHAPE:
+            batch = run.trainer.as_batch(torch.utils.data.default_collate([run.data[i] for i in range(8)]))
+            with torch.no_grad():
+                made = run.network(batch.image, batch.K, run.objective.keypoint_set, branch=False)
+            misses.append(float((made.projected - batch.keypoints).norm(dim=-1).mean()))
+
     begin = time.monotonic()
-    run.run(on_progress=seen.append)
+    run.run(on_progress=watch)
     seconds = time.monotonic() - begin
-    shape = [p for p in seen if p.stage == "shape"]
-    # The same terms, so the same E: all but the last stage's.
-    assert shape[-1].total_loss < 0.1 * shape[0].total_loss, (shape[0].total_loss, shape[-1].total_loss)
-    batch = run.trainer.as_batch(torch.utils.data.default_collate([run.data[i] for i in range(8)]))
-    run.network.train()
-    with torch.no_grad():
-        made = run.network(batch.image, batch.K, run.objective.keypoint_set)
-    miss = float((made.projected - batch.keypoints).norm(dim=-1).mean())
-    assert miss < 3, miss
-    assert seen[-1].parts["E_pixel"] < seen[len(shape)].parts["E_pixel"]
-    print(f"E {shape[0].total_loss:.4f} -> {shape[-1].total_loss:.4f}, {miss:.2f} px, {seconds:.0f} s")  # noqa: T201
+    first, last = seen[0].total_loss, seen[_SHAPE - 1].total_loss
+    print(f"E {first:.4f} -> {last:.4f}, {misses[0]:.2f} px, {seconds:.0f} s")  # noqa: T201
+    assert last < 0.1 * first
+    assert misses[0] < 3
+    # The last stage renders, and its picture comes nearer to the input.
+    assert seen[-1].parts["E_pixel"] < seen[_SHAPE].parts["E_pixel"]

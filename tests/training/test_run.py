@@ -219,4 +219,4 @@ def test_tensorboard_when_it_is_installed(tmp_path: Path, monkeypatch: pytest.Mo
     assert [(e.step, e.value) for e in events.Scalars("train/E")] == [(1, 0.5)]
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     with pytest.raises(UserError, match=r'pip install "handsss\[tensorboard\]"'):
-        Journal(tmp_path / "b", tensorboard=True)
+        Journal(tmp_path, tensorboard=True)
