@@ -35,8 +35,32 @@ def ssim_loss(rendered: Tensor, image: Tensor, silhouette: Tensor) -> Tensor:
         image: [B, H, W, 3] 0..1.
         silhouette: [B, H, W] 0..1.
     """
-    masked = image * silhouette[..., None]
-    return 1 - ssim(masked.permute(0, 3, 1, 2), rendered.permute(0, 3, 1, 2))
+    height, width = silhouette.shape[1:]
+    rows, columns = _reach(silhouette.detach())
+    part = silhouette[:, rows, columns, None]
+    if part.numel() == 0:
+        return silhouette.sum() * 0
+    masked = image[:, rows, columns] * part
+    inside = ssim(masked.permute(0, 3, 1, 2), rendered[:, rows, columns].permute(0, 3, 1, 2))
+    # Beyond the silhouettes' reach both pictures are black, and alike.
+    share = masked.shape[1] * masked.shape[2] / (height * width)
+    return share * (1 - inside)
+
+
+def _reach(silhouette: Tensor) -> tuple[slice, slice]:
+    """Rows and columns within a window's half of any silhouette of the batch; all of them on a GPU, which would have
+    to be waited for."""
+    slices = []
+    for size, used in zip(silhouette.shape[1:], (silhouette.amax((0, 2)), silhouette.amax((0, 1))), strict=True):
+        if silhouette.device.type != "cpu":
+            slices.append(slice(0, size))
+            continue
+        found = torch.nonzero(used > 0).flatten()
+        if len(found) == 0:
+            return slice(0, 0), slice(0, 0)
+        half = _WINDOW // 2
+        slices.append(slice(max(int(found[0]) - half, 0), min(int(found[-1]) + half + 1, size)))
+    return slices[0], slices[1]
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:

@@ -111,7 +111,7 @@ def profile(
     network = trainer.network
     clock = _Clock(trainer.device)
     rows = iter(loader(dataset, batch=trainer.batch, done=0, total=steps + warm_up, seed=trainer.seed, workers=workers))
-    optimiser = torch.optim.Adam(network.parameters(), lr=position(trainer.stages, 0).stage.rate)
+    optimiser = torch.optim.Adam(network.parameters(), lr=position(trainer.stages, 0).stage.rate, fused=True)
     network.train()
     with _cut(network, clock) as cuts:
         for number in range(steps + warm_up):

@@ -229,3 +229,22 @@ def test_empty_silhouettes_and_bones_are_finite() -> None:
     lengths(point).backward()
     assert point.grad is not None
     assert not point.grad.any()
+
+
+def test_ssim_of_the_silhouettes_part_is_that_of_the_whole() -> None:
+    generator = torch.Generator().manual_seed(0)
+    silhouette = torch.zeros(2, 40, 50, dtype=torch.float64)
+    silhouette[0, 12:20, 3:30] = 1
+    silhouette[1, 15:30, 20:41] = 0.5
+    image, rendered = (torch.rand(2, 40, 50, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+    rendered = rendered * silhouette[..., None]
+    rendered.requires_grad_()
+    whole = 1 - ssim((image * silhouette[..., None]).permute(0, 3, 1, 2), rendered.permute(0, 3, 1, 2))
+    part = ssim_loss(rendered, image, silhouette)
+    assert float(part) == pytest.approx(float(whole), abs=1e-12)
+    # Five pixels around the silhouettes (rows 12-29, columns 3-40); no edge that could move lies farther out.
+    a, b = (torch.autograd.grad(value, rendered)[0][:, 7:35, :46] for value in (whole, part))
+    assert float(a.abs().max()) > 1e-4
+    assert float((a - b).abs().max()) < 1e-12
+    empty = ssim_loss(rendered * 0, image, silhouette * 0)
+    assert empty.item() == 0
