@@ -1,6 +1,6 @@
 """The curve of a training run, from its folder.
 
-python benchmarks/training_curve.py runs/small --json docs/results/training_small.json --png docs/images/training_small.png
+python benchmarks/training_curve.py runs/small --json training_small.json --png training_small.png
 """
 
 from __future__ import annotations
