@@ -30,13 +30,14 @@ on_device = pytest.mark.skipif(
     not INSTALLED or (DEVICE == "cpu" and not INTERPRETED), reason="runs on a GPU, or through test_in_the_interpreter"
 )
 PARTS = ("colour", "silhouette", "depth")
+SMALL_CAMERA = HAND_CAMERA * torch.tensor([0.6, 0.6, 1.0])[:, None]  # the hands' picture, 43 x 36
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not INSTALLED or INTERPRETED or DEVICE == "cuda", reason="without Triton, or already running")
-@pytest.mark.parametrize(("chosen", "least"), [("not slow", 20), pytest.param("slow", 1, marks=pytest.mark.slow)])
-def test_in_the_interpreter(chosen: str, least: int) -> None:
+def test_in_the_interpreter() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", chosen]
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(Path(__file__))],
         cwd=Path(__file__).parents[2],
@@ -47,7 +48,7 @@ def test_in_the_interpreter(chosen: str, least: int) -> None:
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     passed = re.search(r"(\d+) passed", run.stdout)
     assert passed is not None, run.stdout[-2000:]
-    assert int(passed[1]) >= least
+    assert int(passed[1]) > 30
 
 
 def draw(backend: str, vertices: torch.Tensor, faces: torch.Tensor = FACE, **options: object) -> RenderOutput:
@@ -111,11 +112,11 @@ def compare(
 @on_device
 def test_hands_equal_the_reference_with_a_camera_each() -> None:
     vertices, faces, colours = hands(2)
-    cameras = torch.stack([HAND_CAMERA, HAND_CAMERA])
+    cameras = torch.stack([SMALL_CAMERA, SMALL_CAMERA])
     cameras[:, 0, 0] *= torch.tensor([1.0, 1.2])
-    cameras[:, 1, 2] -= torch.tensor([0.0, 9])
-    output = compare(vertices, faces, colours, intrinsics=cameras, size=(72, 60), against=("torch", "numba"))
-    assert int((output.face_id >= 0).sum()) > 1000
+    cameras[:, 1, 2] -= torch.tensor([0.0, 5])
+    output = compare(vertices, faces, colours, intrinsics=cameras, size=(43, 36), against=("torch", "numba"))
+    assert int((output.face_id >= 0).sum()) > 400
     assert int(((output.silhouette > 0) & (output.silhouette < 1)).sum()) > 100
 
 
@@ -168,11 +169,11 @@ def test_background_pictures(trained: bool, shape: tuple[int, ...]) -> None:
 @on_device
 def test_without_antialiasing() -> None:
     vertices, faces, colours = hands(1)
-    compare(vertices, faces, colours, intrinsics=HAND_CAMERA, size=(72, 60), antialias=False)
+    compare(vertices, faces, colours, intrinsics=SMALL_CAMERA, size=(43, 36), antialias=False)
 
 
 @on_device
-@pytest.mark.parametrize(("lanes", "programs"), [(16, 1), (64, 32)])
+@pytest.mark.parametrize(("lanes", "programs"), [(16, 1), (64, 8)])
 def test_results_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch, lanes: int, programs: int) -> None:
     """Boxes in many pieces, faces in many programs, and boxes that programs share."""
     from handsss.render import triton_launch as launch
@@ -218,7 +219,7 @@ def test_single_precision() -> None:
     for dtype in (torch.float64, torch.float32):
         leaf = vertices.to(dtype, copy=True).requires_grad_()
         output = draw(
-            "triton", leaf, faces, colours=colours.to(dtype), intrinsics=HAND_CAMERA, size=(72, 60), light=LIGHT
+            "triton", leaf, faces, colours=colours.to(dtype), intrinsics=SMALL_CAMERA, size=(43, 36), light=LIGHT
         )
         (output.colour.sum() + output.silhouette.square().sum() + output.depth.sum()).backward()
         leaves.append(leaf)
@@ -242,7 +243,7 @@ def test_the_same_input_gives_the_same_bits() -> None:
     for _ in range(2):
         leaves = [vertices.clone().requires_grad_(), colours.clone().requires_grad_(), LIGHT.float().requires_grad_()]
         output = draw(
-            "triton", leaves[0], faces, colours=leaves[1], light=leaves[2], intrinsics=HAND_CAMERA, size=(40, 64)
+            "triton", leaves[0], faces, colours=leaves[1], light=leaves[2], intrinsics=SMALL_CAMERA, size=(43, 36)
         )
         (output.colour.square().sum() + output.silhouette.square().sum()).backward()
         results.append([*output, *(leaf.grad for leaf in leaves)])

@@ -1,0 +1,88 @@
+"""The benchmarks' own parts: what stands beside the package computes the same, and the page says what was measured."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from handsss.hand.layer import HandLayer
+from handsss.hand.model import load_model
+
+
+@pytest.fixture(autouse=True)
+def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+
+
+@pytest.mark.parametrize("pivot", ["origin", "wrist"])
+def test_the_textbook_layer_is_the_same_hand(pivot: Any) -> None:
+    from plainly import TextbookLayer
+
+    layer = HandLayer(load_model("open"), flat_hand_mean=True, pivot=pivot)
+    generator = torch.Generator().manual_seed(0)
+    sizes = {"axis_angle": 45, "shape": 10, "rotation": 3, "translation": 3, "scale": 1}
+    inputs = {name: torch.randn(3, n, generator=generator) * 0.4 for name, n in sizes.items()}
+    ours, theirs = layer(**inputs), TextbookLayer(layer)(**inputs)
+    for name in ("vertices", "joints", "transforms"):
+        torch.testing.assert_close(getattr(theirs, name), getattr(ours, name), atol=2e-6, rtol=1e-5)
+
+
+def test_contenders_take_turns_and_slow_ones_stop_early() -> None:
+    from measuring import measure
+
+    calls: list[str] = []
+
+    def slow() -> None:
+        calls.append("slow")
+        time.sleep(0.02)
+
+    fast, late = measure({"fast": lambda: calls.append("fast"), "slow": slow}, "cpu", repeats=10, seconds=0.03)
+    assert (fast.repeats, late.repeats) == (10, 2)
+    assert late.median_ms < 15  # sleep is not the process' own time
+    timed = calls[8:]  # after warming up and looking at the memory
+    assert timed[:4] == ["fast", "slow", "fast", "slow"]
+    assert timed.count("slow") == 2
+
+
+def test_peak_memory_is_what_a_call_holds_at_most() -> None:
+    from measuring import peak_memory
+
+    peak = peak_memory(lambda: torch.zeros(10_000_000).sum(), "cpu")
+    assert peak is None or 38 < peak < 60
+
+
+def test_the_page_has_every_figure_of_its_file(tmp_path: Path) -> None:
+    import page
+
+    machine = {"processor": "P", "cores": 2, "system": "S", "python": "3", "packages": {"torch": "2", "smplx": None}}
+    facts = {"machine": machine, "when": "2026-01-01", "load_before": 0.1}
+    timing = {"least_ms": 7.0, "p90_ms": 9.0, "repeats": 3, "peak_mb": 12.5, "count": 4, "floor_ms": 2.0}
+    rows = [
+        {"what": "forward", "contender": "handsss", "median_ms": 8.0} | timing,
+        {"what": "forward", "contender": "smplx", "median_ms": 24.0} | timing,
+    ]
+    curves = [
+        {"what": name, "value": value, "median_ms": float(value ** (2 if name == "size" else 1)), "count": 1}
+        for name in ("batch", "faces", "size", "layer")
+        for value in (1, 2, 4)
+    ]
+    loader = [{"contender": "handsss", "what": "2 workers", "a_second": 321.5}]
+    figures = tmp_path / "benchmarks" / "cpu.json"
+    figures.parent.mkdir()
+    parts = {"layer": rows, "growth": curves, "loader": loader}
+    figures.write_text(json.dumps({name: facts | {"rows": content} for name, content in parts.items()}))
+    page.write(figures, tmp_path)
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert "| forward | handsss | 4 | 2 | 1.75 | 2.25 | 1 | 0.5 | 12.5 |" in text
+    assert "| forward | smplx | 4 | 6 | 1.75 | 2.25 | 3 | 0.5 | 12.5 |" in text
+    assert "| 2 workers | 321.5 |" in text
+    assert "- faces: 1.00 from 2 to 4" in text
+    assert "- pixels: 1.00 from 4 to 16" in text
+    assert "[benchmarks/cpu.json](benchmarks/cpu.json)" in text
+    assert "torch 2; 2026-01-01; load before the parts 0.1" in text
+    assert (tmp_path / "images" / "growth_cpu.png").stat().st_size > 10_000
