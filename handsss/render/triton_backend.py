@@ -166,7 +166,8 @@ class _ToScreen(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[misc]
     def backward(ctx: Any, *on: Tensor) -> tuple[Tensor | None, ...]:
-        return launch.project(*ctx.saved_tensors, on[0].contiguous()), None
+        vertices, intrinsics = ctx.saved_tensors
+        return launch.project(vertices, intrinsics, on[0].contiguous()), None
 
 
 def to_screen(vertices: Tensor, intrinsics: Tensor) -> Tensor:
