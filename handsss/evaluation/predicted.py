@@ -39,8 +39,8 @@ def predict(trained: Trained, crop: np.ndarray, camera: np.ndarray) -> Predicted
     with torch.inference_mode():
         made = network(image, torch.from_numpy(seen.K).float().to(device), trained.keypoint_set)
     vertices = seen.points(made.vertices.cpu().numpy())[0].astype(np.float64)
-    joints = seen.points(made.joints.cpu().numpy())
-    projected = project(torch.from_numpy(joints), torch.from_numpy(camera)[None].float())[0].numpy()
+    joints = seen.points(made.joints.cpu().numpy().astype(np.float64))
+    projected = project(torch.from_numpy(joints), torch.from_numpy(camera)[None].double())[0].numpy()
     faces = network.hand.model.faces
     if made.texture is None or made.light is None:
         mesh = clay_mesh(vertices, faces, camera)
