@@ -24,11 +24,12 @@ demo: $(VENV)/installed
 	@echo "mesh:    $(DEMO)/hand.obj (with hand.mtl and hand_texture.png; Blender, MeshLab and others open it)"
 	@echo "overlay: $(DEMO)/hand.png"
 
+# One thread a process: pytest runs one process a core, and threads that wait for each other's cores cost far more.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m slow
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
