@@ -59,7 +59,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 def test_control_c(tmp_path: Path) -> None:
     """An interrupt from the terminal goes to all processes of the group: one sentence, no tracebacks, exit code 130."""
-    command = [*RUN, "-n", "600", "--workers", "2", "-o", "cut"]
+    command = [*RUN, "-n", "6000", "--workers", "2", "-o", "cut"]
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
