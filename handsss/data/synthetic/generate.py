@@ -108,6 +108,7 @@ def synthesize(
         for split in SPLITS:
             for kind in ("rgb", "mask"):
                 (root / split / kind).mkdir(parents=True, exist_ok=True)
+        _sweep(root)
     except OSError as error:
         raise unwritable(root, error) from error
     sizes = {job.number: job.count for job in jobs}
@@ -118,9 +119,17 @@ def synthesize(
     clean = sum(fact["clean"] for fact in facts)
     occluded = sum(fact["occluder"] for fact in facts)
     content = {**plan, "counts": counts, "clean": clean, "occluded": occluded, "program": f"handsss {__version__}"}
+    _sweep(root)  # workers that outlived a killed run may have left one since
     write_atomically(record, json.dumps(content, indent=1).encode())
     blocks.remove()
     return Made(root, counts, clean, occluded, todo)
+
+
+def _sweep(root: Path) -> None:
+    """Remove what killed runs left half-written: files that never got their names."""
+    for pattern in (".*.tmp", "*/*/.*.tmp"):
+        for stray in root.glob(pattern):
+            stray.unlink(missing_ok=True)
 
 
 def _plan(counts: dict[str, int], scene: SceneSettings) -> dict[str, Any]:
