@@ -10,7 +10,7 @@ from handsss.cli.console import output_console
 from handsss.hand.model import load_model
 from handsss.network.s2hand import S2Hand, parameter_counts
 from handsss.training.config import TrainConfig, resolve
-from handsss.training.objective import STAGES, Batch, Objective
+from handsss.training.objective import STAGES, WARM_UP, Batch, Objective
 from handsss.training.prepare import choose_device
 
 
@@ -38,7 +38,7 @@ def show_model(preset: str, settings: tuple[str, ...], batch: int, device: str) 
     output.print(f"{config.network.encoder}, preset {preset}, random weights")
     output.print(table)
     passes = Table("stage", "forward", "backward", "parameters with a gradient", "E", box=box.SIMPLE)
-    for stage in STAGES:
+    for stage in (WARM_UP, *STAGES) if network.auxiliary is not None else STAGES:
         if stage == "keypoints" and network.branch is None:
             continue
         passes.add_row(stage, *_passes(network, config, stage, batch, where))

@@ -65,7 +65,7 @@ def train(
                                        show_default=False)
     ] = None,
     stages: Annotated[
-        str | None, typer.Option("--stages", metavar="A,B", help="Some of keypoints,shape,finetune. Default: all.")
+        str | None, typer.Option("--stages", metavar="A,B", help="Some of warm-up,keypoints,shape,finetune.")
     ] = None,
     end_to_end: Annotated[
         bool, typer.Option("--end-to-end", help="All terms from the start, without stages. Known to collapse.")

@@ -10,6 +10,9 @@ import numpy as np
 from handsss.data.schema import CROP
 from handsss.detect.warp import warp
 
+MIDDLE = (CROP / 2, CROP / 2)  # px
+USUAL_BOX = 96.0  # px: a hand's box in a crop where nothing was detected
+_LEAST_BOX = 16.0  # px: keypoints that lie closer together are a detector's mistake
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -17,19 +20,46 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 class Augmentation:
     """How much of what; all zero leaves rows as they are."""
 
-    upright: bool = False  # turned until the detected hand points up: part of the network's input, in evaluation too
+    # Part of the network's input, in evaluation too:
+    upright: bool = False  # turned until the detected hand points up
+    close: float = 0.0  # the detected hand's box, brought to the middle, fills so much of the picture; 0: as it is
+    # In training alone:
     rotation_deg: float = 0.0  # turned by up to so much either way
+    zoom: float = 0.0  # enlarged or shrunk by up to so much, and shifted by up to half as much of the picture's side
     colour: float = 0.0  # 0..1: brightness, contrast, saturation up to 60 %, hue up to 18 degrees, at 1
     occlusion: float = 0.0  # chance that something covers a part of the picture
 
     @property
     def active(self) -> bool:
-        return self.upright or self.rotation_deg > 0 or self.colour > 0 or self.occlusion > 0
+        return self.turns or self.colour > 0 or self.occlusion > 0
 
     @property
     def turns(self) -> bool:
-        """Whether pictures are turned."""
-        return self.upright or self.rotation_deg > 0
+        """Whether pictures are turned or zoomed."""
+        return self.upright or self.close > 0 or self.rotation_deg > 0 or self.zoom > 0
+
+    @property
+    def view(self) -> Augmentation:
+        """What of it is part of the network's input."""
+        return Augmentation(upright=self.upright, close=self.close)
+
+    def turn(self, keypoints: np.ndarray, confidence: np.ndarray, rng: np.random.Generator | None = None) -> Turn:
+        """How a picture is turned and zoomed.
+
+        Args:
+            keypoints: [21, 2] px, detected.
+            confidence: [21].
+            rng: decides what is random; None: nothing is.
+        """
+        angle = upright_angle(keypoints, confidence) if self.upright else 0.0
+        if rng is not None and self.rotation_deg > 0:
+            angle += float(np.deg2rad(rng.uniform(-self.rotation_deg, self.rotation_deg)))
+        zoom, centre = close_up(keypoints, confidence, angle, self.close) if self.close > 0 else (1.0, MIDDLE)
+        if rng is not None and self.zoom > 0:
+            zoom *= float(np.exp(rng.uniform(-self.zoom, self.zoom)))
+            x, y = (centre + rng.uniform(-self.zoom / 2, self.zoom / 2, 2) * CROP / zoom).tolist()
+            centre = (x, y)
+        return Turn(angle, zoom, centre)
 
 
 def upright_angle(keypoints: np.ndarray, confidence: np.ndarray) -> float:
@@ -45,29 +75,54 @@ def upright_angle(keypoints: np.ndarray, confidence: np.ndarray) -> float:
     return float(-np.pi / 2 - np.arctan2(y, x)) if x or y else 0.0
 
 
+def close_up(
+    keypoints: np.ndarray, confidence: np.ndarray, angle: float, fill: float
+) -> tuple[float, tuple[float, float]]:
+    """How a picture that will be turned must be zoomed, on which point, so that the hand's box fills a share of it.
+
+    Args:
+        keypoints: [21, 2] px.
+        confidence: [21]; a hand of which less than half was seen is taken to lie in the middle, at a usual size.
+        angle: of the turn, radians.
+        fill: share of the picture's side.
+
+    Returns:
+        The zoom, and the point that comes to the middle (px of the picture as it was).
+    """
+    seen = keypoints[confidence > 0].astype(np.float64)
+    if 2 * len(seen) < len(keypoints):
+        return fill * CROP / USUAL_BOX, MIDDLE
+    axes = Turn(angle).plane[:, :2]
+    turned = seen @ axes.T
+    low, high = turned.min(0), turned.max(0)
+    x, y = (axes.T @ ((low + high) / 2)).tolist()
+    return fill * CROP / max(float((high - low).max()), _LEAST_BOX), (x, y)
+
+
 class Turn(NamedTuple):
-    """A turn of the picture about the crop's centre; clockwise as seen, since y points down."""
+    """A turn of the picture, clockwise as seen, since y points down; zoomed on a point that comes to the middle."""
 
     angle: float  # radians
+    zoom: float = 1.0
+    centre: tuple[float, float] = MIDDLE  # px of the picture as it was
 
     @property
     def plane(self) -> np.ndarray:
         """[2, 3] map of crop pixels."""
         cosine, sine = np.cos(self.angle), np.sin(self.angle)
-        linear = np.array([[cosine, -sine], [sine, cosine]])
-        centre = np.full(2, CROP / 2)
-        return np.concatenate([linear, (centre - linear @ centre)[:, None]], 1)
+        linear = self.zoom * np.array([[cosine, -sine], [sine, cosine]])
+        return np.concatenate([linear, (MIDDLE - linear @ np.array(self.centre))[:, None]], 1)
 
     @property
     def space(self) -> np.ndarray:
         """[3, 3] turn of the camera frame about its axis."""
         matrix = np.eye(3)
-        matrix[:2, :2] = self.plane[:, :2]
+        matrix[:2, :2] = self.plane[:, :2] / self.zoom
         return matrix
 
     def camera(self, K: np.ndarray) -> np.ndarray:
-        """The camera with which turned points fall on turned pixels: ``A K R^T``. The turn is about the crop's centre
-        and not about the principal point, so that moves along."""
+        """The camera with which turned points fall on turned pixels: ``A K R^T``. The turn is not about the principal
+        point, so that moves along; a zoom is one of the camera."""
         full = np.eye(3)
         full[:2] = self.plane
         turned: np.ndarray = full @ K @ self.space.T
@@ -85,15 +140,24 @@ class Turn(NamedTuple):
 
     def picture(self, picture: np.ndarray) -> np.ndarray:
         """The turned picture [224, 224, 3] uint8; edges are continued outwards."""
-        return np.round(warp(picture, self._inverse(), CROP, repeat=True) * 255).astype(np.uint8)
+        return np.round(warp(picture, self.inverse, CROP, repeat=True) * 255).astype(np.uint8)
 
     def mask(self, mask: np.ndarray) -> np.ndarray:
         """The turned mask [224, 224] of 0 and 1; nothing beyond its edges."""
         grey = np.repeat((mask * 255).astype(np.uint8)[:, :, None], 3, 2)
-        return (warp(grey, self._inverse(), CROP, repeat=False)[:, :, 0] > 0.5).astype(np.uint8)
+        return (warp(grey, self.inverse, CROP, repeat=False)[:, :, 0] > 0.5).astype(np.uint8)
 
-    def _inverse(self) -> np.ndarray:
-        return Turn(-self.angle).plane
+    @property
+    def inverse(self) -> np.ndarray:
+        """[2, 3] map of turned pixels to those of before."""
+        back = np.linalg.inv(self.plane[:, :2])
+        return np.concatenate([back, -back @ self.plane[:, 2:]], 1)
+
+    def pixels_before(self, points: np.ndarray) -> np.ndarray:
+        """Turned pixels [..., 2] as they were."""
+        back = self.inverse
+        moved: np.ndarray = points @ back[:, :2].T + back[:, 2]
+        return moved
 
 
 def jitter_colour(picture: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from handsss.data.augment import Augmentation, Turn, jitter_colour, occlude, upright_angle
+from handsss.data.augment import Augmentation, jitter_colour, occlude
 from handsss.data.store import Store
 from handsss.errors import InputError
 
@@ -105,10 +105,7 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         settings = self.augmentation
         rng = np.random.default_rng((self.seed, self.epoch, row))
         if settings.turns:
-            angle = np.deg2rad(rng.uniform(-settings.rotation_deg, settings.rotation_deg))
-            if settings.upright:
-                angle += upright_angle(values["keypoints_2d"], values["confidence"])
-            turn = Turn(float(angle))
+            turn = settings.turn(values["keypoints_2d"], values["confidence"], rng)
             picture = turn.picture(picture)
             seen = values["confidence"][:, None] > 0
             values["keypoints_2d"] = np.where(seen, turn.pixels(values["keypoints_2d"]), 0.0)

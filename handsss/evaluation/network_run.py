@@ -72,7 +72,7 @@ def run_network(
             truth.K[chosen[part]],
             None if detected is None else detected.keypoints[chosen[part]],
             None if detected is None else detected.confidence[chosen[part]],
-            upright=trained.config.augmentation.upright,
+            view=trained.config.augmentation.view,
         )
         image = torch.from_numpy(seen.crops).to(device).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode():

@@ -34,7 +34,7 @@ def predict(trained: Trained, crop: np.ndarray, camera: np.ndarray) -> Predicted
     """
     network = trained.network
     device = next(network.parameters()).device
-    seen = as_seen(np.array(crop)[None], camera[None], None, None, upright=trained.config.augmentation.upright)
+    seen = as_seen(np.array(crop)[None], camera[None], None, None, view=trained.config.augmentation.view)
     image = torch.from_numpy(seen.crops).to(device).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
         made = network(image, torch.from_numpy(seen.K).float().to(device), trained.keypoint_set)

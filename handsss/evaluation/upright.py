@@ -1,7 +1,7 @@
-"""Networks that were trained on upright hands see upright hands, and their answer is turned back.
+"""Networks that were trained on upright or close hands see such hands, and their answer is turned back.
 
-Where the data brings no detections, the built-in detector says how the hand lies: truth must not decide what a network
-gets to see.
+Where the data brings no detections, the built-in detector says how and where the hand lies: truth must not decide what
+a network gets to see.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from handsss.data.augment import Turn, upright_angle
+from handsss.data.augment import Augmentation, Turn
 from handsss.detect.detector import HandDetector
 
 
@@ -28,31 +28,30 @@ class Upright(NamedTuple):
 
     def pixels(self, points: np.ndarray) -> np.ndarray:
         """Predicted points [B, N, 2] in the pictures' own pixels."""
-        back = [Turn(-turn.angle) for turn in self.turns]
-        return np.stack([turn.pixels(values) for values, turn in zip(points, back, strict=True)])
+        return np.stack([turn.pixels_before(values) for values, turn in zip(points, self.turns, strict=True)])
 
 
 def as_seen(
-    crops: np.ndarray, K: np.ndarray, keypoints: np.ndarray | None, confidence: np.ndarray | None, *, upright: bool
+    crops: np.ndarray, K: np.ndarray, keypoints: np.ndarray | None, confidence: np.ndarray | None, view: Augmentation
 ) -> Upright:
-    """Turn pictures until their hands point up.
+    """Turn and zoom pictures as a network's training did.
 
     Args:
         crops: [B, 224, 224, 3] uint8.
         K: [B, 3, 3] px.
         keypoints: [B, 21, 2] px, detected; None: the built-in detector is run.
         confidence: [B, 21].
-        upright: False leaves everything as it is.
+        view: see :attr:`handsss.data.augment.Augmentation.view`.
     """
-    if not upright:
+    if not view.turns:
         return Upright(crops, K, [Turn(0.0)] * len(crops))
     turns = []
     for number, crop in enumerate(crops):
         if keypoints is None or confidence is None:
-            turns.append(Turn(_detected_angle(crop)))
+            turns.append(view.turn(*_detected(crop)))
         else:
             seen = np.where(np.isfinite(keypoints[number]).all(1), confidence[number], 0.0)
-            turns.append(Turn(upright_angle(np.nan_to_num(keypoints[number]), seen)))
+            turns.append(view.turn(np.nan_to_num(keypoints[number]), seen))
     pictures = np.stack([turn.picture(crop) for turn, crop in zip(turns, crops, strict=True)])
     return Upright(pictures, np.stack([turn.camera(k) for turn, k in zip(turns, K, strict=True)]), turns)
 
@@ -62,9 +61,10 @@ def _detector() -> HandDetector:
     return HandDetector()
 
 
-def _detected_angle(crop: np.ndarray) -> float:
+def _detected(crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints [21, 2] and confidence [21]; all zero where no hand was found."""
     found = _detector().detect(np.ascontiguousarray(crop))
     if not found:
-        return 0.0
+        return np.zeros((21, 2)), np.zeros(21)
     best = max(found, key=lambda hand: hand.score)
-    return upright_angle(best.keypoints[:, :2], best.keypoints[:, 2])
+    return best.keypoints[:, :2], best.keypoints[:, 2]

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from handsss.errors import InputError, UserError
 
 IMAGE = 224
+NORM_MOMENTUM = 0.01  # EfficientNet's own
 _SIZES = (IMAGE, IMAGE // 2, IMAGE // 4)  # px; the paddings, fixed for the first, are right for the others too
 # Channels of the 7 x 7 and of the 56 x 56 feature map. The supplement's tables have b3's.
 CHANNELS = {"efficientnet-b0": (1280, 24), "efficientnet-b3": (1536, 32)}
+_BETWEEN = {"efficientnet-b0": (40, 112), "efficientnet-b3": (48, 136)}  # of the 28 x 28 and of the 14 x 14 map
 
 
 class Features(NamedTuple):
@@ -24,6 +26,13 @@ class Features(NamedTuple):
     high: Tensor  # [B, C_h, 7, 7]
     low: Tensor  # [B, C_l, 56, 56]
     vector: Tensor  # [B, C_h] pooled
+    third: Tensor  # [B, C, 28, 28]
+    fourth: Tensor  # [B, C, 14, 14]
+
+    @property
+    def pyramid(self) -> tuple[Tensor, ...]:
+        """All maps, largest first."""
+        return self.low, self.third, self.fourth, self.high
 
 
 class Encoder(nn.Module):
@@ -33,12 +42,19 @@ class Encoder(nn.Module):
         name: "efficientnet-b0" or "efficientnet-b3".
         pooling: "max" (supplement) or "average" (released code) over the 7 x 7 map.
         drop_connect: chance that a step of the training skips the last block for a sample, rising from 0 at the first.
+        norm_momentum: what a step's batch gives to the running statistics of batch norm.
 
     Raises:
         UserError: another name or pooling.
     """
 
-    def __init__(self, name: str = "efficientnet-b3", pooling: str = "max", drop_connect: float = 0.2) -> None:
+    def __init__(
+        self,
+        name: str = "efficientnet-b3",
+        pooling: str = "max",
+        drop_connect: float = 0.2,
+        norm_momentum: float = NORM_MOMENTUM,
+    ) -> None:
         super().__init__()
         if name not in CHANNELS:
             raise UserError(f"encoder {name!r}: expected one of {', '.join(CHANNELS)}.")
@@ -50,6 +66,14 @@ class Encoder(nn.Module):
         self.body = EfficientNet.from_name(name, image_size=IMAGE, drop_connect_rate=drop_connect)
         del self.body._fc, self.body._dropout, self.body._avg_pooling
         _plain_silu(self.body)
+        for module in self.body.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = norm_momentum
+
+    @property
+    def pyramid_channels(self) -> tuple[int, ...]:
+        """Of :attr:`Features.pyramid`."""
+        return self.low_channels, *_BETWEEN[self.name], self.high_channels
 
     def forward(self, image: Tensor) -> Features:
         """Encode pictures [B, 3, 224, 224], normalised as ImageNet's; half or a quarter of the size is possible."""
@@ -58,7 +82,7 @@ class Encoder(nn.Module):
         ends = self.body.extract_endpoints(image.contiguous(memory_format=torch.channels_last))
         high, low = ends["reduction_6"], ends["reduction_2"]
         pooled = high.amax((2, 3)) if self.pooling == "max" else high.mean((2, 3))
-        return Features(high, low, pooled)
+        return Features(high, low, pooled, ends["reduction_3"], ends["reduction_4"])
 
     def load_imagenet(self, path: Path) -> None:
         """Take weights from a file as EfficientNet's authors' port publishes them.

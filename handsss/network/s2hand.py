@@ -12,12 +12,14 @@ from handsss.geometry.cameras import project
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import HandModel
-from handsss.network.encoder import Encoder
+from handsss.network.auxiliary import AuxiliaryHeads, AuxiliaryOutput
+from handsss.network.encoder import IMAGE, NORM_MOMENTUM, Encoder, Features
 from handsss.network.keypoint_branch import KeypointBranch
 from handsss.network.regressors import AppearanceRegressor, HandRegressor, HandVector
 from handsss.render.pipeline import render
 from handsss.render.types import RenderOutput
 
+_NEAR = 1e-3  # m: nothing is seen from nearer
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -32,6 +34,17 @@ class NetworkSettings:
     modules: int = 2  # residual modules a level of an hourglass
     drop_connect: float = 0.2  # chance that a step skips a block of the encoder for a sample; 0.2 is EfficientNet's
     appearance: bool = True  # texture and light; without: the MANO-CNN baseline
+    # Ours, for short runs from random weights; the defaults are the paper's network.
+    reduction: int = 1  # the encoder sees pictures of 224 / reduction px: 1, 2 or 4
+    norm_momentum: float = NORM_MOMENTUM  # what a step gives to batch norm's running statistics; short runs need more
+    auxiliary: bool = False  # heads that teach the encoder to see keypoints; a finished run's result has none
+    # px: the network places hands as before a camera of this focal length that looks at the picture's middle, and the
+    # picture's own camera is accounted for after; 0: in the picture's own camera. Pictures zoomed on hands need it.
+    focal: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.reduction not in (1, 2, 4):
+            raise ValueError(f"reduction {self.reduction}: expected 1, 2 or 4")
 
 
 class Prediction(NamedTuple):
@@ -45,6 +58,7 @@ class Prediction(NamedTuple):
     texture: Tensor | None  # [B, V, 3] RGB about 0..1
     light: Tensor | None  # [B, 11]
     keypoints: Tensor | None  # [B, S, 21, 2] px, of each stack
+    auxiliary: AuxiliaryOutput | None = None  # where the encoder itself sees keypoints, if asked for
 
 
 class S2Hand(nn.Module):
@@ -58,13 +72,15 @@ class S2Hand(nn.Module):
     def __init__(self, model: HandModel, settings: NetworkSettings | None = None) -> None:
         super().__init__()
         self.settings = settings or NetworkSettings()
-        self.reduction = 1  # the encoder sees pictures of 224 / reduction pixels: coarse steps of short schedules
+        self.reduction = self.settings.reduction  # coarse steps of short schedules see still smaller pictures
         # Computed in lower precision: nothing, the keypoint branch, or encoder and regressors too; never the hand.
         self.low_precision: Literal["none", "branch", "all"] = "none"
         self.upright: Tensor
         self.mean: Tensor
         self.std: Tensor
-        self.encoder = Encoder(self.settings.encoder, self.settings.pooling, self.settings.drop_connect)
+        self.encoder = Encoder(
+            self.settings.encoder, self.settings.pooling, self.settings.drop_connect, self.settings.norm_momentum
+        )
         self.regressor = HandRegressor(self.encoder.high_channels)
         self.appearance = (
             AppearanceRegressor(self.encoder.low_channels, model.vertex_count) if self.settings.appearance else None
@@ -74,8 +90,13 @@ class S2Hand(nn.Module):
             if self.settings.stacks
             else None
         )
+        self.auxiliary = (
+            AuxiliaryHeads(self.encoder.pyramid_channels, self.encoder.high_channels)
+            if self.settings.auxiliary
+            else None
+        )
         # Convolutions are fastest with channels last, on CPUs and GPUs.
-        for part in (self.encoder, self.branch):
+        for part in (self.encoder, self.branch, self.auxiliary):
             if part is not None:
                 part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.hand = HandLayer(model, flat_hand_mean=False)
@@ -92,6 +113,7 @@ class S2Hand(nn.Module):
         *,
         branch: bool = True,
         appearance: bool = True,
+        auxiliary: bool = False,
     ) -> Prediction:
         """Predict.
 
@@ -100,19 +122,43 @@ class S2Hand(nn.Module):
             K: [B, 3, 3] cameras of the crops, px.
             keypoint_set: definition of ``joints`` and ``projected``.
             branch: run the keypoint branch too, where there is one.
-            appearance: predict texture and light too, where the network does and sees whole pictures.
+            appearance: predict texture and light too, where the network does and sees pictures of its full size.
+            auxiliary: run the auxiliary heads too, where there are some.
         """
-        texture, light, keypoints = None, None, None
+        texture, light, keypoints, places = None, None, None, None
         with self._autocast(image, "all"):
-            features = self.encoder((self._reduced(image) - self.mean) / self.std)
+            features = self._encode(image)
             vector = HandVector(*(part.float() for part in self.regressor(features.vector)))
-            if self.appearance is not None and appearance and self.reduction == 1:
-                texture, light = (part.float() for part in self.appearance(features.low))
+            if self.appearance is not None and appearance and self.reduction == self.settings.reduction:
+                texture, light = (part.float() for part in self.appearance(_enlarged(features.low, self.reduction)))
+            if self.auxiliary is not None and auxiliary:
+                places = self._places(features)
+        if self.settings.focal > 0:
+            vector = vector._replace(translation=in_camera(vector.translation, K, self.settings.focal))
         if self.branch is not None and branch:
             keypoints = self.keypoints_only(image)
         rotations, vertices, joints = self.pose(vector, keypoint_set)
         projected = project(joints, K.to(joints.dtype))
-        return Prediction(vector, rotations, vertices, joints, projected, texture, light, keypoints)
+        return Prediction(vector, rotations, vertices, joints, projected, texture, light, keypoints, places)
+
+    def auxiliary_only(self, image: Tensor) -> AuxiliaryOutput:
+        """The encoder and its auxiliary heads alone.
+
+        Raises:
+            ValueError: the network has none.
+        """
+        with self._autocast(image, "all"):
+            return self._places(self._encode(image))
+
+    def _encode(self, image: Tensor) -> Features:
+        features: Features = self.encoder((self._reduced(image) - self.mean) / self.std)
+        return features
+
+    def _places(self, features: Features) -> AuxiliaryOutput:
+        if self.auxiliary is None:
+            raise ValueError("this network has no auxiliary heads (settings.auxiliary = False)")
+        maps, places = self.auxiliary(features.pyramid, features.vector)
+        return AuxiliaryOutput(maps.float(), places.float())
 
     def keypoints_only(self, image: Tensor) -> Tensor:
         """The 2D branch alone: [B, S, 21, 2] px.
@@ -169,6 +215,31 @@ class S2Hand(nn.Module):
         )
 
 
+def in_camera(translation: Tensor, K: Tensor, focal: float) -> Tensor:
+    """A place before a camera of given focal length that looks at the picture's middle, for another camera: the same
+    size in the picture, at the same pixel.
+
+    Args:
+        translation: [B, 3] m, in front of the camera.
+        K: [B, 3, 3] px, of the other camera.
+        focal: px.
+
+    Returns:
+        [B, 3] m, in the other camera's frame.
+    """
+    own = torch.stack([K[:, 0, 0], K[:, 1, 1]], 1).to(translation.dtype)
+    depth = translation[:, 2:]
+    ahead = torch.where(depth.abs() < _NEAR, torch.full_like(depth, _NEAR), depth)
+    pixel = focal * translation[:, :2] / ahead + IMAGE / 2
+    far = depth * own.mean(1, keepdim=True) / focal
+    return torch.cat([(pixel - K[:, :2, 2].to(pixel.dtype)) / own * far, far], 1)
+
+
+def _enlarged(features: Tensor, by: int) -> Tensor:
+    """Feature maps of reduced pictures at the size that whole ones have."""
+    return features if by == 1 else nn.functional.interpolate(features, scale_factor=by, mode="bilinear")
+
+
 def parameter_counts(network: S2Hand) -> dict[str, int]:
     """Trainable parameters of each part."""
     parts = {
@@ -183,6 +254,7 @@ def parameter_counts(network: S2Hand) -> dict[str, int]:
         "f_tex": network.appearance.texture if network.appearance else None,
         "f_light": network.appearance.light if network.appearance else None,
         "keypoint branch": network.branch,
+        "auxiliary heads": network.auxiliary,
     }
     return {
         name: sum(p.numel() for p in part.parameters() if p.requires_grad)

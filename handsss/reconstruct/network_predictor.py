@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from handsss.data.augment import upright_angle
 from handsss.detect.types import Detection, bounding_box
 from handsss.detect.warp import Square, warp
 from handsss.errors import InputError
@@ -42,14 +43,17 @@ class NetworkPredictor:
                 f"same one: give --model {own}."
             )
 
-        self.upright = bool(tomllib.loads(self.loaded.config).get("augmentation", {}).get("upright", False))
+        seen = tomllib.loads(self.loaded.config).get("augmentation", {})
+        self.upright = bool(seen.get("upright", False))
+        self.fill = float(seen.get("close", 0)) or 1 / (1 + 2 * _MARGIN)
 
     def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection) -> Prediction:
         """See :class:`handsss.reconstruct.predictor.Predictor`."""
-        box = bounding_box(detection.keypoints)
-        centre = 0.5 * (box[:2] + box[2:])
-        side = max(float((box[2:] - box[:2]).max()), 1.0) * (1 + 2 * _MARGIN)
         roll = _roll(detection.keypoints) if self.upright else 0.0
+        axes = Square(np.zeros(2), 1.0, roll).axes()
+        box = bounding_box(np.concatenate([detection.keypoints[:, :2] @ axes, detection.keypoints[:, 2:]], 1))
+        centre = axes @ (0.5 * (box[:2] + box[2:]))
+        side = max(float((box[2:] - box[:2]).max()), 1.0) / self.fill
         crop = warp(image, Square(centre, side, roll).to_picture(IMAGE), IMAGE, repeat=False)
         # The network sees the crop as if the camera looked at its middle.
         K = torch.tensor([[[_FOCAL, 0, IMAGE / 2], [0, _FOCAL, IMAGE / 2], [0, 0, 1]]])
@@ -77,9 +81,8 @@ class NetworkPredictor:
 
 def _roll(keypoints: np.ndarray) -> float:
     """By how much a hand's up (wrist to middle knuckle) is turned clockwise from the picture's, radians."""
-    x, y = keypoints[9, :2] - keypoints[0, :2]
-    known = np.isfinite([x, y]).all() and min(keypoints[0, 2], keypoints[9, 2]) > 0 and (x != 0 or y != 0)
-    return float(np.arctan2(y, x) + np.pi / 2) if known else 0.0
+    seen = np.where(np.isfinite(keypoints).all(1), keypoints[:, 2], 0.0)
+    return -upright_angle(keypoints[:, :2], seen)
 
 
 def _about_view(angle: float) -> Tensor:

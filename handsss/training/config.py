@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from handsss.data.augment import Augmentation
 from handsss.errors import InputError, UserError
 from handsss.network.s2hand import NetworkSettings
-from handsss.training.objective import STAGES, LossWeights
+from handsss.training.objective import STAGES, WARM_UP, LossWeights
 from handsss.training.schedule import WHOLE, StageSettings
 
 
@@ -21,7 +21,7 @@ from handsss.training.schedule import WHOLE, StageSettings
 class ScheduleSettings:
     """How long, in which stages, in what steps."""
 
-    stages: tuple[str, ...] = STAGES  # of keypoints, shape, finetune, in order; or end-to-end alone
+    stages: tuple[str, ...] = STAGES  # of warm-up, keypoints, shape, finetune, in order; or end-to-end alone
     steps: int = 0  # of the whole run, all stages together; 0: as many as the stages' epochs need
     batch: int = 64  # rows a step, over all processes
     clip: float = 10.0  # norm to which gradients are cut; 0: not
@@ -59,6 +59,7 @@ class TrainConfig:
     losses: LossWeights = field(default_factory=LossWeights)
     data: DataSettings = field(default_factory=DataSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    warm_up: StageSettings = field(default_factory=StageSettings)
     keypoints: StageSettings = field(default_factory=StageSettings)
     shape: StageSettings = field(default_factory=StageSettings)
     finetune: StageSettings = field(default_factory=lambda: StageSettings(epochs=60, rate=2.5e-4, halvings=2))
@@ -72,13 +73,17 @@ class TrainConfig:
         Raises:
             UserError: an unknown stage, or end-to-end beside others.
         """
-        known = {name: getattr(self, name.replace("-", "_")) for name in (*STAGES, WHOLE)}
+        known = {name: getattr(self, name.replace("-", "_")) for name in (WARM_UP, *STAGES, WHOLE)}
         names = self.schedule.stages
         wrong = [name for name in names if name not in known]
         if wrong or not names or len(set(names)) < len(names):
-            raise UserError(f"stages {', '.join(names) or '(none)'}: expected some of {', '.join(STAGES)}, each once.")
+            raise UserError(
+                f"stages {', '.join(names) or '(none)'}: expected some of {', '.join((WARM_UP, *STAGES))}, each once."
+            )
         if WHOLE in names and len(names) > 1:
             raise UserError(f"stages {', '.join(names)}: {WHOLE} is a whole run and stands alone.")
+        if WARM_UP in names and not self.network.auxiliary:
+            raise UserError(f"stage {WARM_UP}: trains the encoder with auxiliary heads. Add network.auxiliary=true.")
         return {name: known[name] for name in names}
 
 

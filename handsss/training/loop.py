@@ -185,7 +185,7 @@ class Trainer:
         if place.number != self._stage:
             # Moments of one stage mean nothing to the next, whose terms are others.
             self.optimiser, self._stage = self._new_optimiser(), place.number
-        self.network.reduction = reduction_at(place)
+        self.network.reduction = reduction_at(place, self.network.settings.reduction)
         rate = rate_at(place)
         for group in self.optimiser.param_groups:
             group["lr"] = rate

@@ -10,14 +10,17 @@ from torch import Tensor
 
 from handsss.losses.consistency import consistency_loss, keypoint_loss
 from handsss.losses.geometric import location_loss, orientation_loss, true_joints_loss
+from handsss.losses.localisation import map_loss, place_loss
 from handsss.losses.photometric import pixel_loss, ssim_loss
 from handsss.losses.regularisation import average_pose_loss, scale_loss, shape_loss, skeleton_loss, texture_loss
+from handsss.network.auxiliary import AuxiliaryOutput
 from handsss.network.s2hand import Prediction, S2Hand
 from handsss.render.types import RenderOutput
 from handsss.training.processes import mean_over_processes
 from handsss.training.schedule import WHOLE
 
 STAGES = ("keypoints", "shape", "finetune")
+WARM_UP = "warm-up"  # before them, not the paper's: the encoder learns to see keypoints with auxiliary heads
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class LossWeights:
     w_scale: float = 10000.0  # w_s
     w_pose: float = 10.0  # w_J
     w_joints: float = 100.0  # w_3dj, with full supervision only
+    w_auxiliary: float = 0.015  # of the auxiliary heads' terms, for networks with such heads
+    w_places: float = 0.5  # of the vector's places beside the heat maps
     pose_prior: str = "limits"  # or "average": L2 on the pose coefficients in the place of E_J
     squared_scale: bool = True  # supplement; the released code has L1
 
@@ -105,7 +110,8 @@ class Objective:
         Args:
             network: predicts.
             batch: see :class:`Batch`.
-            stage: "keypoints" (the 2D branch alone), "shape" (E_geo, E_s, E_J, E_beta), "finetune" and "end-to-end"
+            stage: "warm-up" (the encoder with its auxiliary heads), "keypoints" (the 2D branch alone), "shape"
+                (E_geo, E_s, E_J, E_beta), "finetune" and "end-to-end"
                 (all terms).
 
         Raises:
@@ -122,17 +128,23 @@ class Objective:
         self, network: S2Hand, batch: Batch, stage: str
     ) -> tuple[dict[str, tuple[float, Tensor]], Prediction | None, RenderOutput | None]:
         """The terms of a stage, each with its weight in E, with what was predicted and rendered."""
-        if stage not in (*STAGES, WHOLE):
-            raise ValueError(f"stage {stage!r}: expected one of {', '.join((*STAGES, WHOLE))}")
+        known = (WARM_UP, *STAGES, WHOLE)
+        if stage not in known:
+            raise ValueError(f"stage {stage!r}: expected one of {', '.join(known)}")
         w = self.weights
+        if stage == WARM_UP:
+            return self._places(network.auxiliary_only(batch.image), batch), None, None
         if stage == "keypoints":
             value = keypoint_loss(
                 network.keypoints_only(batch.image), batch.keypoints, batch.confidence, mean_over_processes
             )
             return {"E_2d": (w.w_2d, value)}, None, None
         full = stage != "shape"
-        prediction = network(batch.image, batch.K, self.keypoint_set, branch=full, appearance=full)
+        auxiliary = w.w_auxiliary > 0
+        prediction = network(batch.image, batch.K, self.keypoint_set, branch=full, appearance=full, auxiliary=auxiliary)
         terms = self._geometry(network, prediction, batch)
+        if prediction.auxiliary is not None:
+            terms |= self._places(prediction.auxiliary, batch)
         rendered = None
         if full:
             appearance, rendered = self._appearance(network, prediction, batch)
@@ -157,6 +169,15 @@ class Objective:
                 if any(g is not None and not bool(torch.isfinite(g).all()) for g in gradients):
                     found.append(name)
         return found
+
+    def _places(self, output: AuxiliaryOutput, batch: Batch) -> dict[str, tuple[float, Tensor]]:
+        """w_auxiliary (E_map + w_places E_place)."""
+        w, size = self.weights, batch.image.shape[-1]
+        seen = batch.keypoints, batch.confidence, size, mean_over_processes
+        return {
+            "E_map": (w.w_auxiliary, map_loss(output.maps, *seen)),
+            "E_place": (w.w_auxiliary * w.w_places, place_loss(output.places, *seen)),
+        }
 
     def _geometry(self, network: S2Hand, prediction: Prediction, batch: Batch) -> dict[str, tuple[float, Tensor]]:
         """w_geo (E_loc + w_ori E_ori) + w_regu (E_beta + w_s E_s + w_J E_J) + w_3dj E_3dj."""

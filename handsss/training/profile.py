@@ -23,6 +23,8 @@ PARTS = (
     "encoder backward",
     "keypoint branch",
     "keypoint branch backward",
+    "auxiliary heads",
+    "auxiliary heads backward",
     "regressors",
     "hand",
     "render",
@@ -30,7 +32,9 @@ PARTS = (
     "rest backward",
     "optimiser",
 )
-NETWORKS = ("encoder", "encoder backward", "keypoint branch", "keypoint branch backward")
+NETWORKS = tuple(
+    f"{part}{way}" for part in ("encoder", "keypoint branch", "auxiliary heads") for way in ("", " backward")
+)
 
 
 class Profile(NamedTuple):
@@ -47,7 +51,7 @@ class Profile(NamedTuple):
 
     @property
     def rest(self) -> float:
-        """Share of the step, without reading, that is neither encoder nor keypoint branch."""
+        """Share of the step, without reading, that is neither encoder, keypoint branch nor auxiliary heads."""
         work = self.total - self.seconds["load"]
         return 1 - sum(self.seconds[name] for name in NETWORKS) / work
 
@@ -138,14 +142,18 @@ def profile(
 @contextmanager
 def _cut(network: S2Hand, clock: _Clock) -> Iterator[list[_Cut]]:
     """The network with its large parts cut off and its other parts timed; as before afterwards."""
-    encoder, branch = network.encoder, network.branch
+    encoder, branch, auxiliary = network.encoder, network.branch, network.auxiliary
     pose, render = network.pose, network.render
     regressors = [network.regressor.forward] + ([network.appearance.forward] if network.appearance else [])
-    cuts = [_Cut(encoder, clock, "encoder")]
-    network.encoder = cuts[0]  # type: ignore[assignment]
+    cuts = []  # in the order of their backward passes
+    if auxiliary is not None:
+        cuts.append(_Cut(auxiliary, clock, "auxiliary heads"))
+        network.auxiliary = cuts[-1]  # type: ignore[assignment]
+    cuts.append(_Cut(encoder, clock, "encoder"))
+    network.encoder = cuts[-1]  # type: ignore[assignment]
     if branch is not None:
         cuts.append(_Cut(branch, clock, "keypoint branch"))
-        network.branch = cuts[1]  # type: ignore[assignment]
+        network.branch = cuts[-1]  # type: ignore[assignment]
     network.pose = _timed(pose, clock, "hand")  # type: ignore[method-assign]
     network.render = _timed(render, clock, "render")  # type: ignore[method-assign]
     network.regressor.forward = _timed(regressors[0], clock, "regressors")  # type: ignore[method-assign]
@@ -154,7 +162,7 @@ def _cut(network: S2Hand, clock: _Clock) -> Iterator[list[_Cut]]:
     try:
         yield cuts
     finally:
-        network.encoder, network.branch = encoder, branch
+        network.encoder, network.branch, network.auxiliary = encoder, branch, auxiliary
         del network.pose, network.render, network.regressor.forward
         if network.appearance is not None:
             del network.appearance.forward

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ class Run:
         self.validation = (
             None
             if recipe.validation is None
-            else Validation(recipe.validation, config.watch.validate_rows, upright=config.augmentation.upright)
+            else Validation(recipe.validation, config.watch.validate_rows, view=config.augmentation.view)
         )
         self.stop_asked = ""
         self._terms: dict[str, float] = {}  # of the last step
@@ -265,7 +265,10 @@ class Run:
         self.save()
         averager = self.trainer.averager
         weights = self.network.state_dict() if averager is None else averager.state
-        save_checkpoint(self.folder / FINAL, {"network": weights, **self._identity()})
+        # Nothing of a prediction needs the auxiliary heads.
+        weights = {name: value for name, value in weights.items() if not name.startswith("auxiliary.")}
+        plain = replace(self.config, network=replace(self.config.network, auxiliary=False))
+        save_checkpoint(self.folder / FINAL, {"network": weights, **self._identity(), "config": to_toml(plain)})
         beside(self.folder / FINAL, self.about(), self._newest(), self._terms)
 
     def _identity(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class StageSettings:
 class Stage:
     """One stage of a run, in steps."""
 
-    name: str  # of the objective: keypoints, shape, finetune, end-to-end
+    name: str  # of the objective: warm-up, keypoints, shape, finetune, end-to-end
     steps: int
     rate: float
     halvings: int = 0
@@ -87,11 +87,16 @@ def rate_at(place: Position) -> float:
     return place.stage.rate * 0.5 ** math.floor(share * (place.stage.halvings + 1) + 1e-9)
 
 
-def reduction_at(place: Position) -> int:
-    """By how much the encoder's pictures are reduced in a step: 4, 2 or 1. Rendering needs whole pictures."""
+def reduction_at(place: Position, least: int = 1) -> int:
+    """By how much the encoder's pictures are reduced in a step: 4, 2 or 1. Rendering needs the network's full size.
+
+    Args:
+        place: of the step.
+        least: the network's own reduction.
+    """
     if place.stage.name != "shape":
-        return 1
+        return least
     share = place.within / place.stage.steps
     if share < place.stage.quarter:
         return 4
-    return 2 if share < place.stage.quarter + place.stage.half else 1
+    return max(least, 2 if share < place.stage.quarter + place.stage.half else 1)

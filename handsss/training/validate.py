@@ -25,17 +25,17 @@ class Validation:
     Args:
         path: store with ``joints_3d``.
         rows: so many, spread at random with a fixed seed; 0: all.
-        upright: pictures are turned until the detected hand points up, as the network was trained on.
+        view: how the network sees pictures: see :attr:`handsss.data.augment.Augmentation.view`.
         workers: processes that read.
 
     Raises:
         InputError: not a store, or no true joints in it.
     """
 
-    def __init__(self, path: Path, rows: int = 200, *, upright: bool = False, workers: int = 0) -> None:
+    def __init__(self, path: Path, rows: int = 200, *, view: Augmentation | None = None, workers: int = 0) -> None:
         if "joints_3d" not in HandDataset(path).fields:
             raise InputError(f"{path}: has no true joints (joints_3d), so nothing can be validated on it.")
-        self.data = HandDataset(path, Augmentation(upright=upright), fields=("joints_3d",))
+        self.data = HandDataset(path, view, fields=("joints_3d",))
         self.set = str(self.data.attributes.get("joints_3d_set", "joints"))
         whole = len(self.data)
         chosen = np.random.default_rng(0).permutation(whole)[: rows or whole]

@@ -62,6 +62,8 @@ def test_every_worker_opens_its_own_handle(store: Path) -> None:
         Augmentation(colour=1),
         Augmentation(occlusion=1),
         Augmentation(rotation_deg=60, colour=0.5, occlusion=0.5),
+        Augmentation(zoom=0.2),
+        Augmentation(upright=True, close=0.6, rotation_deg=20, zoom=0.1),
     ],
 )
 def test_truth_stays_true(store: Path, augmentation: Augmentation) -> None:
@@ -73,7 +75,7 @@ def test_truth_stays_true(store: Path, augmentation: Augmentation) -> None:
         assert not torch.equal(turned["image"], before["image"])
         # Depth and bone lengths do not change.
         torch.testing.assert_close(turned["joints_3d"][:, 2], before["joints_3d"][:, 2])
-        if augmentation.rotation_deg == 0:
+        if not augmentation.turns:
             torch.testing.assert_close(turned["keypoints_2d"], before["keypoints_2d"])
         else:
             assert float((turned["keypoints_2d"] - before["keypoints_2d"]).norm()) > 1
@@ -85,6 +87,19 @@ def test_hands_are_turned_upright(store: Path) -> None:
         assert abs(float(up[0])) < 1e-3 and float(up[1]) < 0
         error = (project(row["joints_3d"], row["K"]) - row["keypoints_2d"].double()).norm(dim=1)
         assert float(error.max()) < 1e-3
+
+
+def test_close_hands(store: Path) -> None:
+    """As its keypoints' box says, and the picture with them: the same point has the same colour."""
+    data, plain = HandDataset(store, Augmentation(close=0.5)), HandDataset(store)
+    for number in range(12):
+        row, before = data[number], plain[number]
+        low, high = row["keypoints_2d"].amin(0), row["keypoints_2d"].amax(0)
+        assert float((high - low).max()) == pytest.approx(112, abs=0.01)
+        torch.testing.assert_close((low + high) / 2, torch.full((2,), 112.0), atol=0.01, rtol=0)
+        assert float(row["K"][0, 0] / before["K"][0, 0]) == pytest.approx(
+            112 / float((before["keypoints_2d"].amax(0) - before["keypoints_2d"].amin(0)).max()), rel=1e-3
+        )
 
 
 def test_a_turned_camera_with_an_odd_principal_point() -> None:

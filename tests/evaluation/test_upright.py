@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from handsss.data.augment import Turn, upright_angle
+from handsss.data.augment import Augmentation, Turn, upright_angle
 from handsss.evaluation.upright import as_seen
 from handsss.geometry.cameras import project
 
@@ -34,7 +34,7 @@ def test_the_angle_by_hand() -> None:
 def test_there_and_back() -> None:
     points, pixels = hands()
     crops = np.random.default_rng(1).integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
-    seen = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), upright=True)
+    seen = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), Augmentation(upright=True))
     for i, turn in enumerate(seen.turns):
         assert abs(turn.angle) > 0.01
         turned = turn.points(points[i])
@@ -43,7 +43,7 @@ def test_there_and_back() -> None:
         assert abs(up[0]) < 1e-6 and up[1] < 0
         np.testing.assert_allclose(seen.points(np.stack([turned, turned]))[i], points[i], atol=1e-12)
         np.testing.assert_allclose(seen.pixels(np.stack([flat, flat]))[i], pixels[i], atol=1e-6)
-    plain = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), upright=False)
+    plain = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), Augmentation())
     assert plain.crops is crops
     np.testing.assert_array_equal(plain.points(points), points)
 
@@ -52,7 +52,33 @@ def test_unseen_keypoints_turn_nothing() -> None:
     _, pixels = hands()
     pixels[0, 9] = np.nan
     crops = np.zeros((2, 224, 224, 3), np.uint8)
-    seen = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), upright=True)
+    seen = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), Augmentation(upright=True))
     assert seen.turns[0].angle == 0 and seen.turns[1].angle != 0
     # Without detections the detector looks; there is nothing to find in black pictures.
-    assert [turn.angle for turn in as_seen(crops, np.stack([K, K]), None, None, upright=True).turns] == [0, 0]
+    assert [turn.angle for turn in as_seen(crops, np.stack([K, K]), None, None, Augmentation(upright=True)).turns] == [
+        0,
+        0,
+    ]
+
+
+def test_close_hands_fill_the_picture_and_come_back() -> None:
+    points, pixels = hands()
+    crops = np.random.default_rng(1).integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
+    for view in (Augmentation(close=0.6), Augmentation(upright=True, close=0.6)):
+        seen = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), view)
+        for i, turn in enumerate(seen.turns):
+            moved = turn.points(points[i])
+            flat = project(torch.as_tensor(moved)[None], torch.as_tensor(seen.K[i])[None]).numpy()[0]
+            low, high = flat.min(0), flat.max(0)
+            assert np.isclose((high - low).max(), 0.6 * 224)
+            np.testing.assert_allclose((low + high) / 2, 112, atol=1e-6)
+            np.testing.assert_allclose(moved[:, 2], points[i, :, 2])  # a zoom is the camera's
+            np.testing.assert_allclose(seen.points(np.stack([moved, moved]))[i], points[i], atol=1e-12)
+            np.testing.assert_allclose(seen.pixels(np.stack([flat, flat]))[i], pixels[i], atol=1e-6)
+
+
+def test_a_hand_of_which_little_was_seen_is_taken_for_a_usual_one() -> None:
+    sure = np.zeros(21)
+    sure[:10] = 1  # of 21
+    turn = Augmentation(close=0.6).turn(np.random.default_rng(0).uniform(0, 224, (21, 2)), sure)
+    assert turn.centre == (112, 112) and np.isclose(turn.zoom, 0.6 * 224 / 96)

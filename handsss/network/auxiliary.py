@@ -1,0 +1,59 @@
+"""Heads that teach an encoder without ImageNet weights to see keypoints; nothing of the prediction needs them.
+
+Not the paper's. A direct regression gives an encoder that begins at random weights next to nothing to follow: heat maps
+over its own feature maps do, as the same filters are taught at every place of the picture, and a distribution over rows
+and columns read from the pooled vector makes that vector carry places.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+KEYPOINTS = 21
+BINS = 64  # columns, and rows, that the pooled vector tells apart
+_WIDTH = 64  # channels of the feature maps' common form
+
+
+class AuxiliaryOutput(NamedTuple):
+    """Where the encoder sees the keypoints, as logits."""
+
+    maps: Tensor  # [B, 21, H, W] over the places of the largest feature map
+    places: Tensor  # [B, 21, 2, 64] over columns (x) and over rows (y)
+
+
+class AuxiliaryHeads(nn.Module):
+    """Heat maps from a pyramid of the encoder's feature maps, and places from its vector.
+
+    Args:
+        channels: of the feature maps, largest map first.
+        vector: length of the pooled vector.
+    """
+
+    def __init__(self, channels: tuple[int, ...], vector: int) -> None:
+        super().__init__()
+        self.sides = nn.ModuleList(nn.Conv2d(count, _WIDTH, 1) for count in channels)
+        self.mixing = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1, bias=False), nn.BatchNorm2d(_WIDTH), nn.ReLU())
+            for _ in channels[:-1]
+        )
+        self.maps = nn.Conv2d(_WIDTH, KEYPOINTS, 1)
+        self.places = nn.Linear(vector, KEYPOINTS * 2 * BINS)
+
+    def forward(self, pyramid: tuple[Tensor, ...], vector: Tensor) -> AuxiliaryOutput:
+        """Read feature maps [B, C_i, H_i, W_i], largest first, and the vector [B, C]."""
+        merged = self.sides[-1](pyramid[-1])
+        for number in reversed(range(len(pyramid) - 1)):
+            finer = self.sides[number](pyramid[number])
+            size = list(finer.shape[-2:])
+            coarser = nn.functional.interpolate(merged, size=size, mode="bilinear", align_corners=False)
+            merged = self.mixing[number](finer + coarser)
+        return AuxiliaryOutput(self.maps(merged), self.places(vector).unflatten(1, (KEYPOINTS, 2, BINS)))
+
+
+def expected_places(logits: Tensor, size: int) -> Tensor:
+    """The mean place [..., 2] px that logits [..., 2, 64] over a picture of ``size`` px mean."""
+    centres = (torch.arange(logits.shape[-1], device=logits.device) + 0.5) * (size / logits.shape[-1])
+    return (logits.softmax(-1) * centres).sum(-1)

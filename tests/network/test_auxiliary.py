@@ -1,0 +1,105 @@
+"""The auxiliary heads, the camera of close pictures, and reduced networks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from handsss.geometry.cameras import project
+from handsss.hand.model import load_model
+from handsss.losses.localisation import SPREAD, map_loss, place_loss
+from handsss.network.auxiliary import BINS, expected_places
+from handsss.network.s2hand import NetworkSettings, S2Hand, in_camera
+
+SMALL = NetworkSettings(encoder="efficientnet-b0", stacks=1, features=32, modules=1, auxiliary=True)
+K = torch.tensor([[[480.0, 0, 112], [0, 480, 112], [0, 0, 1]], [[900.0, 0, 150], [0, 880, 80], [0, 0, 1]]])
+
+
+@pytest.mark.parametrize("reduction", [1, 2, 4])
+def test_shapes(reduction: int) -> None:
+    network = S2Hand(load_model("open"), replace(SMALL, reduction=reduction, focal=600.0)).eval()
+    image = torch.rand(2, 3, 224, 224)
+    with torch.no_grad():
+        made = network(image, K, auxiliary=True)
+        alone = network.auxiliary_only(image)
+    side = 56 // reduction
+    assert made.auxiliary is not None
+    assert made.auxiliary.maps.shape == (2, 21, side, side) and made.auxiliary.places.shape == (2, 21, 2, BINS)
+    torch.testing.assert_close(alone.maps, made.auxiliary.maps)
+    assert made.texture is not None and made.texture.shape == (2, 778, 3)  # of reduced networks too
+    with torch.no_grad():
+        assert network(image, K).auxiliary is None
+    with pytest.raises(ValueError, match="no auxiliary heads"):
+        S2Hand(load_model("open"), replace(SMALL, auxiliary=False)).auxiliary_only(image)
+    with pytest.raises(ValueError, match="reduction 3: expected 1, 2 or 4"):
+        replace(SMALL, reduction=3)
+
+
+def test_a_place_in_another_camera_is_the_same_pixel_at_the_same_size() -> None:
+    translation = torch.tensor([[0.02, -0.03, 0.65], [0.1, 0.05, 0.5]], dtype=torch.float64)
+    own = torch.tensor([[600.0, 0, 112], [0, 600, 112], [0, 0, 1]], dtype=torch.float64).expand(2, 3, 3)
+    moved = in_camera(translation, K, 600.0)
+    torch.testing.assert_close(
+        project(moved[:, None], K.double()), project(translation[:, None], own), rtol=1e-9, atol=1e-9
+    )
+    means = torch.tensor([480.0, 890.0], dtype=torch.float64)
+    torch.testing.assert_close(moved[:, 2], translation[:, 2] * means / 600)
+    torch.testing.assert_close(in_camera(translation, own, 600.0), translation)
+    assert torch.isfinite(in_camera(torch.zeros(2, 3, dtype=torch.float64), K, 600.0)).all()
+    values = translation.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda t: in_camera(t, K.double(), 600.0), values)
+
+
+def test_expected_places_by_hand() -> None:
+    logits = torch.full((1, 4), -100.0)
+    logits[0, 1] = 0
+    assert float(expected_places(logits, 224)) == pytest.approx(1.5 * 56)
+    assert float(expected_places(torch.zeros(1, 4), 224)) == pytest.approx(112)
+
+
+def test_place_loss_by_hand() -> None:
+    """Flat logits cost log 64, whatever is wanted; the wanted distribution itself costs its entropy."""
+    keypoints = torch.full((1, 21, 2), 112.0, dtype=torch.float64)
+    sure = torch.ones(1, 21, dtype=torch.float64)
+    flat = torch.zeros(1, 21, 2, 64, dtype=torch.float64)
+    assert float(place_loss(flat, keypoints, sure, 224)) == pytest.approx(math.log(64))
+    cells = torch.arange(64, dtype=torch.float64) + 0.5
+    wanted = torch.exp(-0.5 * ((cells - 32) / SPREAD) ** 2)
+    wanted = wanted / wanted.sum()
+    entropy = float(-(wanted * wanted.log()).nan_to_num().sum())
+    assert float(place_loss(wanted.clamp_min(1e-300).log().expand_as(flat), keypoints, sure, 224)) == pytest.approx(
+        entropy
+    )
+    assert float(place_loss(flat, keypoints, 0 * sure, 224)) == 0
+    assert float(place_loss(flat, keypoints + 500, sure, 224)) == 0  # outside of the picture
+    half = sure.clone()
+    half[0, 3:] = 0
+    sharp = flat.clone()
+    sharp[:, 3:, :, 0] = 50  # wrong, but unseen
+    assert float(place_loss(sharp, keypoints, half, 224)) == pytest.approx(math.log(64))
+
+
+def test_map_loss_by_hand() -> None:
+    keypoints = torch.full((1, 21, 2), 100.0, dtype=torch.float64)
+    sure = torch.ones(1, 21, dtype=torch.float64)
+    flat = torch.zeros(1, 21, 28, 28, dtype=torch.float64)
+    assert float(map_loss(flat, keypoints, sure, 224)) == pytest.approx(math.log(784))
+    assert float(map_loss(flat, keypoints - 400, sure, 224)) == 0
+    # x is a column and y a row: a peak at the place costs less than one at the mirrored place.
+    away = torch.tensor([60.0, 140.0], dtype=torch.float64).expand(1, 21, 2)
+    right, wrong = flat.clone(), flat.clone()
+    right[:, :, 17, 7], wrong[:, :, 7, 17] = 5, 5  # 140 / 8 = 17.5, 60 / 8 = 7.5: the middle of cell 7
+    assert float(map_loss(right, away, sure, 224)) < math.log(784) - 0.5 < float(map_loss(wrong, away, sure, 224))
+
+
+def test_gradients_of_the_localisation_losses() -> None:
+    generator = torch.Generator().manual_seed(0)
+    keypoints = 200 * torch.rand(2, 21, 2, generator=generator, dtype=torch.float64)
+    sure = torch.rand(2, 21, generator=generator, dtype=torch.float64)
+    maps = torch.randn(2, 21, 4, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    places = torch.randn(2, 21, 2, 8, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda m: map_loss(m, keypoints, sure, 224), maps)
+    assert torch.autograd.gradcheck(lambda p: place_loss(p, keypoints, sure, 224), places)
