@@ -26,6 +26,7 @@ class Augmentation:
     # In training alone:
     rotation_deg: float = 0.0  # turned by up to so much either way
     zoom: float = 0.0  # enlarged or shrunk by up to so much, and shifted by up to half as much of the picture's side
+    lost: float = 0.0  # chance that a picture is seen as if nothing had been detected in it
     colour: float = 0.0  # 0..1: brightness, contrast, saturation up to 60 %, hue up to 18 degrees, at 1
     occlusion: float = 0.0  # chance that something covers a part of the picture
 
@@ -51,6 +52,8 @@ class Augmentation:
             confidence: [21].
             rng: decides what is random; None: nothing is.
         """
+        if rng is not None and self.lost > 0 and rng.random() < self.lost:
+            confidence = np.zeros_like(confidence)
         angle = upright_angle(keypoints, confidence) if self.upright else 0.0
         if rng is not None and self.rotation_deg > 0:
             angle += float(np.deg2rad(rng.uniform(-self.rotation_deg, self.rotation_deg)))

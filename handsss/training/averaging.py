@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +34,16 @@ class Averager:
                 self.state[name].lerp_(value, 1 - decay)
             else:
                 self.state[name].copy_(value)
+
+    @contextmanager
+    def applied(self, network: nn.Module) -> Iterator[None]:
+        """The network with the averaged weights; with its own again afterwards, bit for bit."""
+        own = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        network.load_state_dict(self.state)
+        try:
+            yield
+        finally:
+            network.load_state_dict(own)
 
     def restore(self, state: dict[str, Tensor], steps: int) -> None:
         """Go on from a saved average."""

@@ -40,7 +40,7 @@ class LossWeights:
     w_scale: float = 10000.0  # w_s
     w_pose: float = 10.0  # w_J
     w_joints: float = 100.0  # w_3dj, with full supervision only
-    w_auxiliary: float = 0.015  # of the auxiliary heads' terms, for networks with such heads
+    w_auxiliary: float = 0.01  # of the auxiliary heads' terms, for networks with such heads
     w_places: float = 0.5  # of the vector's places beside the heat maps
     pose_prior: str = "limits"  # or "average": L2 on the pose coefficients in the place of E_J
     squared_scale: bool = True  # supplement; the released code has L1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -237,7 +238,9 @@ class Run:
     def _validate(self, journal: Journal) -> None:
         if self.validation is None:
             return
-        figures = {"step": self.trainer.step, **self.validation(self.network)}
+        averager = self.trainer.averager  # the averaged weights are the result, where they are kept
+        with nullcontext() if averager is None else averager.applied(self.network):
+            figures = {"step": self.trainer.step, **self.validation(self.network)}
         self.history = [*self.history, figures][-_HISTORY:]
         journal.write("validation", self.trainer.step, {k: v for k, v in figures.items() if k != "step"})
 

@@ -81,4 +81,8 @@ def test_a_hand_of_which_little_was_seen_is_taken_for_a_usual_one() -> None:
     sure = np.zeros(21)
     sure[:10] = 1  # of 21
     turn = Augmentation(close=0.6).turn(np.random.default_rng(0).uniform(0, 224, (21, 2)), sure)
+    lost = Augmentation(upright=True, close=0.6, lost=1.0)
+    assert lost.turn(hands()[1][0], np.ones(21), np.random.default_rng(0)) == turn
+    assert lost.turn(hands()[1][0], np.ones(21)).zoom != turn.zoom  # not in evaluation
+    assert lost.view == Augmentation(upright=True, close=0.6)
     assert turn.centre == (112, 112) and np.isclose(turn.zoom, 0.6 * 224 / 96)

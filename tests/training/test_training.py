@@ -167,7 +167,7 @@ def test_a_term_that_is_no_number_is_named(batch: Batch) -> None:
     broken.K[1, 0, 0] = float("nan")
     with pytest.raises(TermNotFiniteError, match=r"the term E_loc is not a finite number.*samples \[8\]"):
         Objective(LossWeights(), "mediapipe", 0.033)(network().eval(), broken, "shape")
-    with pytest.raises(ValueError, match="expected one of keypoints, shape, finetune, end-to-end"):
+    with pytest.raises(ValueError, match="expected one of warm-up, keypoints, shape, finetune, end-to-end"):
         Objective(LossWeights(), "mediapipe", 0.033)(network(), batch, "photo")
 
 
@@ -179,6 +179,18 @@ def test_steps_lower_the_objective() -> None:
     assert len(totals) == 12
     assert sum(totals[-3:]) < 0.6 * sum(totals[:3])
     assert all(step.gradient > 0 for step in seen)
+
+
+def test_averaged_weights_are_applied_and_taken_back() -> None:
+    run = trainer(averaging=0.9)
+    run.run(Rows(), until=3)
+    assert run.averager is not None
+    own = {name: value.clone() for name, value in run.network.state_dict().items()}
+    with run.averager.applied(run.network):
+        inside = run.network.state_dict()
+        assert all(torch.equal(inside[name], value) for name, value in run.averager.state.items())
+        assert any(not torch.equal(inside[name], value) for name, value in own.items())
+    assert all(torch.equal(run.network.state_dict()[name], value) for name, value in own.items())
 
 
 def test_going_on_is_the_same_bit_for_bit(tmp_path: Path) -> None:
