@@ -104,7 +104,7 @@ PRESETS = {
             auxiliary=True,
             focal=600.0,
         ),
-        schedule=ScheduleSettings(stages=(WARM_UP, *STAGES), steps=5200, batch=32, averaging=0.998),
+        schedule=ScheduleSettings(stages=(WARM_UP, *STAGES), steps=4700, batch=32, averaging=0.998),
         warm_up=StageSettings(epochs=15, halvings=0),
         keypoints=StageSettings(epochs=2, halvings=1),
         shape=StageSettings(epochs=67, decay="cosine"),
