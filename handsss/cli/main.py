@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from handsss import __version__
-from handsss.cli import evaluate, info, paper, preprocess, reconstruct, synthesize, train
+from handsss.cli import evaluate, export, info, paper, preprocess, reconstruct, synthesize, train
 
 app = typer.Typer(
     name="handsss",
@@ -28,6 +28,7 @@ app.add_typer(preprocess.app, name="preprocess")
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.add_typer(paper.app, name="paper")
 app.command("train", epilog=train.EPILOG)(train.train)
+app.add_typer(export.app, name="export")
 app.add_typer(info.app, name="info")
 app.command("synthesize", epilog=synthesize.EPILOG)(synthesize.synthesize)
 

@@ -86,7 +86,7 @@ class Trainer:
         self.step = 0
         self.current: tuple[Batch, str] | None = None  # batch and stage of the step that runs or ran last
         self._stage = -1
-        self.optimiser = self._new_optimiser()
+        self.optimiser = self.new_optimiser()
         module: nn.Module = Supervised(network, objective)
         if self.processes.size > 1:
             # Stages use parts of the network only, so it is looked up which parameters got a gradient.
@@ -105,8 +105,9 @@ class Trainer:
         """Of the network."""
         return next(self.network.parameters()).device
 
-    def _new_optimiser(self) -> torch.optim.Adam:
-        return torch.optim.Adam(self.network.parameters(), lr=1e-3, fused=True)
+    def new_optimiser(self, rate: float = 1e-3) -> torch.optim.Adam:
+        """An optimiser of the network without a memory; every step sets the rate anew."""
+        return torch.optim.Adam(self.network.parameters(), lr=rate, fused=True)
 
     def run(
         self,
@@ -184,7 +185,7 @@ class Trainer:
         """The step's learning rate and size of pictures, and a new optimiser where a stage begins."""
         if place.number != self._stage:
             # Moments of one stage mean nothing to the next, whose terms are others.
-            self.optimiser, self._stage = self._new_optimiser(), place.number
+            self.optimiser, self._stage = self.new_optimiser(), place.number
         self.network.reduction = reduction_at(place, self.network.settings.reduction)
         rate = rate_at(place)
         for group in self.optimiser.param_groups:
@@ -213,7 +214,7 @@ class Trainer:
         """Go on from :meth:`state`, bit for bit on the same machine's CPU."""
         self.network.load_state_dict(state["network"])
         self.step, self._stage = int(state["step"]), int(state["stage"])
-        self.optimiser = self._new_optimiser()
+        self.optimiser = self.new_optimiser()
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"].cpu())
         if self.averager is not None and "averaged" in state:

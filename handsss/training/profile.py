@@ -115,7 +115,7 @@ def profile(
     network = trainer.network
     clock = _Clock(trainer.device)
     rows = iter(loader(dataset, batch=trainer.batch, done=0, total=steps + warm_up, seed=trainer.seed, workers=workers))
-    optimiser = torch.optim.Adam(network.parameters(), lr=position(trainer.stages, 0).stage.rate, fused=True)
+    optimiser = trainer.new_optimiser(position(trainer.stages, 0).stage.rate)
     network.train()
     with _cut(network, clock) as cuts:
         for number in range(steps + warm_up):
