@@ -66,6 +66,7 @@ def test_files_stay_readable() -> None:
         ("synthesize", "--backgrounds"),
         ("evaluate", "--predictions"),
         ("paper table5", "--data"),
+        ("export onnx", "--opset"),
     ],
 )
 def test_help_loads_no_heavy_library(command: str, option: str) -> None:

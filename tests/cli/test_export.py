@@ -1,0 +1,99 @@
+"""``handsss export onnx`` as it is typed, and the code that its page shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from handsss.cli.main import run
+from handsss.hand.model import load_model
+from handsss.network.onnx_check import ExportError
+from handsss.network.s2hand import NetworkSettings, S2Hand
+from handsss.training.checkpoint import save_checkpoint
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+PAGE = Path(__file__).parents[2] / "docs" / "export.md"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder."""
+    torch.manual_seed(0)
+    network = S2Hand(load_model("open"), NetworkSettings("efficientnet-b0", stacks=0))
+    run_folder = tmp_path_factory.mktemp("run")
+    config = "[network]\nencoder = 'efficientnet-b0'\nstacks = 0\n[augmentation]\nupright = true\n"
+    content = {"network": network.state_dict(), "model": "open", "keypoint_set": "openpose", "config": config}
+    save_checkpoint(run_folder / "final.pt", content)
+    return run_folder
+
+
+def typed(*arguments: object) -> int:
+    """The exit code."""
+    with pytest.raises(SystemExit) as end:
+        run([str(argument) for argument in arguments])
+    return int(end.value.code or 0)
+
+
+def test_a_run_becomes_a_file_that_its_page_can_use(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert typed("export", "onnx", folder, "-o", "new/ours.onnx", "--opset", "20") == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"vertices +778 x 3 +\d\.\de-\d\d m +5e-05 m", shown), shown
+    assert "in batches of 1 and 3: largest difference" in shown
+    assert re.search(r"wrote new/ours.onnx, \d+\.\d MB, opset 20", shown)
+    assert '"upright": true' in shown
+    assert [path.name for path in Path("new").iterdir()] == ["ours.onnx"]
+
+    Path("new/ours.onnx").rename("ours.onnx")
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (300, 300, 3), np.uint8)).save("crop.png")
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 1
+    names: dict[str, Any] = {}
+    exec(blocks[0], names)
+    assert names["hand"]["vertices"].shape == (1, 778, 3)
+    assert 0.3 < names["hand"]["vertices"][0, :, 2].mean() < 1.0  # the depth at which networks start
+    assert names["faces"].max() == 777
+    assert "'upright': True" in capsys.readouterr().out
+
+
+def test_what_is_wrong_is_told_before_the_work(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "there.onnx"
+    there.write_bytes(b"mine")
+    assert typed("export", "onnx", folder, "-o", there) == 2
+    assert "exists already. Choose another name with -o, or replace it with --overwrite" in capsys.readouterr().err
+    assert there.read_bytes() == b"mine"
+    assert typed("export", "onnx", folder, "-o", tmp_path / "hand.pb") == 2
+    assert "expected a name that ends with .onnx" in capsys.readouterr().err
+    assert typed("export", "onnx", tmp_path / "absent.pt", "-o", tmp_path / "a.onnx") == 2
+    assert "no such file. Expected a checkpoint" in capsys.readouterr().err
+    assert typed("export", "onnx", folder, "-o", tmp_path / "a.onnx", "--keypoints") == 2
+    assert "no keypoint branch" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["there.onnx"]
+
+
+def test_a_file_that_differs_is_not_written(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def differs(*_: object, **__: object) -> None:
+        raise ExportError("the exported network's numbers are not the network's")
+
+    monkeypatch.setattr("handsss.cli.export_run.export_onnx", lambda *_, **__: b"model")
+    monkeypatch.setattr("handsss.cli.export_run.compare", differs)
+    there = tmp_path / "there.onnx"
+    there.write_bytes(b"mine")
+    assert typed("export", "onnx", folder, "-o", there, "--overwrite") == 1
+    assert "numbers are not the network's" in capsys.readouterr().err
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
