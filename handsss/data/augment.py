@@ -141,9 +141,11 @@ class Turn(NamedTuple):
         moved: np.ndarray = points @ self.space.T
         return moved
 
-    def picture(self, picture: np.ndarray) -> np.ndarray:
-        """The turned picture [224, 224, 3] uint8; edges are continued outwards."""
-        return np.round(warp(picture, self.inverse, CROP, repeat=True) * 255).astype(np.uint8)
+    def picture(self, picture: np.ndarray, reduction: int = 1) -> np.ndarray:
+        """The turned picture [S, S, 3] uint8, S = 224 / reduction; edges are continued outwards."""
+        matrix = self.inverse
+        matrix[:, :2] *= reduction
+        return np.round(warp(picture, matrix, CROP // reduction, repeat=True, samples=reduction) * 255).astype(np.uint8)
 
     def mask(self, mask: np.ndarray) -> np.ndarray:
         """The turned mask [224, 224] of 0 and 1; nothing beyond its edges."""

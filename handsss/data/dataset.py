@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from handsss.data.augment import Augmentation, jitter_colour, occlude
+from handsss.data.schema import CROP
 from handsss.data.store import Store
 from handsss.errors import InputError
 
@@ -23,7 +25,7 @@ EXACT = ("mano_pose", "mano_shape", "mano_translation")  # only without turning:
 class HandDataset(Dataset[dict[str, Tensor]]):
     """A store, row by row.
 
-    A row is ``{"image": [3, 224, 224] float32 0..1, "keypoints_2d": [21, 2], "confidence": [21], "K": [3, 3],
+    A row is ``{"image": [3, 224, 224] float32 0..1 (or smaller: :meth:`reduced`), "keypoints_2d": [21, 2], "confidence": [21], "K": [3, 3],
     "hand": (), "index": (), ...}`` with whatever of ``joints_3d, root_3d, vertices, scale, mask`` the store has; rows
     without truth hold NaN there.
 
@@ -50,6 +52,7 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         self.augmentation = augmentation or Augmentation()
         self.seed = seed
         self.epoch = 0
+        self.reduction = 1
         store = Store(self.path)
         self._length = len(store)
         self.attributes: dict[str, Any] = store.attributes
@@ -73,6 +76,14 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         """Other augmentations for every epoch."""
         self.epoch = epoch
 
+    def reduced(self, reduction: int) -> HandDataset:
+        """The same rows with pictures of 224 / reduction px, for networks whose encoder sees such; all else stays in
+        pixels of the whole crop. Reading is cheaper."""
+        other = copy(self)
+        other._store, other._owner = None, -1
+        other.reduction = reduction
+        return other
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_store": None, "_owner": -1}
 
@@ -90,8 +101,16 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         store = self.store
         values = {name: store.field(name, row) for name in self.fields}
         picture = store.crop(row)
-        if self.augmentation.active:
-            picture, values = self._augmented(picture, values, row)
+        rng = np.random.default_rng((self.seed, self.epoch, row))
+        if self.augmentation.turns:
+            picture, values = self._turned(picture, values, rng)
+        elif self.reduction > 1:
+            parts = picture.reshape(CROP // self.reduction, self.reduction, -1, self.reduction, 3)
+            picture = np.round(parts.mean((1, 3))).astype(np.uint8)
+        if self.augmentation.colour > 0:
+            picture = jitter_colour(picture, self.augmentation.colour, rng)
+        if self.augmentation.occlusion > 0 and rng.random() < self.augmentation.occlusion:
+            picture = occlude(picture, rng)
         result = {"image": torch.from_numpy(picture.transpose(2, 0, 1).astype(np.float32) / 255)}
         for name, value in values.items():
             array = np.asarray(value)
@@ -99,24 +118,17 @@ class HandDataset(Dataset[dict[str, Tensor]]):
             result[name] = torch.from_numpy(np.ascontiguousarray(kind)).reshape(kind.shape)
         return result
 
-    def _augmented(
-        self, picture: np.ndarray, values: dict[str, np.ndarray], row: int
+    def _turned(
+        self, picture: np.ndarray, values: dict[str, np.ndarray], rng: np.random.Generator
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        settings = self.augmentation
-        rng = np.random.default_rng((self.seed, self.epoch, row))
-        if settings.turns:
-            turn = settings.turn(values["keypoints_2d"], values["confidence"], rng)
-            picture = turn.picture(picture)
-            seen = values["confidence"][:, None] > 0
-            values["keypoints_2d"] = np.where(seen, turn.pixels(values["keypoints_2d"]), 0.0)
-            values["K"] = turn.camera(values["K"])
-            for name in ("joints_3d", "root_3d", "vertices"):
-                if name in values:
-                    values[name] = turn.points(values[name].astype(np.float64))
-            if "mask" in values:
-                values["mask"] = turn.mask(values["mask"])
-        if settings.colour > 0:
-            picture = jitter_colour(picture, settings.colour, rng)
-        if settings.occlusion > 0 and rng.random() < settings.occlusion:
-            picture = occlude(picture, rng)
+        turn = self.augmentation.turn(values["keypoints_2d"], values["confidence"], rng)
+        picture = turn.picture(picture, self.reduction)
+        seen = values["confidence"][:, None] > 0
+        values["keypoints_2d"] = np.where(seen, turn.pixels(values["keypoints_2d"]), 0.0)
+        values["K"] = turn.camera(values["K"])
+        for name in ("joints_3d", "root_3d", "vertices"):
+            if name in values:
+                values[name] = turn.points(values[name].astype(np.float64))
+        if "mask" in values:
+            values["mask"] = turn.mask(values["mask"])
         return picture, values

@@ -73,7 +73,7 @@ def _warp(picture: Any, matrix: Any, size: int, samples: int, repeat: bool, out:
             out[row, column, 2] = blue * weight
 
 
-def warp(picture: np.ndarray, matrix: np.ndarray, size: int, *, repeat: bool) -> np.ndarray:
+def warp(picture: np.ndarray, matrix: np.ndarray, size: int, *, repeat: bool, samples: int = 1) -> np.ndarray:
     """Resample a picture bilinearly; shrinking averages over several samples a pixel.
 
     Args:
@@ -81,11 +81,12 @@ def warp(picture: np.ndarray, matrix: np.ndarray, size: int, *, repeat: bool) ->
         matrix: [2, 3], result pixels to picture pixels (centres at +0.5).
         size: of the square result.
         repeat: continue the picture's edges outwards; otherwise black.
+        samples: at least so many a pixel, along either side.
 
     Returns:
         [size, size, 3] float32 0..1.
     """
     shrink = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     out = np.empty((size, size, 3), dtype=np.float32)
-    _warp(picture, matrix.astype(np.float64), size, int(np.clip(np.ceil(shrink), 1, 6)), repeat, out)
+    _warp(picture, matrix.astype(np.float64), size, int(np.clip(np.ceil(shrink), samples, 6)), repeat, out)
     return out

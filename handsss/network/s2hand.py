@@ -118,7 +118,7 @@ class S2Hand(nn.Module):
         """Predict.
 
         Args:
-            image: [B, 3, 224, 224] RGB 0..1.
+            image: [B, 3, 224, 224] RGB 0..1; without branch and rendering, pictures reduced as the encoder's will do.
             K: [B, 3, 3] cameras of the crops, px.
             keypoint_set: definition of ``joints`` and ``projected``.
             branch: run the keypoint branch too, where there is one.
@@ -177,7 +177,8 @@ class S2Hand(nn.Module):
         return torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=low)
 
     def _reduced(self, image: Tensor) -> Tensor:
-        return image if self.reduction == 1 else nn.functional.avg_pool2d(image, self.reduction)
+        more = self.reduction * image.shape[-1] // IMAGE  # pictures may come reduced already
+        return image if more <= 1 else nn.functional.avg_pool2d(image, more)
 
     def turn(self, vector: HandVector) -> Tensor:
         """``R R_0`` [B, 3, 3]: the rotation from the model's frame to the camera's."""

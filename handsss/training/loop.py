@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Dataset
 
+from handsss.data.dataset import HandDataset
 from handsss.geometry.cameras import project
 from handsss.network.s2hand import S2Hand
 from handsss.training.averaging import Averager
 from handsss.training.collapse import CollapseMonitor, health
-from handsss.training.objective import Batch, GradientNotFiniteError, Objective, Terms
+from handsss.training.objective import WARM_UP, Batch, GradientNotFiniteError, Objective, Terms
 from handsss.training.processes import Processes
 from handsss.training.rows import loader
 from handsss.training.schedule import Position, Stage, position, rate_at, reduction_at
@@ -131,20 +132,25 @@ class Trainer:
         end = self.total if until is None else min(until, self.total)
         if self.step >= end:
             return
-        batches = loader(
-            dataset,
-            batch=self.batch,
-            done=self.step,
-            total=self.total,
-            seed=self.seed,
-            workers=workers,
-            share=(self.processes.rank, self.processes.size),
-            pin=self.device.type == "cuda",
-        )
-        for row in batches:
-            on_step(self.one_step(self.as_batch(row)))
-            if self.step >= end:
-                return
+        while self.step < end:
+            place = position(self.stages, self.step)
+            least = self.network.settings.reduction
+            # The encoder alone sees no more of a picture than its reduced form, so no more is read.
+            small = least > 1 and place.stage.name in (WARM_UP, "shape") and isinstance(dataset, HandDataset)
+            batches = loader(
+                dataset.reduced(least) if small and isinstance(dataset, HandDataset) else dataset,
+                batch=self.batch,
+                done=self.step,
+                total=self.step - place.within + place.stage.steps,
+                seed=self.seed,
+                workers=workers,
+                share=(self.processes.rank, self.processes.size),
+                pin=self.device.type == "cuda",
+            )
+            for row in batches:
+                on_step(self.one_step(self.as_batch(row)))
+                if self.step >= end:
+                    return
 
     def as_batch(self, row: dict[str, Tensor]) -> Batch:
         """Rows on the network's device."""

@@ -14,6 +14,7 @@ from handsss.losses.localisation import map_loss, place_loss
 from handsss.losses.photometric import pixel_loss, ssim_loss
 from handsss.losses.regularisation import average_pose_loss, scale_loss, shape_loss, skeleton_loss, texture_loss
 from handsss.network.auxiliary import AuxiliaryOutput
+from handsss.network.encoder import IMAGE
 from handsss.network.s2hand import Prediction, S2Hand
 from handsss.render.types import RenderOutput
 from handsss.training.processes import mean_over_processes
@@ -49,7 +50,7 @@ class LossWeights:
 class Batch(NamedTuple):
     """What the objective needs of a batch."""
 
-    image: Tensor  # [B, 3, 224, 224] 0..1
+    image: Tensor  # [B, 3, 224, 224] 0..1; smaller in stages of the encoder alone
     keypoints: Tensor  # [B, 21, 2] px
     confidence: Tensor  # [B, 21]
     K: Tensor  # [B, 3, 3]
@@ -172,8 +173,8 @@ class Objective:
 
     def _places(self, output: AuxiliaryOutput, batch: Batch) -> dict[str, tuple[float, Tensor]]:
         """w_auxiliary (E_map + w_places E_place)."""
-        w, size = self.weights, batch.image.shape[-1]
-        seen = batch.keypoints, batch.confidence, size, mean_over_processes
+        w = self.weights
+        seen = batch.keypoints, batch.confidence, IMAGE, mean_over_processes
         return {
             "E_map": (w.w_auxiliary, map_loss(output.maps, *seen)),
             "E_place": (w.w_auxiliary * w.w_places, place_loss(output.places, *seen)),

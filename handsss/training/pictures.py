@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
-from torch import Tensor
+from torch import Tensor, nn
 
 from handsss.data.blocks import write_atomically
+from handsss.network.encoder import IMAGE
 from handsss.network.s2hand import S2Hand
 from handsss.reconstruct.overlay_drawing import INK, PAPER, draw_skeleton, font
 from handsss.training.objective import Batch
@@ -30,19 +31,22 @@ def save_sheet(path: Path, network: S2Hand, batch: Batch, keypoint_set: str) -> 
         keypoint_set: definition of the projected joints.
     """
     training = network.training
+    image = batch.image
+    if image.shape[-1] < IMAGE:
+        image = nn.functional.interpolate(image, size=(IMAGE, IMAGE), mode="bilinear")
     network.eval()
     with torch.no_grad():
-        made = network(batch.image, batch.K, keypoint_set)
+        made = network(image, batch.K, keypoint_set)
         drawn = network.render(made, batch.K) if made.texture is not None else None
     network.train(training)
     rows = []
-    for i in range(len(batch.image)):
-        photo = _picture(batch.image[i].permute(1, 2, 0))
+    for i in range(len(image)):
+        photo = _picture(image[i].permute(1, 2, 0))
         blank = np.full_like(photo, 200)
         rendered, silhouette = blank, blank
         if drawn is not None:
             alpha = drawn.silhouette[i, ..., None]
-            rendered = _picture(drawn.colour[i] + (1 - alpha) * batch.image[i].permute(1, 2, 0))
+            rendered = _picture(drawn.colour[i] + (1 - alpha) * image[i].permute(1, 2, 0))
             silhouette = _picture(alpha.expand(-1, -1, 3))
         branch = blank if made.keypoints is None else _skeleton(photo, made.keypoints[i, -1])
         given = _skeleton(photo, batch.keypoints[i], batch.confidence[i])

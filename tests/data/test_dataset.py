@@ -89,6 +89,21 @@ def test_hands_are_turned_upright(store: Path) -> None:
         assert float(error.max()) < 1e-3
 
 
+@pytest.mark.parametrize("augmentation", [Augmentation(), Augmentation(upright=True, close=0.6, zoom=0.1)])
+@pytest.mark.parametrize("reduction", [2, 4])
+def test_reduced_rows_are_the_whole_ones_averaged(store: Path, augmentation: Augmentation, reduction: int) -> None:
+    data = HandDataset(store, augmentation, seed=3)
+    small = data.reduced(reduction)
+    assert data.reduction == 1 and len(small) == 12
+    for number in (0, 7):
+        row, whole = small[number], data[number]
+        wanted = torch.nn.functional.avg_pool2d(whole["image"], reduction)
+        assert row["image"].shape == wanted.shape
+        assert float((row["image"] - wanted).abs().max()) < 1.01 / 255  # both are rounded to bytes
+        for name in ("keypoints_2d", "K", "joints_3d"):
+            torch.testing.assert_close(row[name], whole[name])
+
+
 def test_close_hands(store: Path) -> None:
     """As its keypoints' box says, and the picture with them: the same point has the same colour."""
     data, plain = HandDataset(store, Augmentation(close=0.5)), HandDataset(store)

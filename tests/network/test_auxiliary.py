@@ -25,6 +25,8 @@ def test_shapes(reduction: int) -> None:
     with torch.no_grad():
         made = network(image, K, auxiliary=True)
         alone = network.auxiliary_only(image)
+        small = torch.nn.functional.avg_pool2d(image, reduction)
+        torch.testing.assert_close(network.auxiliary_only(small).maps, alone.maps)
     side = 56 // reduction
     assert made.auxiliary is not None
     assert made.auxiliary.maps.shape == (2, 21, side, side) and made.auxiliary.places.shape == (2, 21, 2, BINS)

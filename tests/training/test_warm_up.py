@@ -78,6 +78,7 @@ def test_heads_are_left_out_of_the_result(tmp_path: Path, stores: tuple[Path, Pa
     stages: list[str] = []
     resume(tmp_path / "run", device=CPU).run(on_progress=lambda progress: stages.append(progress.stage))
     assert stages == ["warm-up", "shape", "shape"]
+    assert len(list((tmp_path / "run/pictures").iterdir())) == 1  # of rows that were read reduced
     assert not any(name.startswith("auxiliary.") for name in load_checkpoint(tmp_path / "run/final.pt")["network"])
     trained = load_trained(tmp_path / "run")
     assert trained.config == replace(config, network=replace(config.network, auxiliary=False))
