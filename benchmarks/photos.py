@@ -1,6 +1,6 @@
 """Reconstruct folders of real photos and say how well it went: hands found, error, overlap, time; with contact sheets.
 
-    python benchmarks/photos.py PHOTOS... --out FOLDER [--sheets 60] [--residuals]
+    python benchmarks/photos.py PHOTOS... --out FOLDER [--start search] [--sheets 60] [--residuals]
 
 Each PHOTOS folder is one row of the table. A photo NAME.jpg with NAME_mask.png beside it (255: hand) is also scored by
 the overlap of the rendered hand with the mask; what lies beyond the wrist (forearm) does not count, and the figure with
@@ -25,7 +25,7 @@ from handsss.reconstruct.camera_choice import choose_camera
 from handsss.reconstruct.fit import keypoint_fitter, observation_of
 from handsss.reconstruct.images import read_image
 from handsss.reconstruct.overlay import picture
-from handsss.reconstruct.pipeline import Reconstructor
+from handsss.reconstruct.pipeline import Reconstructor, ReconstructSettings
 from handsss.reconstruct.results import HandResult
 from handsss.reconstruct.segmentation import forearm_zone
 from handsss.render.pipeline import render
@@ -158,10 +158,11 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="open")
+    parser.add_argument("--start", choices=("auto", "lifted", "search"), default="auto", help="see docs/starts.md")
     parser.add_argument("--sheets", type=int, default=0, help="results on each folder's contact sheet")
     parser.add_argument("--residuals", action="store_true")
     options = parser.parse_args()
-    reconstructor = Reconstructor(options.model)
+    reconstructor = Reconstructor(options.model, ReconstructSettings(start=options.start))
     blank = np.zeros((64, 64, 3), np.uint8)
     reconstructor(blank, intrinsics_from_fov(64, 64))  # load networks and kernels before the clock starts
     table = []

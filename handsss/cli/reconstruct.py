@@ -35,6 +35,14 @@ class Hand(StrEnum):
     right = "right"
 
 
+class Start(StrEnum):
+    """Values of --start."""
+
+    auto = "auto"
+    lifted = "lifted"
+    search = "search"
+
+
 class MeshFormat(StrEnum):
     """Values of --format."""
 
@@ -90,6 +98,16 @@ def reconstruct(
             help="Trained network that gives the fit its start.",
         ),
     ] = None,
+    start: Annotated[
+        Start,
+        typer.Option(
+            "--start",
+            rich_help_panel="Hand",
+            help="Where the fit starts without a checkpoint. lifted: from hands that a small network takes the "
+            "keypoints for (open hand only); search: from sampled poses that look like them; auto: lifted where "
+            "possible.",
+        ),
+    ] = Start.auto,
     refine: Annotated[
         bool,
         typer.Option(
@@ -158,7 +176,12 @@ def reconstruct(
     from handsss.reconstruct.pipeline import ReconstructSettings
 
     settings = ReconstructSettings(
-        hand=_side(hand), all_hands=all_hands, refine=refine, checkpoint=checkpoint, texture_size=texture_size
+        hand=_side(hand),
+        all_hands=all_hands,
+        refine=refine,
+        checkpoint=checkpoint,
+        start=start.value,
+        texture_size=texture_size,
     )
     printer = report.Printer(quiet=quiet, several=inputs.several)
     with waiting(printer.errors, "loading", shown=not quiet):

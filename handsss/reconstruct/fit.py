@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple
+from functools import cached_property, lru_cache
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from handsss.errors import InputError
 from handsss.hand.model import HandModel, load_model
 from handsss.reconstruct.fit_problem import FitSettings, HandParameters, KeypointProblem, Observation
 from handsss.reconstruct.levenberg import minimise
+from handsss.reconstruct.lifting import Lifter, can_lift
 from handsss.reconstruct.predictor import Prediction
 from handsss.reconstruct.starts import StartBank
 
@@ -21,6 +22,7 @@ MINIMUM_SPAN = 4.0  # px, the longer side of the keypoints' box
 # raised together to this mean, so that priors do not carry it off.
 LEAST_MEAN_CONFIDENCE = 0.4
 _KEPT = 3  # hypotheses that are refined to the end
+Start = Literal["auto", "lifted", "search"]
 
 
 class KeypointFit(NamedTuple):
@@ -38,15 +40,35 @@ class KeypointFitter:
         model: a right hand.
         keypoint_set: the definition that observations follow.
         settings: see :class:`FitSettings`.
+        start: where fits without a prediction start. "lifted": the lifting network's hands;
+            "search": the poses of a bank that look most like the keypoints; "auto": lifted for the open hand, else
+            search.
+
+    Raises:
+        InputError: "lifted" for a hand model that the lifting network does not know.
     """
 
-    def __init__(self, model: HandModel, keypoint_set: str, settings: FitSettings | None = None) -> None:
+    def __init__(
+        self, model: HandModel, keypoint_set: str, settings: FitSettings | None = None, *, start: Start = "auto"
+    ) -> None:
         self.settings = settings or FitSettings()
+        self.model = model
         self.problem = KeypointProblem(model, model.keypoint_set(keypoint_set), self.settings)
-        self.bank = StartBank(model, self.problem)
+        lifts = start == "lifted" or (start == "auto" and can_lift(model))
+        self.lifter = Lifter(model, self.problem) if lifts else None
+
+    @cached_property
+    def bank(self) -> StartBank:
+        """Made when it is first searched: it takes most of a second."""
+        return StartBank(self.model, self.problem)
 
     def starts(self, observation: Observation, prediction: Prediction | None) -> HandParameters:
-        """Hypotheses: the predictor's first, if there is one, then the bank's."""
+        """Hypotheses: the predictor's first, if there is one, then the bank's; without one the lifting
+        network's, if the model is one that it knows."""
+        if prediction is None and self.lifter is not None:
+            lifted = self.lifter(observation)
+            count = self.settings.starts_beside_lifted
+            return _joined(lifted, self.bank.starts(observation, count)) if count else lifted
         found = self.bank.starts(observation, self.settings.starts)
         if prediction is None:
             return found
@@ -57,7 +79,7 @@ class KeypointFitter:
             self.problem.space.coefficients(axis_angle),
             torch.as_tensor(prediction.shape, dtype=torch.float64)[None],
         )
-        return HandParameters(*(torch.cat(pair) for pair in zip(given, found, strict=True)))
+        return _joined(given, found)
 
     def __call__(
         self, observation: Observation, prediction: Prediction | None = None, *, refine: bool = True
@@ -81,10 +103,14 @@ class KeypointFitter:
         return KeypointFit(fine.parameters.pick(chosen), float(fine.cost[chosen]), len(rough.cost))
 
 
+def _joined(first: HandParameters, second: HandParameters) -> HandParameters:
+    return HandParameters(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
+
+
 @lru_cache(maxsize=4)
-def keypoint_fitter(model: str, keypoint_set: str) -> KeypointFitter:
-    """A fitter for a named model, made once a process (the start bank takes most of a second)."""
-    return KeypointFitter(load_model(model), keypoint_set)
+def keypoint_fitter(model: str, keypoint_set: str, start: Start = "auto") -> KeypointFitter:
+    """A fitter for a named model, made once a process."""
+    return KeypointFitter(load_model(model), keypoint_set, start=start)
 
 
 def observation_of(keypoints: np.ndarray, intrinsics: np.ndarray) -> Observation:

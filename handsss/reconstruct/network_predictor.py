@@ -16,11 +16,10 @@ from handsss.errors import InputError
 from handsss.network.checkpoint import load_network
 from handsss.network.encoder import IMAGE
 from handsss.reconstruct.predictor import Prediction
-from handsss.reconstruct.starts import rotation_to_ray
+from handsss.reconstruct.starts import place, rotation_to_ray
 
 _MARGIN = 0.25  # around the keypoints' box, of its longer side, on every side: as the training crops are cut
 _FOCAL = 480.0  # px: of the crops that networks are trained on, FreiHAND's and the open dataset's
-_STEPS = 3  # of the placement
 
 
 class NetworkPredictor:
@@ -89,37 +88,3 @@ def _about_view(angle: float) -> Tensor:
     """The turn [3, 3] about the line of sight that takes the crop's up to the picture's."""
     cosine, sine = np.cos(angle), np.sin(angle)
     return torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
-
-
-def place(points: Tensor, keypoints: np.ndarray, intrinsics: np.ndarray) -> Tensor:
-    """Where points must be moved to be seen at keypoints.
-
-    Linear in the translation: ``f (X + t_x) / (Z + t_z) + c = x`` times its denominator; the weights of a step undo
-    what the multiplication does to them.
-
-    Args:
-        points: [21, 3] metres, turned as in the camera.
-        keypoints: [21, 3] x, y (px), confidence.
-        intrinsics: [3, 3] px.
-
-    Returns:
-        [3] metres.
-    """
-    sure = torch.as_tensor(np.nan_to_num(keypoints[:, 2])).clamp(0, 1)
-    pixels = torch.as_tensor(np.nan_to_num(keypoints[:, :2]))
-    K = torch.as_tensor(np.asarray(intrinsics, dtype=np.float64))
-    rays = (torch.cat([pixels, torch.ones(len(pixels), 1)], 1).double() @ torch.linalg.inv(K).T)[:, :2]
-    depth = torch.ones(len(points), dtype=torch.float64)
-    result = torch.zeros(3, dtype=torch.float64)
-    for _ in range(_STEPS):
-        weight = (sure / depth).sqrt()
-        rows, right = [], []
-        for axis in (0, 1):
-            unit = torch.zeros(len(points), 3, dtype=torch.float64)
-            unit[:, axis], unit[:, 2] = 1.0, -rays[:, axis]
-            rows.append(unit * weight[:, None])
-            right.append((rays[:, axis] * points[:, 2] - points[:, axis]) * weight)
-        result = torch.linalg.lstsq(torch.cat(rows), torch.cat(right)[:, None]).solution[:, 0]
-        result[2] = result[2].clamp_min(0.05 - float(points[:, 2].min()))
-        depth = (points[:, 2] + result[2]).clamp_min(0.01)
-    return result

@@ -15,8 +15,9 @@ from handsss.geometry.rotations import matrix_to_axis_angle, mirror_axis_angle
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import HandModel, load_model
 from handsss.reconstruct.crop import crop_around
-from handsss.reconstruct.fit import KeypointFitter, observation_of
+from handsss.reconstruct.fit import KeypointFitter, Start, observation_of
 from handsss.reconstruct.fit_problem import HandParameters, KeypointProblem, Observation
+from handsss.reconstruct.lifting import check_liftable
 from handsss.reconstruct.predictor import load_predictor
 from handsss.reconstruct.results import HandResult
 from handsss.reconstruct.silhouette import (
@@ -45,6 +46,7 @@ class ReconstructSettings:
     refine: bool = True  # fit; otherwise the start is taken as it is
     appearance: bool = True  # silhouette refinement, light and texture
     checkpoint: str | None = None
+    start: Start = "auto"  # of the fit without a checkpoint, see KeypointFitter
     texture_size: int = 512  # px
     silhouette: SilhouetteSettings = field(default_factory=SilhouetteSettings)
 
@@ -57,12 +59,14 @@ class Reconstructor:
         settings: see :class:`ReconstructSettings`.
 
     Raises:
-        InputError: no such model or checkpoint.
+        InputError: no such model or checkpoint, or a start that the model cannot have.
     """
 
     def __init__(self, model: str = "open", settings: ReconstructSettings | None = None) -> None:
         self.settings = settings or ReconstructSettings()
         self.model: HandModel = load_model(model)
+        if self.settings.start == "lifted":
+            check_liftable(self.model)  # a mistake to tell before any work
         self.predictor = load_predictor(self.settings.checkpoint, self.model.name)
         self.layer = HandLayer(self.model, flat_hand_mean=True)
         if self.model.uv is None or self.model.uv_faces is None:
@@ -147,7 +151,7 @@ class Reconstructor:
         times["predict"] = clock() - begin
         begin = clock()
         if keypoint_set not in self._fitters:
-            self._fitters[keypoint_set] = KeypointFitter(self.model, keypoint_set)
+            self._fitters[keypoint_set] = KeypointFitter(self.model, keypoint_set, start=self.settings.start)
         fitter = self._fitters[keypoint_set]
         problem = fitter.problem
         parameters = fitter(observation, prediction, refine=self.settings.refine).parameters

@@ -17,6 +17,7 @@ from handsss.hand.model import HandModel
 from handsss.hand.sampling import sample_poses
 from handsss.reconstruct.fit_problem import HandParameters, KeypointProblem, Observation
 
+_STEPS = 3  # of the placement
 _BANK_DEPTH = 0.5  # metres: the perspective under which the bank is compared
 
 
@@ -120,3 +121,37 @@ def rotation_to_ray(points: Tensor) -> Tensor:
     sine = axis.norm(dim=-1, keepdim=True)
     angle = torch.atan2(sine, ray[:, 2:])
     return axis_angle_to_matrix(axis / sine.clamp_min(1e-9) * angle)
+
+
+def place(points: Tensor, keypoints: np.ndarray, intrinsics: np.ndarray) -> Tensor:
+    """Where points must be moved to be seen at keypoints.
+
+    Linear in the translation: ``f (X + t_x) / (Z + t_z) + c = x`` times its denominator; the weights of a step undo
+    what the multiplication does to them.
+
+    Args:
+        points: [21, 3] metres, turned as in the camera.
+        keypoints: [21, 3] x, y (px), confidence.
+        intrinsics: [3, 3] px.
+
+    Returns:
+        [3] metres.
+    """
+    sure = torch.as_tensor(np.nan_to_num(keypoints[:, 2])).clamp(0, 1)
+    pixels = torch.as_tensor(np.nan_to_num(keypoints[:, :2]))
+    K = torch.as_tensor(np.asarray(intrinsics, dtype=np.float64))
+    rays = (torch.cat([pixels, torch.ones(len(pixels), 1)], 1).double() @ torch.linalg.inv(K).T)[:, :2]
+    depth = torch.ones(len(points), dtype=torch.float64)
+    result = torch.zeros(3, dtype=torch.float64)
+    for _ in range(_STEPS):
+        weight = (sure / depth).sqrt()
+        rows, right = [], []
+        for axis in (0, 1):
+            unit = torch.zeros(len(points), 3, dtype=torch.float64)
+            unit[:, axis], unit[:, 2] = 1.0, -rays[:, axis]
+            rows.append(unit * weight[:, None])
+            right.append((rays[:, axis] * points[:, 2] - points[:, axis]) * weight)
+        result = torch.linalg.lstsq(torch.cat(rows), torch.cat(right)[:, None]).solution[:, 0]
+        result[2] = result[2].clamp_min(0.05 - float(points[:, 2].min()))
+        depth = (points[:, 2] + result[2]).clamp_min(0.01)
+    return result

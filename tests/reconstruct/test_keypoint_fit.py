@@ -13,7 +13,7 @@ from handsss.geometry.cameras import project
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import load_model
 from handsss.hand.sampling import sample_poses
-from handsss.reconstruct.fit import KeypointFitter, keypoint_fitter, observation_of
+from handsss.reconstruct.fit import KeypointFitter, Start, keypoint_fitter, observation_of
 from handsss.reconstruct.fit_problem import (
     PARAMETERS,
     FitSettings,
@@ -32,7 +32,7 @@ INTRINSICS = torch.tensor([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]], dtype=tor
 
 @pytest.fixture(scope="module")
 def fitter() -> KeypointFitter:
-    return keypoint_fitter("open", "joints")
+    return keypoint_fitter("open", "joints", "search")
 
 
 def random_hands(problem: KeypointProblem, count: int, seed: int) -> HandParameters:
@@ -106,7 +106,9 @@ def test_robust_cost_by_hand(fitter: KeypointFitter) -> None:
     torch.testing.assert_close(residuals.grad, expected)
 
 
-def test_recovers_sampled_hands_from_noisy_keypoints(fitter: KeypointFitter) -> None:
+@pytest.mark.parametrize("start", ["search", "lifted"])
+def test_recovers_sampled_hands_from_noisy_keypoints(start: Start) -> None:
+    fitter = keypoint_fitter("open", "joints", start)
     problem = fitter.problem
     rng = np.random.default_rng(11)
     errors, misses = [], []

@@ -1,0 +1,132 @@
+"""Where the keypoint fit starts: the lifting network alone, the search, and lifted starts, against the truth.
+
+    python benchmarks/starts.py DETECTED.h5 TRUTH.h5 [--rows 500] [--every 1] [--json docs/results/starts.json]
+
+The two stores hold the same pictures (see benchmarks/detector_error.py), one with the detector's keypoints, one with
+the truth. Scored are the 21 joints in the truth's definition after similarity alignment (no reflection), and how far
+the hand's keypoints lie from the detected ones, over the longer side of their box. Pictures without a detected hand do
+not count. Times are processor seconds of one thread: the fit to keypoints alone, no outline, no texture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from handsss.data.store import Store
+from handsss.errors import InputError
+from handsss.evaluation.alignment import procrustes
+from handsss.geometry.cameras import project
+from handsss.hand.layer import HandLayer
+from handsss.hand.model import load_model
+from handsss.reconstruct.fit import KeypointFitter, observation_of
+from handsss.reconstruct.fit_problem import FitSettings, HandParameters, Observation
+from handsss.reconstruct.silhouette import posed_vertices
+
+Way = Callable[[Observation], HandParameters]
+
+
+class Rows(NamedTuple):
+    """Detected hands and their truth."""
+
+    observations: list[Observation]
+    truth: np.ndarray  # [N, 21, 3] metres, in the definition `joints_set`
+    joints_set: str
+    keypoint_set: str
+    read: int  # rows, with those that hold no detected hand
+
+
+def read(detected: Path, truth: Path, rows: int, every: int) -> Rows:
+    """The first rows of two stores of the same pictures, or each so-manieth of them."""
+    a, b = Store(detected), Store(truth)
+    chosen = range(0, min(rows, len(a)), every)
+    observations, joints = [], []
+    for row in chosen:
+        assert a.field("index", row) == b.field("index", row), "stores of different pictures"
+        keypoints = np.concatenate([a.field("keypoints_2d", row), a.field("confidence", row)[:, None]], 1)
+        try:
+            observations.append(observation_of(keypoints, a.field("K", row)))
+        except InputError:  # no hand was found
+            continue
+        joints.append(b.field("joints_3d", row).astype(np.float64))
+    names = a.attributes["keypoint_set"], b.attributes["joints_3d_set"]
+    return Rows(observations, np.stack(joints), names[1], names[0], len(chosen))
+
+
+def ways(rows: Rows) -> dict[str, Way]:
+    """What is compared, by name."""
+
+    def fitted(start: str, settings: FitSettings) -> Way:
+        fitter = KeypointFitter(load_model("open"), rows.keypoint_set, settings, start=start)  # type: ignore[arg-type]
+        return lambda observation: fitter(observation).parameters
+
+    alone = KeypointFitter(load_model("open"), rows.keypoint_set, start="lifted")
+    assert alone.lifter is not None
+    lifter = alone.lifter
+    result: dict[str, Way] = {"network alone": lambda observation: lifter(observation).pick(0)}
+    result["search (8), fit"] = fitted("search", FitSettings())
+    for count in (0, 3):
+        result[f"lifted + search ({count}), fit"] = fitted("lifted", FitSettings(starts_beside_lifted=count))
+    return result
+
+
+def score(way: Way, rows: Rows) -> dict[str, float]:
+    """Errors and time of one way over all rows."""
+    fitter = KeypointFitter(load_model("open"), rows.keypoint_set, start="search")  # for its problem alone
+    layer = HandLayer(load_model("open"), flat_hand_mean=True)
+    given = layer.model.keypoint_set(rows.joints_set)
+    assert not given.joint_weights.any(), "expected a definition by vertices, as FreiHAND's is"
+    joints, misses, seconds = [], [], []
+    way(rows.observations[0])  # what is made once is not timed
+    for observation in rows.observations:
+        begin = time.process_time()
+        made = way(observation)
+        seconds.append(time.process_time() - begin)
+        with torch.no_grad():
+            vertices = posed_vertices(layer, fitter.problem, made)[0].double().numpy()
+            points = project(fitter.problem.keypoints(made)[0], observation.intrinsics)[0]
+        joints.append(given.vertex_weights @ vertices)
+        used = observation.confidence > 0
+        miss = (points - observation.keypoints).norm(dim=1)[used].mean() / observation.size
+        misses.append(float(miss))
+    found = np.stack(joints)
+    errors = np.linalg.norm(procrustes(found, rows.truth, reflection=False)(found) - rows.truth, axis=2).mean(1)
+    return {
+        "aligned_mpjpe_mm": 1e3 * float(errors.mean()),
+        "aligned_median_mm": 1e3 * float(np.median(errors)),
+        "aligned_p90_mm": 1e3 * float(np.percentile(errors, 90)),
+        "reprojection_of_box_median": float(np.median(misses)),
+        "reprojection_of_box_mean": float(np.mean(misses)),
+        "milliseconds_a_hand": 1e3 * float(np.mean(seconds)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("detected", type=Path)
+    parser.add_argument("truth", type=Path)
+    parser.add_argument("--rows", type=int, default=500)
+    parser.add_argument("--every", type=int, default=1, help="take each so-manieth row: a quicker look")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = read(options.detected, options.truth, options.rows, options.every)
+    figures: dict[str, object] = {"rows": rows.read, "hands": len(rows.observations)}
+    print(f"{len(rows.observations)} hands in {rows.read} pictures", flush=True)
+    for name, way in ways(rows).items():
+        reached = {key: float(f"{value:.4g}") for key, value in score(way, rows).items()}
+        figures[name] = reached
+        print(f"{name}: {json.dumps(reached)}", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

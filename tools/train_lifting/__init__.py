@@ -1,0 +1,1 @@
+"""Trains the lifting network that starts the keypoint fit."""
