@@ -25,9 +25,9 @@ EXACT = ("mano_pose", "mano_shape", "mano_translation")  # only without turning:
 class HandDataset(Dataset[dict[str, Tensor]]):
     """A store, row by row.
 
-    A row is ``{"image": [3, 224, 224] float32 0..1 (or smaller: :meth:`reduced`), "keypoints_2d": [21, 2], "confidence": [21], "K": [3, 3],
+    A row is ``{"image": [3, 224, 224] float32 0..1, "keypoints_2d": [21, 2], "confidence": [21], "K": [3, 3],
     "hand": (), "index": (), ...}`` with whatever of ``joints_3d, root_3d, vertices, scale, mask`` the store has; rows
-    without truth hold NaN there.
+    without truth hold NaN there. Pictures may be smaller: :meth:`reduced`.
 
     Args:
         path: of the store.

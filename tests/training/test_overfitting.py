@@ -12,7 +12,7 @@ from handsss.training.config import resolve
 from handsss.training.prepare import Recipe
 from handsss.training.run import Progress, Run
 
-_SHAPE, _FINETUNE = 400, 6
+_SHAPE, _FINETUNE = 250, 6
 
 
 @pytest.mark.slow
