@@ -6,10 +6,10 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
 
 from handsss.errors import UserError
@@ -27,7 +27,7 @@ def run_jobs(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -
         workers: processes; 1 works in this process.
 
     Raises:
-        whatever a job raises; running jobs end first, waiting ones are dropped.
+        whatever a job raises; running jobs end first, waiting ones are dropped. An interrupt ends running ones too.
         UserError: a worker process died.
     """
     if workers <= 1:
@@ -37,7 +37,9 @@ def run_jobs(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -
     context = multiprocessing.get_context("spawn")
     waiting = iter(jobs)
     running: set[Future[Any]] = set()
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)) as pool:
+    stop = context.Event()
+    given = os.getpid(), stop
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=given) as pool:
         try:
             exhausted = False
             while running or not exhausted:
@@ -51,6 +53,9 @@ def run_jobs(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in ended:
                     yield future.result()
+        except (KeyboardInterrupt, GeneratorExit):
+            stop.set()  # leaving the pool waits for its workers
+            raise
         except BrokenProcessPool as error:
             raise UserError(
                 "a worker process died, perhaps for want of memory. What is finished is kept: run the same command "
@@ -61,11 +66,11 @@ def run_jobs(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -
                 future.cancel()
 
 
-def _start_worker(parent: int) -> None:
+def _start_worker(parent: int, stop: Event) -> None:
     """One thread of arithmetic each, and no life of its own once the parent is killed."""
     os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent says what follows
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
     try:
         import torch
 
@@ -74,7 +79,7 @@ def _start_worker(parent: int) -> None:
         pass
 
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
+def _watch(parent: int, stop: Event) -> None:
+    while os.getppid() == parent and not stop.wait(0.5):
+        pass
     os._exit(1)

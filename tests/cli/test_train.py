@@ -81,7 +81,7 @@ def test_a_run_broken_off_goes_on(tmp_path: Path, stores: Stores) -> None:  # no
         (("--data", "absent.h5"), 2, "absent.h5: no such file"),
         (("--device", "gpu", "--data", "x"), 2, "expected auto, cpu, cuda"),
         (("--set", "losses.w_cons=0"), 2, "Did you mean losses.w_con?"),
-        (("--stages", "shape,photo"), 2, "expected some of keypoints, shape, finetune"),
+        (("--stages", "shape,photo"), 2, "expected some of warm-up, keypoints, shape, finetune"),
         (("--stages", "shape", "--end-to-end"), 2, "Leave one of them out"),
         (("--resume",), 2, "no run in"),
         (("--replay", "no.pt"), 2, "no.pt: no such file"),
