@@ -64,8 +64,19 @@ def test_a_full_disk(tmp_path: Path) -> None:
 def test_control_c(tmp_path: Path) -> None:
     """An interrupt from the terminal goes to all processes of the group: one sentence, no tracebacks, exit code 130."""
     command = [*RUN, "-n", "6000", "--workers", "2", "-o", "cut"]
+
+    def listen() -> None:
+        """A shell's background jobs ignore interrupts, and hand that down."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=listen,
     )
     begin = time.monotonic()
     while not (tmp_path / "cut/training/rgb/00000001.jpg").exists() and time.monotonic() - begin < 60:
