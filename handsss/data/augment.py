@@ -31,10 +31,6 @@ class Augmentation:
     occlusion: float = 0.0  # chance that something covers a part of the picture
 
     @property
-    def active(self) -> bool:
-        return self.turns or self.colour > 0 or self.occlusion > 0
-
-    @property
     def turns(self) -> bool:
         """Whether pictures are turned or zoomed."""
         return self.upright or self.close > 0 or self.rotation_deg > 0 or self.zoom > 0

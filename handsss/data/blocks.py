@@ -53,6 +53,19 @@ def write_atomically(target: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def remove_strays(folder: Path) -> None:
+    """Remove what killed runs left half-written in a folder: files that never got their names.
+
+    Raises:
+        UserError: they cannot be removed.
+    """
+    try:
+        for stray in folder.glob(".*.tmp"):
+            stray.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
 def unwritable(target: Path, error: OSError) -> UserError:
     """The message for a failed write; h5py names the system's error in its text only."""
     text = str(error)
@@ -95,10 +108,9 @@ class Blocks:
             self._check_same(path, plan, may_turn_on)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for stray in self.folder.glob(".*.tmp"):
-                stray.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self.folder, error) from error
+        remove_strays(self.folder)
         write_atomically(path, json.dumps(plan, indent=1, sort_keys=True).encode())
 
     def _check_same(self, path: Path, plan: dict[str, Any], may_turn_on: tuple[str, ...]) -> None:

@@ -79,8 +79,7 @@ class HandDataset(Dataset[dict[str, Tensor]]):
     def reduced(self, reduction: int) -> HandDataset:
         """The same rows with pictures of 224 / reduction px, for networks whose encoder sees such; all else stays in
         pixels of the whole crop. Reading is cheaper."""
-        other = copy(self)
-        other._store, other._owner = None, -1
+        other = copy(self)  # without the handle: see __getstate__
         other.reduction = reduction
         return other
 

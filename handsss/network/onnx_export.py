@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +18,14 @@ from torch import Tensor, nn
 from handsss import __version__
 from handsss.errors import MissingDependencyError, UserError
 from handsss.hand.joints import JOINT_ORDERS
+from handsss.hand.model import OPEN_MODELS
 from handsss.network.checkpoint import LoadedNetwork
 from handsss.network.encoder import IMAGE
-from handsss.network.regressors import AppearanceRegressor
 from handsss.network.s2hand import Prediction, S2Hand
 
 OPSET = 18  # what torch's exporter writes by itself; other versions are converted from it
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 _CHATTY = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
-_OWN_MODELS = ("open", "open-detail")
 _LICENCE = "the file holds the hand model's arrays: its makers' licence decides whether it may be passed on"
 
 
@@ -157,7 +156,7 @@ def metadata(loaded: LoadedNetwork, names: list[str]) -> dict[str, str]:
     """
     seen = tomllib.loads(loaded.config).get("augmentation", {})
     about = {key: loaded.about[key] for key in ("supervision", "baseline", "dataset", "step") if key in loaded.about}
-    own = loaded.model in _OWN_MODELS
+    own = loaded.model in OPEN_MODELS
     return {
         "program": f"handsss {__version__}",
         "training": json.dumps(about),
@@ -181,19 +180,6 @@ def metadata(loaded: LoadedNetwork, names: list[str]) -> dict[str, str]:
     } | ({} if own else {"licence": _LICENCE})
 
 
-class _Appearance(AppearanceRegressor):
-    """Without ``len`` of a tensor, which would fix N in what is recorded."""
-
-    def __init__(self, other: AppearanceRegressor) -> None:
-        nn.Module.__init__(self)
-        self.conv, self.texture, self.light = other.conv, other.texture, other.light
-        self.register_buffer("mean_skin", cast(Tensor, other.mean_skin))
-
-    def forward(self, low: Tensor) -> tuple[Tensor, Tensor]:
-        vector = self.conv(low)
-        return self.texture(vector).unflatten(1, (-1, 3)) + self.mean_skin, self.light(vector)
-
-
 class _Exported(nn.Module):
     """A copy of the network with tensors as its only inputs and outputs."""
 
@@ -201,8 +187,6 @@ class _Exported(nn.Module):
         super().__init__()
         self.network = copy.deepcopy(network).cpu()
         self.network.low_precision = "none"
-        if self.network.appearance is not None:
-            self.network.appearance = _Appearance(self.network.appearance)
         self.keypoint_set, self.keypoints = keypoint_set, keypoints
 
     def predict(self, image: Tensor, K: Tensor) -> Prediction:

@@ -106,4 +106,4 @@ class AppearanceRegressor(nn.Module):
         """Vertex colours [B, V, 3] (about 0..1) and light [B, 11] from low-level features [B, C_l, 56, 56]."""
         vector = self.conv(low)
         colours = self.texture(vector)
-        return colours.reshape(len(colours), -1, 3) + self.mean_skin, self.light(vector)
+        return colours.unflatten(1, (-1, 3)) + self.mean_skin, self.light(vector)

@@ -13,6 +13,7 @@ from handsss.data.augment import upright_angle
 from handsss.detect.types import Detection, bounding_box
 from handsss.detect.warp import Square, warp
 from handsss.errors import InputError
+from handsss.hand.model import OPEN_MODELS
 from handsss.network.checkpoint import load_network
 from handsss.network.encoder import IMAGE
 from handsss.reconstruct.predictor import Prediction
@@ -36,7 +37,7 @@ class NetworkPredictor:
     def __init__(self, path: Path, model: str) -> None:
         self.loaded = load_network(path)
         own = self.loaded.model
-        if not (own == model or {own, model} <= {"open", "open-detail"}):
+        if not (own == model or {own, model} <= OPEN_MODELS.keys()):
             raise InputError(
                 f"{path}: was trained with the hand model {own!r}, whose poses mean nothing to {model!r}. Expected the "
                 f"same one: give --model {own}."

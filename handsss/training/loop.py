@@ -130,15 +130,13 @@ class Trainer:
             TermNotFiniteError, GradientNotFiniteError, CollapseError: see there.
         """
         end = self.total if until is None else min(until, self.total)
-        if self.step >= end:
-            return
         while self.step < end:
             place = position(self.stages, self.step)
-            least = self.network.settings.reduction
-            # The encoder alone sees no more of a picture than its reduced form, so no more is read.
-            small = least > 1 and place.stage.name in (WARM_UP, "shape") and isinstance(dataset, HandDataset)
+            rows, least = dataset, self.network.settings.reduction
+            if least > 1 and place.stage.name in (WARM_UP, "shape") and isinstance(dataset, HandDataset):
+                rows = dataset.reduced(least)  # the encoder alone sees no more of a picture
             batches = loader(
-                dataset.reduced(least) if small and isinstance(dataset, HandDataset) else dataset,
+                rows,
                 batch=self.batch,
                 done=self.step,
                 total=self.step - place.within + place.stage.steps,

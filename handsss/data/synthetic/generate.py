@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from handsss import __version__
-from handsss.data.blocks import Blocks, unwritable, write_atomically
+from handsss.data.blocks import Blocks, remove_strays, unwritable, write_atomically
 from handsss.data.pool import run_jobs
 from handsss.data.synthetic.background import list_backgrounds
 from handsss.data.synthetic.scene import SceneSettings, make_scene
@@ -108,9 +108,9 @@ def synthesize(
         for split in SPLITS:
             for kind in ("rgb", "mask"):
                 (root / split / kind).mkdir(parents=True, exist_ok=True)
-        _sweep(root)
     except OSError as error:
         raise unwritable(root, error) from error
+    _sweep(root)
     sizes = {job.number: job.count for job in jobs}
     for number in run_jobs(_draw_block, waiting, options.workers):
         done += sizes[number]
@@ -126,10 +126,8 @@ def synthesize(
 
 
 def _sweep(root: Path) -> None:
-    """Remove what killed runs left half-written: files that never got their names."""
-    for pattern in (".*.tmp", "*/*/.*.tmp"):
-        for stray in root.glob(pattern):
-            stray.unlink(missing_ok=True)
+    for folder in (root, *(root / split / kind for split in SPLITS for kind in ("rgb", "mask"))):
+        remove_strays(folder)
 
 
 def _plan(counts: dict[str, int], scene: SceneSettings) -> dict[str, Any]:
