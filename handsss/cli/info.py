@@ -6,13 +6,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="What the network is made of.", no_args_is_help=True, rich_markup_mode="rich")
-
-
-@app.callback()
-def _about() -> None:
-    # Makes `info` a group of commands even while it has one.
-    pass
+app = typer.Typer(
+    help="What the network is made of, and what weights hold.", no_args_is_help=True, rich_markup_mode="rich"
+)
 
 
 @app.command(
@@ -29,3 +25,19 @@ def model(
     from handsss.cli.info_model import show_model
 
     show_model(preset, tuple(settings or ()), batch, device)
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\n  handsss info weights\n\n  handsss info weights runs/ours\n\n"
+    "  handsss info weights ours.safetensors"
+)
+def weights(
+    checkpoint: Annotated[
+        str,
+        typer.Argument(metavar="FILE|NAME", help="A checkpoint, a run's folder, weights, or a name that comes along."),
+    ] = "handsss-open-b0",
+) -> None:
+    """What a trained network is: its hand model, data, settings, figures, licence, size and checksum."""
+    from handsss.cli.info_weights import show_weights
+
+    show_weights(checkpoint)

@@ -13,6 +13,7 @@ from torch import nn
 from handsss.errors import InputError
 from handsss.hand.model import load_model
 from handsss.network.s2hand import NetworkSettings, S2Hand
+from handsss.network.weights import SHIPPED, SUFFIX, read_weights, shipped
 
 FORMAT = "handsss-checkpoint"
 FORMAT_VERSION = 1
@@ -32,11 +33,14 @@ class LoadedNetwork(NamedTuple):
 
 
 def checkpoint_file(path: Path) -> Path:
-    """The checkpoint that a path means: the file itself, or of a run's folder its result, or else its latest state.
+    """The checkpoint that a path means: the file itself, or of a run's folder its result, or else its latest state;
+    or the weights that come with the program, by their name.
 
     Raises:
         InputError: a folder without either.
     """
+    if str(path) in SHIPPED and not path.exists():
+        return shipped(str(path))
     if not path.is_dir():
         return path
     for name in (FINAL, LATEST):
@@ -49,7 +53,7 @@ def load_network(path: Path, device: str | torch.device = "cpu") -> LoadedNetwor
     """Read a checkpoint and build its network; averaged weights are taken where there are some.
 
     Args:
-        path: a checkpoint, or a run's folder.
+        path: a checkpoint, a run's folder, a file of weights, or a name of :data:`handsss.network.weights.SHIPPED`.
         device: of the network.
 
     Raises:
@@ -57,14 +61,14 @@ def load_network(path: Path, device: str | torch.device = "cpu") -> LoadedNetwor
             hand model is not here.
     """
     file = checkpoint_file(path)
-    content = load_checkpoint(file, device)
+    content = read_weights(file, device) if file.suffix == SUFFIX else load_checkpoint(file, device)
     absent = [key for key in ("network", "config", "model", "keypoint_set") if key not in content]
     if absent:
         raise InputError(f"{file}: lacks {', '.join(absent)}. Expected a file that `handsss train` wrote.")
     config, model = str(content["config"]), str(content["model"])
     network = S2Hand(load_model(model), _settings(config, file))
     load_weights(network, content.get("averaged") or content["network"], file)
-    about = dict(content.get("about", {})) | {"program": content.get("program")}
+    about = {"program": content.get("program")} | dict(content.get("about", {}))
     return LoadedNetwork(file, network.to(device).eval(), model, str(content["keypoint_set"]), config, about)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from handsss.errors import InputError
 from handsss.hand.model import HandModel, load_model
-from handsss.reconstruct.fit_problem import FitSettings, HandParameters, KeypointProblem, Observation
+from handsss.reconstruct.fit_problem import FitSettings, HandParameters, KeypointProblem, Observation, free_hands
 from handsss.reconstruct.levenberg import minimise
 from handsss.reconstruct.lifting import Lifter, can_lift
 from handsss.reconstruct.predictor import Prediction
@@ -73,7 +73,7 @@ class KeypointFitter:
         if prediction is None:
             return found
         axis_angle = torch.as_tensor(prediction.axis_angle, dtype=torch.float64).reshape(1, 15, 3)
-        given = HandParameters(
+        given = free_hands(
             torch.as_tensor(prediction.rotation, dtype=torch.float64)[None],
             torch.as_tensor(prediction.translation, dtype=torch.float64)[None],
             self.problem.space.coefficients(axis_angle),

@@ -34,7 +34,8 @@ class FitSettings:
     robust_scale: float = 10.0  # sigmas at which a keypoint's pull starts to fade (Geman-McClure)
     bone_sigma: float = 0.20  # of a unit bone direction in the picture
     limit_sigma_deg: float = 3.0  # beyond a joint limit
-    pose_weight: float = 1.0  # pose coefficients count in units of their own spread times this
+    pose_weight: float = 1.0  # pose coefficients count in units of their prior's spread times this
+    lifted_spread: float = 0.25  # whitened: how far the lifting network's poses are trusted (docs/starts.md)
     pose_floor: float = 0.04  # radians: no pose direction is held tighter than this
     shape_weight: float = 1.0  # shape coefficients ~ N(0, 1) times this
     starts: int = 8  # hypotheses that are refined
@@ -44,16 +45,24 @@ class FitSettings:
 
 
 class HandParameters(NamedTuple):
-    """A right hand's placement, pose and shape; leading dimension: hypotheses or hands."""
+    """A right hand's placement, pose and shape, and what its pose is expected to be; leading dimension: hypotheses or
+    hands. Make it with :func:`free_hands` where nothing is expected but the hand model's own poses."""
 
     rotation: Tensor  # [B, 3, 3]
     translation: Tensor  # [B, 3] metres
     pose: Tensor  # [B, 45] whitened coefficients of the pose space
     shape: Tensor  # [B, 10]
+    expected: Tensor  # [B, 45] the middle of the pose prior, whitened
+    spread: Tensor  # [B, 1] its standard deviation, whitened: 1 for the hand model's own prior
 
     def pick(self, index: Tensor | int) -> HandParameters:
         chosen = torch.as_tensor(index).reshape(-1)
         return HandParameters(*(value[chosen] for value in self))
+
+
+def free_hands(rotation: Tensor, translation: Tensor, pose: Tensor, shape: Tensor) -> HandParameters:
+    """Hands [B] under the hand model's own prior, a unit Gaussian about its mean pose."""
+    return HandParameters(rotation, translation, pose, shape, torch.zeros_like(pose), torch.ones_like(pose[:, :1]))
 
 
 def reduced_model(model: HandModel, keypoint_set: KeypointSet) -> tuple[HandModel, KeypointSet]:
@@ -161,7 +170,7 @@ class KeypointProblem:
                 offsets.reshape(batch, -1),
                 directions.reshape(batch, -1),
                 excess.reshape(batch, -1),
-                parameters.pose * settings.pose_weight,
+                (parameters.pose - parameters.expected) / parameters.spread * settings.pose_weight,
                 parameters.shape * settings.shape_weight,
             ],
             1,
@@ -191,4 +200,6 @@ def step(parameters: HandParameters, delta: Tensor) -> HandParameters:
         torch.cat([lateral * moved, moved], 1),
         parameters.pose + delta[:, POSE],
         parameters.shape + delta[:, SHAPE],
+        parameters.expected,
+        parameters.spread,
     )

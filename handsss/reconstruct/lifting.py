@@ -46,7 +46,8 @@ def check_liftable(model: HandModel) -> None:
 
 
 class Lifter:
-    """Lifts keypoints to hands of one model. The network is read when it is first used.
+    """Lifts keypoints to hands of one model, and expects the fit to end near them. The network is read when it is
+    first used.
 
     Args:
         model: the open hand.
@@ -82,12 +83,10 @@ class Lifter:
         # Rounded to single precision it is no rotation in double any more.
         rotation = seen.turn @ six_numbers_to_matrix(torch.cat([local[..., 0], local[..., 1]], -1))
         axis_angle = space.axis_angle(lifted.pose[0, order].double())
-        hands = HandParameters(
-            rotation,
-            torch.zeros(len(order), 3, dtype=torch.float64),
-            self.problem.space.coefficients(axis_angle),
-            lifted.shape[0, order].double(),
-        )
+        pose = self.problem.space.coefficients(axis_angle)
+        spread = torch.full((len(order), 1), self.problem.settings.lifted_spread, dtype=torch.float64)
+        nowhere = torch.zeros(len(order), 3, dtype=torch.float64)
+        hands = HandParameters(rotation, nowhere, pose, lifted.shape[0, order].double(), expected=pose, spread=spread)
         points, _ = self.problem.keypoints(hands)
         keypoints = torch.cat([pixels, confidence[:, None]], 1).numpy()
         translations = [place(one, keypoints, np.asarray(intrinsics)) for one in points]

@@ -15,7 +15,7 @@ from handsss.geometry.cameras import unproject
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.model import HandModel
 from handsss.hand.sampling import sample_poses
-from handsss.reconstruct.fit_problem import HandParameters, KeypointProblem, Observation
+from handsss.reconstruct.fit_problem import HandParameters, KeypointProblem, Observation, free_hands
 
 _STEPS = 3  # of the placement
 _BANK_DEPTH = 0.5  # metres: the perspective under which the bank is compared
@@ -47,7 +47,7 @@ class StartBank:
         self.rotation = torch.as_tensor(_views(poses * views, rng))
         zeros = torch.zeros(poses, 3, dtype=torch.float64)
         identity = torch.eye(3, dtype=torch.float64).expand(poses, 3, 3)
-        still = HandParameters(
+        still = free_hands(
             identity, zeros, problem.space.coefficients(axis_angle), torch.zeros(poses, 10, dtype=torch.float64)
         )
         points, _ = problem.keypoints(still)
@@ -106,7 +106,7 @@ class StartBank:
         mean_point = self.points[index].mean(1)
         translation = centres - (turn @ mean_point[..., None])[..., 0]
         translation[:, 2] = translation[:, 2].clamp_min(0.05)
-        return HandParameters(rotation, translation, self.pose[index], torch.zeros(len(index), 10, dtype=torch.float64))
+        return free_hands(rotation, translation, self.pose[index], torch.zeros(len(index), 10, dtype=torch.float64))
 
 
 def _about_z(angle: Tensor) -> Tensor:

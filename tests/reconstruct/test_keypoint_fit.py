@@ -21,6 +21,7 @@ from handsss.reconstruct.fit_problem import (
     KeypointProblem,
     Observation,
     PoseSpace,
+    free_hands,
     reduced_model,
     step,
 )
@@ -41,7 +42,7 @@ def random_hands(problem: KeypointProblem, count: int, seed: int) -> HandParamet
     rotation = torch.as_tensor(Rotation.random(count, rng=rng).as_matrix())
     translation = np.stack([rng.normal(0, 0.03, count), rng.normal(0, 0.03, count), rng.uniform(0.45, 0.8, count)], 1)
     shape = torch.as_tensor(rng.normal(0, 0.7, (count, 10)))
-    return HandParameters(rotation, torch.as_tensor(translation), problem.space.coefficients(poses), shape)
+    return free_hands(rotation, torch.as_tensor(translation), problem.space.coefficients(poses), shape)
 
 
 def observe(problem: KeypointProblem, parameters: HandParameters) -> Observation:

@@ -19,7 +19,7 @@ from handsss.geometry.cameras import project
 from handsss.hand.model import load_model
 from handsss.hand.sampling import sample_poses
 from handsss.reconstruct.fit import KeypointFitter
-from handsss.reconstruct.fit_problem import FitSettings, HandParameters, KeypointProblem, Observation
+from handsss.reconstruct.fit_problem import FitSettings, HandParameters, KeypointProblem, Observation, free_hands
 from handsss.reconstruct.lifting import Lifter
 from handsss.reconstruct.lifting_network import FILE, LiftingNetwork, load_lifting, network_bytes, normalise
 from handsss.reconstruct.pipeline import Reconstructor, ReconstructSettings
@@ -46,7 +46,7 @@ def hands(problem: KeypointProblem, count: int, seed: int) -> HandParameters:
     rotation = torch.as_tensor(Rotation.random(count, rng=rng).as_matrix())
     place = np.stack([rng.normal(0, 0.05, count), rng.normal(0, 0.05, count), rng.uniform(0.4, 0.9, count)], 1)
     shape = torch.as_tensor(rng.normal(0, 0.7, (count, 10)))
-    return HandParameters(rotation, torch.as_tensor(place), problem.space.coefficients(poses), shape)
+    return free_hands(rotation, torch.as_tensor(place), problem.space.coefficients(poses), shape)
 
 
 def seen(points: Tensor, intrinsics: Tensor = K) -> Observation:

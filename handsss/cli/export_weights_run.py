@@ -1,0 +1,80 @@
+"""The work and the words of ``handsss export weights``."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from handsss.cli.console import output_console, plain
+from handsss.errors import InputError, UserError
+from handsss.hand.model import OPEN_MODELS
+from handsss.network.checkpoint import checkpoint_file, load_network
+from handsss.network.weights import SUFFIX, weights_bytes
+from handsss.network.weights_check import check_rounding
+from handsss.reconstruct.atomic import check_writable, write_files
+
+_ALIGNMENTS = ("aligned", "root_aligned", "raw")
+
+
+def export_weights(
+    checkpoint: Path,
+    output: Path | None,
+    facts: dict[str, Any],
+    *,
+    evaluation: Path | None,
+    keypoints: bool,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Write the file, once it has been read back and compared with the network, and say so.
+
+    Raises:
+        UserError: a wrong file or option, or weights that half precision changes.
+    """
+    source = checkpoint_file(checkpoint)
+    target = source.with_suffix(SUFFIX) if output is None else output
+    if target.suffix.lower() != SUFFIX:
+        raise UserError(f"{target}: expected a name that ends with {SUFFIX} after -o.")
+    if target.exists() and not overwrite:
+        raise UserError(f"{target}: exists already. Choose another name with -o, or replace it with --overwrite.")
+    begin = time.perf_counter()
+    loaded = load_network(source)
+    if keypoints and loaded.network.branch is None:
+        raise UserError(f"{source}: has no keypoint branch. Leave --keypoints out.")
+    check_writable(target.parent)
+    if loaded.model not in OPEN_MODELS and "licence" not in facts:
+        facts["licence"] = "trained with a hand model of others: its makers' licence may bind the weights too"
+    facts = {"name": target.stem} | facts
+    if evaluation is not None:
+        facts["evaluation"] = evaluation_figures(evaluation)
+    # Folders of one's own machine are nobody's business.
+    about = {key: Path(value).name if key in ("data", "validation") else value for key, value in loaded.about.items()}
+    content = weights_bytes(loaded._replace(about=about), facts, branch=keypoints)
+    moved = check_rounding(loaded, content)
+    write_files({target: content})
+    out = output_console(quiet=quiet)
+    out.print(plain(f"network: {source}, hand model {loaded.model}"), soft_wrap=True)
+    out.print(plain(f"half precision moves vertices by {moved:.3f} mm at most, of made-up pictures"), soft_wrap=True)
+    seconds = time.perf_counter() - begin
+    out.print(plain(f"wrote {target}, {len(content) / 1e6:.1f} MB, in {seconds:.1f} s"), soft_wrap=True)
+    out.print(plain(f"next: handsss info weights {target}"), soft_wrap=True)
+
+
+def evaluation_figures(path: Path) -> dict[str, Any]:
+    """The main figures of an evaluation's metrics.json.
+
+    Raises:
+        InputError: not such a file.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read as JSON ({error}). Expected metrics.json of `handsss evaluate`."
+        ) from error
+    if not isinstance(content, dict) or not isinstance(content.get("aligned"), dict):
+        raise InputError(f"{path}: holds no figures. Expected metrics.json of `handsss evaluate`.")
+    kept = {key: content[key] for key in ("count", "data", "split", "protocol") if key in content}
+    return kept | {key: content[key] for key in _ALIGNMENTS if key in content}

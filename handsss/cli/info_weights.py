@@ -1,0 +1,108 @@
+"""The table of ``handsss info weights``."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from handsss.cli.console import output_console, plain
+from handsss.network.checkpoint import checkpoint_file, load_checkpoint, load_network
+from handsss.network.s2hand import parameter_counts
+from handsss.network.weights import SUFFIX, digest, read_weights
+
+_ABOUT = {
+    "supervision": "supervision",
+    "baseline": "baseline",
+    "data": "trained on",
+    "rows": "rows",
+    "step": "steps",
+    "start": "started from",
+    "program": "handsss",
+}
+_ALIGNMENTS = {"aligned": "aligned (Procrustes)", "root_aligned": "root-aligned", "raw": "raw (camera space)"}
+_COLUMNS = {
+    "mpjpe_mm": ("MPJPE mm", "{:.2f}"),
+    "mpvpe_mm": ("MPVPE mm", "{:.2f}"),
+    "auc_j": ("AUC J", "{:.3f}"),
+    "auc_v": ("AUC V", "{:.3f}"),
+    "f5": ("F@5", "{:.3f}"),
+    "f15": ("F@15", "{:.3f}"),
+}
+
+
+def show_weights(name: str) -> None:
+    """Print what a file says of itself, once its network has been built.
+
+    Raises:
+        InputError: not a checkpoint or weights that can be used.
+    """
+    from rich import box
+    from rich.table import Table
+
+    file = checkpoint_file(Path(name))
+    loaded = load_network(file)
+    content = read_weights(file) if file.suffix == SUFFIX else load_checkpoint(file)
+    facts: dict[str, Any] = content.get("facts", {})
+    counts = parameter_counts(loaded.network)
+    settings = tomllib.loads(loaded.config)
+    kinds = sorted({str(value.dtype).removeprefix("torch.") for value in _stored(file, content)})
+    seen = settings.get("augmentation", {})
+    rows = [
+        ("name", facts.get("name", file.stem)),
+        ("file", f"{file} ({file.stat().st_size / 1e6:.1f} MB, {', '.join(kinds)})"),
+        ("SHA-256", digest(file)),
+        ("hand model", loaded.model),
+        ("encoder", loaded.network.settings.encoder),
+        ("parameters", f"{sum(counts.values()):,} ({', '.join(part for part in counts)})"),
+        ("2D keypoints", loaded.keypoint_set),
+        ("views", _views(bool(seen.get("upright", False)), float(seen.get("close", 0)))),
+        *((word, loaded.about[key]) for key, word in _ABOUT.items() if loaded.about.get(key)),
+        ("licence", facts.get("licence", "not stated")),
+        *((("note", facts["note"]),) if facts.get("note") else ()),
+    ]
+    table = Table(box=box.SIMPLE, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for word, value in rows:
+        table.add_row(word, plain(str(value)))
+    out = output_console()
+    out.print(table)
+    evaluation = facts.get("evaluation")
+    if isinstance(evaluation, dict):
+        _figures(evaluation)
+
+
+def _stored(file: Path, content: dict[str, Any]) -> list[Any]:
+    if file.suffix != SUFFIX:
+        return list((content.get("averaged") or content["network"]).values())
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as opened:
+        return [opened.get_tensor(name) for name in opened.keys()]  # noqa: SIM118 - no mapping
+
+
+def _views(upright: bool, close: float) -> str:
+    words = ["turned upright"] if upright else []
+    words += [f"zoomed until the hand's box fills {100 * close:.0f} %"] if close else []
+    return " and ".join(words) or "crops as they are"
+
+
+def _figures(evaluation: dict[str, Any]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table("", *(word for word, _ in _COLUMNS.values()), box=box.SIMPLE)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for key, word in _ALIGNMENTS.items():
+        values = evaluation.get(key)
+        if isinstance(values, dict):
+            table.add_row(word, *(_number(values.get(name), form) for name, (_, form) in _COLUMNS.items()))
+    out = output_console()
+    out.print(plain(f"evaluated on {evaluation.get('count', '?')} pictures of {evaluation.get('data', '?')}"))
+    out.print(table)
+
+
+def _number(value: object, form: str) -> str:
+    return form.format(value) if isinstance(value, int | float) else ""

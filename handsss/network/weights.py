@@ -1,0 +1,143 @@
+"""Weights alone, for prediction: safetensors files in half precision, and the one that comes with the program.
+
+Such a file holds what a picture's hand is predicted with, the settings, and what is known of its making; nothing of
+the training (optimiser, averages, auxiliary heads), and without the 2D keypoint branch unless that is asked for.
+``handsss export weights`` writes them; wherever a checkpoint is expected they will do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from handsss.errors import InputError
+
+if TYPE_CHECKING:
+    from handsss.network.checkpoint import LoadedNetwork
+
+FORMAT, FORMAT_VERSION = "handsss-weights", 1
+SUFFIX = ".safetensors"
+OPEN = "handsss-open-b0"
+SHIPPED = {OPEN: Path(__file__).parent / "data" / f"{OPEN}{SUFFIX}"}
+_BRANCH = "branch."
+_WANTED = ("config", "model", "keypoint_set")
+
+
+def weights_bytes(loaded: LoadedNetwork, facts: dict[str, Any], *, branch: bool = False) -> bytes:
+    """The file of a network.
+
+    Args:
+        loaded: a checkpoint.
+        facts: kept beside the weights, as JSON: name, figures, licence, what it was trained on.
+        branch: keep the 2D keypoint branch, where there is one.
+
+    Raises:
+        InputError: weights that half precision cannot hold.
+    """
+    tensors, config = {}, loaded.config
+    for name, value in loaded.network.state_dict().items():
+        if name.startswith(_BRANCH) and not branch:
+            continue
+        small = value.detach().half() if value.is_floating_point() else value
+        if not bool(torch.isfinite(small).all()):
+            raise InputError(f"{loaded.path}: {name} holds numbers that half precision cannot hold; diverged training?")
+        tensors[name] = small.contiguous()
+    if not branch:
+        config = without_branch(config)
+    content = {
+        "format_version": FORMAT_VERSION,
+        "model": loaded.model,
+        "keypoint_set": loaded.keypoint_set,
+        "config": config,
+        "about": loaded.about,
+        "facts": facts,
+    }
+    # One entry: several come in an order of chance, and the same network should give the same bytes.
+    return save(tensors, metadata={FORMAT: json.dumps(content, sort_keys=True)})
+
+
+def without_branch(config: str) -> str:
+    """Settings as TOML, as they are of the same network without its keypoint branch."""
+    lines, section, done = [], "", False
+    for line in config.splitlines():
+        if line.strip().startswith("["):
+            section = line.strip()
+        if section == "[network]" and line.partition("=")[0].strip() == "stacks":
+            continue
+        lines.append(line)
+        if line.strip() == "[network]":
+            lines.append("stacks = 0")
+            done = True
+    return "\n".join(lines if done else [*lines, "[network]", "stacks = 0"]) + "\n"
+
+
+def read_weights(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
+    """Read a file; the format holds numbers and text only, nothing of it is executed.
+
+    Returns:
+        A checkpoint's entries that predictions need: "network" in float32, "config", "model", "keypoint_set",
+        "about"; and "facts".
+
+    Raises:
+        InputError: missing, damaged, of a newer format, without its settings, or with numbers that are not finite.
+    """
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            text = (file.metadata() or {}).get(FORMAT, "")
+            tensors = {name: _whole(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Expected weights as `handsss export weights` writes them.") from None
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: not weights that can be read ({error}). Get the file again.") from error
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or not all(isinstance(content.get(key), str) for key in _WANTED):
+        raise InputError(
+            f"{path}: holds no weights of handsss with their settings. Expected a file that `handsss export weights` "
+            "wrote."
+        )
+    version = content.get("format_version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise InputError(
+            f"{path}: has format version {version}; this program reads versions up to {FORMAT_VERSION}. Update handsss."
+        )
+    bad = [name for name, value in tensors.items() if not bool(torch.isfinite(value).all())]
+    if bad:
+        raise InputError(f"{path}: {bad[0]} holds numbers that are not finite. Get the file again.")
+    about = content.get("about")
+    facts = content.get("facts")
+    return {
+        "network": tensors,
+        **{key: content[key] for key in _WANTED},
+        "about": about if isinstance(about, dict) else {},
+        "facts": facts if isinstance(facts, dict) else {},
+    }
+
+
+def _whole(value: torch.Tensor) -> torch.Tensor:
+    return value.float() if value.is_floating_point() else value
+
+
+def shipped(name: str) -> Path:
+    """Where the weights of a name lie.
+
+    Raises:
+        InputError: they are not there.
+    """
+    path = SHIPPED[name]
+    if not path.exists():
+        raise InputError(f"{name}: its file {path} is missing. Install handsss again.")
+    return path
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

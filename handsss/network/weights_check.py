@@ -1,0 +1,56 @@
+"""A file of weights beside the network that it was made of."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+
+from handsss.errors import UserError
+from handsss.network.checkpoint import LoadedNetwork, load_network
+from handsss.network.encoder import IMAGE
+from handsss.network.weights import SUFFIX
+
+ALLOWED_MM = 1.0  # by which half precision may move a vertex about the wrist
+_PICTURES = 4
+
+
+class RoundingError(UserError):
+    """Half precision changes what the network predicts."""
+
+    exit_code = 1
+
+
+def check_rounding(loaded: LoadedNetwork, content: bytes) -> float:
+    """Read weights back and compare what they predict with the network, on made-up pictures.
+
+    Args:
+        loaded: the network.
+        content: of the file, see :func:`handsss.network.weights.weights_bytes`.
+
+    Returns:
+        The most by which a vertex moves about the wrist, mm.
+
+    Raises:
+        RoundingError: by more than a millimetre.
+    """
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(_PICTURES, 3, IMAGE, IMAGE, generator=generator)
+    K = torch.tensor([[480.0, 0, IMAGE / 2], [0, 480.0, IMAGE / 2], [0, 0, 1]]).expand(_PICTURES, 3, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"weights{SUFFIX}"
+        file.write_bytes(content)
+        written = load_network(file)
+    shapes = []
+    for network in (loaded.network, written.network):
+        with torch.no_grad():
+            made = network(image, K, branch=False)
+        shapes.append(made.vertices - made.joints[:, :1])
+    moved = 1e3 * float((shapes[0] - shapes[1]).norm(dim=-1).max())
+    if not moved <= ALLOWED_MM:
+        raise RoundingError(
+            f"{loaded.path}: half precision would move vertices by {moved:.2f} mm on made-up pictures; {ALLOWED_MM:g} "
+            "mm are allowed. Nothing was written."
+        )
+    return moved

@@ -1,0 +1,94 @@
+"""``handsss export weights`` and ``handsss info weights`` as they are typed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from handsss.cli.main import run
+from handsss.hand.model import load_model
+from handsss.network.s2hand import NetworkSettings, S2Hand
+from handsss.training.checkpoint import save_checkpoint
+
+CONFIG = "[network]\nencoder = 'efficientnet-b0'\nstacks = 0\n[augmentation]\nupright = true\nclose = 0.8\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder."""
+    torch.manual_seed(0)
+    network = S2Hand(load_model("open"), NetworkSettings("efficientnet-b0", stacks=0))
+    run_folder = tmp_path_factory.mktemp("run")
+    about = {"supervision": "ssl", "data": "/home/somebody/freihand.h5", "rows": 2000, "step": 12}
+    content = {"network": network.state_dict(), "model": "open", "keypoint_set": "openpose", "config": CONFIG}
+    save_checkpoint(run_folder / "final.pt", content | {"about": about})
+    return run_folder
+
+
+def typed(*arguments: object) -> int:
+    """The exit code."""
+    with pytest.raises(SystemExit) as end:
+        run([str(argument) for argument in arguments])
+    return int(end.value.code or 0)
+
+
+def test_a_run_becomes_weights_that_say_what_they_are(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    metrics = {"count": 5, "data": "eval.h5", "aligned": {"mpjpe_mm": 8.125, "f5": 0.5}, "raw": {"mpjpe_mm": 60.0}}
+    Path("metrics.json").write_text(json.dumps(metrics | {"figures": [1, 2]}), encoding="utf-8")
+    options = ["--evaluation", "metrics.json", "--licence", "CC0-1.0", "--note", "made up [here]"]
+    assert typed("export", "weights", folder, "-o", "new/ours.safetensors", *options) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"half precision moves vertices by 0\.\d+ mm at most", shown), shown
+    assert re.search(r"wrote new/ours.safetensors, 1\d\.\d MB", shown)
+    assert b"somebody" not in Path("new/ours.safetensors").read_bytes()
+    assert typed("info", "weights", "new/ours.safetensors") == 0
+    shown = capsys.readouterr().out
+    for words in (
+        r"name +ours",
+        r"float16, int64",
+        r"SHA-256 +[0-9a-f]{64}",
+        r"hand model +open",
+        r"trained on +freihand.h5",
+        r"rows +2000",
+        r"steps +12",
+        r"licence +CC0-1.0",
+        r"note +made up \[here\]",
+        r"turned upright and zoomed until the hand's box fills 80 %",
+        r"evaluated on 5 pictures of eval.h5",
+        r"aligned \(Procrustes\) +8.12 +0.500",
+        r"raw \(camera space\) +60.00",
+    ):
+        assert re.search(words, shown), (words, shown)
+    assert typed("info", "weights", folder) == 0
+    shown = capsys.readouterr().out
+    assert "float32" in shown and re.search(r"licence +not stated", shown)
+
+
+def test_what_is_wrong_is_told_and_nothing_written(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "there.safetensors"
+    there.write_bytes(b"mine")
+    assert typed("export", "weights", folder, "-o", there) == 2
+    assert "exists already. Choose another name with -o, or replace it with --overwrite" in capsys.readouterr().err
+    assert typed("export", "weights", folder, "-o", tmp_path / "w.pt") == 2
+    assert "expected a name that ends with .safetensors" in capsys.readouterr().err
+    assert typed("export", "weights", folder, "-o", tmp_path / "w.safetensors", "--keypoints") == 2
+    assert "has no keypoint branch" in capsys.readouterr().err
+    for content in ("{", "[]", '{"count": 3}'):
+        (tmp_path / "metrics.json").write_text(content, encoding="utf-8")
+        option = ["--evaluation", tmp_path / "metrics.json"]
+        assert typed("export", "weights", folder, "-o", tmp_path / "w.safetensors", *option) == 2
+        assert "Expected metrics.json of `handsss evaluate`" in capsys.readouterr().err
+    assert typed("info", "weights", there) == 2
+    assert "not weights that can be read" in capsys.readouterr().err
+    assert there.read_bytes() == b"mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.json", "there.safetensors"]

@@ -1,0 +1,146 @@
+"""Weights alone: half precision, without what predictions do not need, and read without trust."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from handsss.errors import InputError
+from handsss.hand.model import load_model
+from handsss.network import weights
+from handsss.network.checkpoint import LoadedNetwork, checkpoint_file, load_network
+from handsss.network.s2hand import NetworkSettings, S2Hand
+from handsss.network.weights import FORMAT, read_weights, weights_bytes, without_branch
+from handsss.network.weights_check import RoundingError, check_rounding
+
+SETTINGS = NetworkSettings("efficientnet-b0", stacks=1, features=16, modules=1, reduction=2)
+CONFIG = (
+    "[network]\nencoder = 'efficientnet-b0'\nstacks = 1\nfeatures = 16\nmodules = 1\nreduction = 2\n"
+    "[augmentation]\nupright = true\n"
+)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> LoadedNetwork:
+    torch.manual_seed(0)
+    network = S2Hand(load_model("open"), SETTINGS).eval()
+    return LoadedNetwork(Path("run/final.pt"), network, "open", "mediapipe", CONFIG, {"step": 7, "program": "0.0.9"})
+
+
+def test_what_is_written_predicts_what_the_network_does(loaded: LoadedNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(weights_bytes(loaded, {"name": "w", "licence": "CC0-1.0"}))
+    again = load_network(path)
+    assert again.network.branch is None and again.network.settings.stacks == 0 and again.network.reduction == 2
+    assert (again.model, again.keypoint_set) == ("open", "mediapipe")
+    assert again.about == {"step": 7, "program": "0.0.9"}
+    assert "upright = true" in again.config
+    own = loaded.network.state_dict()
+    stored = load_file(path)
+    assert not any(name.startswith("branch.") for name in stored) and any(name.startswith("branch.") for name in own)
+    for name, value in again.network.state_dict().items():
+        expected = own[name].half().float() if own[name].is_floating_point() else own[name]
+        torch.testing.assert_close(value, expected, rtol=0, atol=0)
+        assert stored[name].dtype in (torch.float16, torch.int64)
+    image = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(1))
+    K = torch.tensor([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]]).expand(2, 3, 3)
+    with torch.no_grad():
+        a, b = loaded.network(image, K, branch=False), again.network(image, K)
+    assert 0 < float((a.vertices - b.vertices).abs().max()) < 1e-3  # metres: rounded, and no more than that
+    assert path.stat().st_size < 2.1 * sum(v.numel() for name, v in own.items() if not name.startswith("branch."))
+
+
+def test_the_branch_is_kept_where_asked(loaded: LoadedNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(weights_bytes(loaded, {}, branch=True))
+    again = load_network(path)
+    assert again.network.branch is not None and again.config == CONFIG
+    image = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        difference = loaded.network.keypoints_only(image) - again.network.keypoints_only(image)
+    assert float(difference.abs().max()) < 1.0  # px
+
+
+def test_the_same_network_gives_the_same_bytes(loaded: LoadedNetwork) -> None:
+    facts = {"name": "w", "licence": "x", "note": "y", "evaluation": {"count": 3}}
+    assert weights_bytes(loaded, facts) == weights_bytes(loaded, dict(reversed(facts.items())))
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("[network]\nstacks = 2\nn = 1\n[watch]\nstacks = 3\n", "[network]\nstacks = 0\nn = 1\n[watch]\nstacks = 3\n"),
+        ("[network]\nfeatures = 128\n", "[network]\nstacks = 0\nfeatures = 128\n"),
+        ("[watch]\nlog_every = 1\n", "[watch]\nlog_every = 1\n[network]\nstacks = 0\n"),
+        ("", "[network]\nstacks = 0\n"),
+    ],
+)
+def test_settings_without_the_branch(config: str, expected: str) -> None:
+    assert without_branch(config) == expected
+
+
+def test_numbers_that_half_precision_cannot_hold(loaded: LoadedNetwork) -> None:
+    torch.manual_seed(0)
+    network = S2Hand(load_model("open"), SETTINGS).eval()
+    with torch.no_grad():
+        network.regressor.scale[-1].bias.fill_(1e6)
+    with pytest.raises(InputError, match=r"run.final.pt: regressor.scale.*half precision cannot hold"):
+        weights_bytes(loaded._replace(network=network), {})
+
+
+def test_rounding_is_told_and_too_much_of_it_refused(loaded: LoadedNetwork) -> None:
+    content = weights_bytes(loaded, {})
+    assert 0 < check_rounding(loaded, content) < 1
+    torch.manual_seed(1)
+    other = S2Hand(load_model("open"), SETTINGS).eval()
+    with pytest.raises(RoundingError, match=r"would move vertices by \d+\.\d\d mm.*Nothing was written"):
+        check_rounding(loaded._replace(network=other), content)
+
+
+def test_names_of_weights_that_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(weights.SHIPPED, "handsss-open-b0", tmp_path / "it.safetensors")
+    with pytest.raises(InputError, match=r"handsss-open-b0: its file .*it.safetensors is missing. Install"):
+        checkpoint_file(Path("handsss-open-b0"))
+    (tmp_path / "it.safetensors").touch()
+    assert checkpoint_file(Path("handsss-open-b0")) == tmp_path / "it.safetensors"
+    monkeypatch.chdir(tmp_path)
+    Path("handsss-open-b0").touch()  # one's own file of that name is meant then
+    assert checkpoint_file(Path("handsss-open-b0")) == Path("handsss-open-b0")
+
+
+def test_files_from_strangers(loaded: LoadedNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(InputError, match="no such file"):
+        read_weights(path)
+    whole = weights_bytes(loaded, {})
+    for content in (b"", b"\x80\x04N.", whole[:1000], whole[:-100]):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="not weights that can be read"):
+            load_network(path)
+    path.write_bytes(whole)
+    tensors = load_file(path)
+    about = {"format_version": 1, "config": CONFIG, "model": "open", "keypoint_set": "mediapipe"}
+
+    def written(content: object, arrays: dict[str, torch.Tensor] = tensors) -> None:
+        save_file(arrays, path, metadata={FORMAT: content if isinstance(content, str) else json.dumps(content)})
+
+    for wrong in ("{", [1], about | {"model": 3}, {"format_version": 1}):
+        written(wrong)
+        with pytest.raises(InputError, match="no weights of handsss with their settings"):
+            load_network(path)
+    written(about | {"format_version": 2})
+    with pytest.raises(InputError, match=r"format version 2; .* Update handsss"):
+        load_network(path)
+    written(about)  # the branch that these settings have is not in the file
+    with pytest.raises(InputError, match=r"does not fit the network: branch\..* is missing"):
+        load_network(path)
+    written(about | {"config": without_branch(CONFIG), "about": 3, "facts": "no"})
+    assert load_network(path).about == {"program": None}
+    spoilt = tensors | {"regressor.scale.2.bias": torch.full_like(tensors["regressor.scale.2.bias"], float("nan"))}
+    written(about | {"config": without_branch(CONFIG)}, spoilt)
+    with pytest.raises(InputError, match="regressor.scale.2.bias holds numbers that are not finite"):
+        load_network(path)
