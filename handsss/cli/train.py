@@ -18,6 +18,8 @@ EPILOG = """[bold]Examples[/bold]
 
   handsss train --pose-prior average --set losses.w_con=0 --set losses.w_ori=0
 
+  handsss train --ssl --data photos.h5 --weights runs/ours --stages finetune --out runs/photos
+
   handsss train --resume --out runs/ours
 
   torchrun --nproc-per-node 4 -m handsss train --data freihand_training.h5 --out runs/ours
@@ -103,6 +105,11 @@ def train(
         str | None,
         typer.Option("--imagenet", metavar="FILE|download", help="The encoder's start. Default: random weights."),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", metavar="FILE|NAME", help="Begin with a trained network: a checkpoint, a run's "
+                     "folder, or weights."),
+    ] = None,
     tensorboard: Annotated[
         bool | None,
         typer.Option("--tensorboard/--no-tensorboard", help="Event files too. Default: where it is installed."),
@@ -117,6 +124,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:  # fmt: skip
     """Train a reconstructor from images and 2D keypoints, without 3D labels (S2HAND)."""
+    import json
     import sys
 
     from handsss.cli.train_run import Wishes, carry_on, replay_batch, start
@@ -130,7 +138,8 @@ def train(
         given = {
             "--fsl": not ssl, "--baseline": baseline, "--preset": preset, "--pose-prior": pose_prior,
             "--stages": stages, "--end-to-end": end_to_end, "--data": data, "--val": validation, "--config": config,
-            "--set": settings, "--batch": batch, "--steps": steps, "--imagenet": imagenet, "--profile": profile,
+            "--set": settings, "--batch": batch, "--steps": steps, "--imagenet": imagenet, "--weights": weights,
+            "--profile": profile,
         }  # fmt: skip
         wrong = [name for name, value in given.items() if value]
         if wrong:
@@ -149,8 +158,9 @@ def train(
     for name, value in (("batch", batch), ("steps", steps)):
         if value is not None:
             extra.append(f"schedule.{name}={value}")
-    if imagenet is not None:
-        extra.append(f"data.imagenet={imagenet!r}".replace("'", '"'))
+    for name, text in (("imagenet", imagenet), ("weights", weights)):
+        if text is not None:
+            extra.append(f"data.{name}={json.dumps(text)}")
     start(
         out,
         preset="full" if preset is None else preset.value,

@@ -49,6 +49,7 @@ class DataSettings:
 
     mean_bone: float = 0.0  # m, average length of bone 9-10 for E_s; 0: the data's own (0.0282 for FreiHAND and HO-3D)
     imagenet: str = ""  # file of the encoder's ImageNet weights; "download": fetch them; empty: random
+    weights: str = ""  # checkpoint, run's folder or file of weights to begin with; empty: none
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from handsss.data.dataset import HandDataset
 from handsss.errors import UserError
 from handsss.network.checkpoint import load_weights
-from handsss.training import imagenet
+from handsss.training.beginning import begin
 from handsss.training.checkpoint import save_checkpoint
 from handsss.training.collapse import CollapseError, CollapseMonitor, Health, health
 from handsss.training.config import TrainConfig, to_toml
@@ -96,7 +96,7 @@ class Run:
         self.data: HandDataset = training_data(recipe, config)
         self.network, self.objective = build(config, recipe, self.data, device)
         if resumed is None:
-            self.start = imagenet.initialise(self.network.encoder, config.data.imagenet)
+            self.start = begin(self.network, config.data, recipe.model)
         else:
             self.start = str(resumed["about"]["start"])
         schedule = config.schedule

@@ -92,6 +92,26 @@ def test_jacobian_against_autograd(fitter: KeypointFitter) -> None:
         torch.testing.assert_close(numeric[hand], exact[hand, :, hand], atol=2e-3, rtol=1e-3)
 
 
+def test_a_pose_is_pulled_to_where_it_is_expected(fitter: KeypointFitter) -> None:
+    problem = fitter.problem
+    hands = random_hands(problem, 2, seed=3)
+    observation = observe(problem, random_hands(problem, 1, seed=2))
+    expected = hands.pose + 0.5
+    told = hands._replace(expected=expected, spread=torch.tensor([[0.25], [1.0]], dtype=torch.float64))
+    own, moved = problem.residuals(hands, observation), problem.residuals(told, observation)
+    pose = slice(-55, -10)
+    torch.testing.assert_close(own[:, pose], hands.pose)
+    torch.testing.assert_close(moved[:, pose], torch.tensor([[-2.0], [-0.5]]).double().expand(2, 45))
+    torch.testing.assert_close(moved[:, : pose.start], own[:, : pose.start])
+    later = step(told, 0.1 * torch.ones(2, PARAMETERS, dtype=torch.float64))
+    assert later.expected is told.expected and later.spread is told.spread
+    # Nothing seen but a few sure points: the rest of the hand stays as it is expected.
+    few = observation._replace(confidence=torch.where(torch.arange(21) < 6, 1.0, 0.0).double())
+    fitted = minimise(problem, told.pick(0), few, 20).parameters
+    free = minimise(problem, hands.pick(0), few, 20).parameters
+    assert (fitted.pose - expected[0]).norm() < 0.5 * (free.pose - expected[0]).norm()
+
+
 def test_robust_cost_by_hand(fitter: KeypointFitter) -> None:
     residuals = torch.zeros(1, 60, dtype=torch.float64)
     residuals[0, 0], residuals[0, 1], residuals[0, 50] = 3.0, 4.0, 2.0

@@ -155,6 +155,8 @@ def test_the_fit_starts_from_the_networks_hands_first(problem: KeypointProblem, 
     observation = seen(points[0])
     starts, lifted = fitter.starts(observation, None), lifter(observation)
     torch.testing.assert_close(starts.pose, lifted.pose)
+    torch.testing.assert_close(starts.expected, lifted.pose)
+    assert bool((starts.spread == FitSettings().lifted_spread).all())
     assert "bank" not in vars(fitter)  # it was not needed
     fitted = fitter(observation).parameters
     assert aligned(problem.keypoints(fitted)[0], points)[0] < 0.006

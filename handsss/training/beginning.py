@@ -1,0 +1,62 @@
+"""What a run's network begins with: random weights, an ImageNet encoder, or another run's network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from handsss.errors import UserError
+from handsss.hand.model import OPEN_MODELS
+from handsss.network.checkpoint import checkpoint_file, load_network, load_weights
+from handsss.network.s2hand import S2Hand
+from handsss.training import imagenet
+from handsss.training.config import DataSettings
+
+# Parts that a network may have or lack; one that the file lacks begins with random weights.
+_PARTS = ("appearance", "branch", "auxiliary")
+
+
+def begin(network: S2Hand, settings: DataSettings, model: str) -> str:
+    """Give a network its first weights.
+
+    Args:
+        network: is changed; has random weights.
+        settings: which weights.
+        model: name of its hand model.
+
+    Returns:
+        What it begins with, for the user.
+
+    Raises:
+        InputError: a file that cannot be used, or whose layers are others (names them).
+        UserError: two sources at once, another hand model, or another camera.
+    """
+    if not settings.weights:
+        return imagenet.initialise(network.encoder, settings.imagenet)
+    if settings.imagenet:
+        raise UserError("--weights and --imagenet were both given. The weights hold an encoder: leave --imagenet out.")
+    return _from_network(network, Path(settings.weights), model)
+
+
+def _from_network(network: S2Hand, path: Path, model: str) -> str:
+    loaded = load_network(checkpoint_file(path))
+    if loaded.model != model and not {loaded.model, model} <= OPEN_MODELS.keys():
+        raise UserError(
+            f"{path}: was trained with the hand model {loaded.model!r}, whose poses mean nothing to {model!r}. Give "
+            f"--model {loaded.model}."
+        )
+    theirs, ours = loaded.network.settings, network.settings
+    if theirs.focal != ours.focal:
+        raise UserError(
+            f"{path}: places hands before a camera of {theirs.focal:g} px, this network before one of {ours.focal:g} "
+            f"px (0: the picture's own). Add --set network.focal={theirs.focal:g}."
+        )
+    state, given = network.state_dict(), loaded.network.state_dict()
+    absent = [name for name in _PARTS if getattr(network, name) is not None and getattr(loaded.network, name) is None]
+    left = [name for name in _PARTS if getattr(network, name) is None and getattr(loaded.network, name) is not None]
+    taken = {name: value for name, value in given.items() if name.partition(".")[0] not in left}
+    taken |= {name: value for name, value in state.items() if name.partition(".")[0] in absent}
+    load_weights(network, taken, loaded.path)
+    kind, steps = loaded.about.get("supervision", "?"), loaded.about.get("step", "?")
+    place = loaded.path.name if loaded.path.suffix != ".pt" else f"{loaded.path.parent.name}/{loaded.path.name}"
+    words = f"weights of {place} ({kind}, {steps} steps)"
+    return f"{words}; random {', '.join(absent)}" if absent else words
