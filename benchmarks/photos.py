@@ -1,6 +1,6 @@
 """Reconstruct folders of real photos and say how well it went: hands found, error, overlap, time; with contact sheets.
 
-    python benchmarks/photos.py PHOTOS... --out FOLDER [--start search] [--sheets 60] [--residuals]
+    python benchmarks/photos.py PHOTOS... --out FOLDER [--checkpoint none] [--start search] [--sheets 60] [--residuals]
 
 Each PHOTOS folder is one row of the table. A photo NAME.jpg with NAME_mask.png beside it (255: hand) is also scored by
 the overlap of the rendered hand with the mask; what lies beyond the wrist (forearm) does not count, and the figure with
@@ -113,7 +113,7 @@ def run(folder: Path, reconstructor: Reconstructor, out: Path, with_residuals: b
         "seconds_a_photo_mean": round(float(np.mean([row["seconds"] for row in rows])), 3),
         "seconds_of_stages_median": {
             stage: round(float(np.median([row["stages"][stage] for row in found])), 3)  # type: ignore[index]
-            for stage in ("detect", "fit", "texture")
+            for stage in ("detect", "predict", "fit", "texture")
         },
     }
     for key in ("mask_iou", "mask_iou_with_forearm"):
@@ -158,11 +158,14 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="open")
+    parser.add_argument("--checkpoint", default="auto", help="the network that predicts; none: keypoints alone")
     parser.add_argument("--start", choices=("auto", "lifted", "search"), default="auto", help="see docs/starts.md")
     parser.add_argument("--sheets", type=int, default=0, help="results on each folder's contact sheet")
     parser.add_argument("--residuals", action="store_true")
     options = parser.parse_args()
-    reconstructor = Reconstructor(options.model, ReconstructSettings(start=options.start))
+    reconstructor = Reconstructor(
+        options.model, ReconstructSettings(checkpoint=options.checkpoint, start=options.start)
+    )
     blank = np.zeros((64, 64, 3), np.uint8)
     reconstructor(blank, intrinsics_from_fov(64, 64))  # load networks and kernels before the clock starts
     table = []

@@ -1,6 +1,7 @@
-"""Where the keypoint fit starts: the lifting network alone, the search, and lifted starts, against the truth.
+"""Where the keypoint fit starts: lifted keypoints, the search, a network's prediction, each alone and fitted, against
+the truth.
 
-    python benchmarks/starts.py DETECTED.h5 TRUTH.h5 [--rows 500] [--every 1] [--json docs/results/starts.json]
+    python benchmarks/starts.py DETECTED.h5 TRUTH.h5 [--checkpoint auto] [--rows 500] [--every 1] [--json FILE]
 
 The two stores hold the same pictures (see benchmarks/detector_error.py), one with the detector's keypoints, one with
 the truth. Scored are the 21 joints in the truth's definition after similarity alignment (no reflection), and how far
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 
 from handsss.data.store import Store
+from handsss.detect.types import Detection
 from handsss.errors import InputError
 from handsss.evaluation.alignment import procrustes
 from handsss.geometry.cameras import project
@@ -28,15 +30,18 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.model import load_model
 from handsss.reconstruct.fit import KeypointFitter, observation_of
 from handsss.reconstruct.fit_problem import FitSettings, HandParameters, Observation
+from handsss.reconstruct.predictor import Prediction, load_predictor
 from handsss.reconstruct.silhouette import posed_vertices
 
-Way = Callable[[Observation], HandParameters]
+Way = Callable[[int], HandParameters]  # of a hand of Rows
 
 
 class Rows(NamedTuple):
     """Detected hands and their truth."""
 
     observations: list[Observation]
+    crops: list[np.ndarray]  # [224, 224, 3] uint8
+    keypoints: list[np.ndarray]  # [21, 3] px and confidence
     truth: np.ndarray  # [N, 21, 3] metres, in the definition `joints_set`
     joints_set: str
     keypoint_set: str
@@ -47,7 +52,7 @@ def read(detected: Path, truth: Path, rows: int, every: int) -> Rows:
     """The first rows of two stores of the same pictures, or each so-manieth of them."""
     a, b = Store(detected), Store(truth)
     chosen = range(0, min(rows, len(a)), every)
-    observations, joints = [], []
+    observations, crops, given, joints = [], [], [], []
     for row in chosen:
         assert a.field("index", row) == b.field("index", row), "stores of different pictures"
         keypoints = np.concatenate([a.field("keypoints_2d", row), a.field("confidence", row)[:, None]], 1)
@@ -55,25 +60,42 @@ def read(detected: Path, truth: Path, rows: int, every: int) -> Rows:
             observations.append(observation_of(keypoints, a.field("K", row)))
         except InputError:  # no hand was found
             continue
+        crops.append(a.crop(row))
+        given.append(keypoints.astype(np.float64))
         joints.append(b.field("joints_3d", row).astype(np.float64))
     names = a.attributes["keypoint_set"], b.attributes["joints_3d_set"]
-    return Rows(observations, np.stack(joints), names[1], names[0], len(chosen))
+    return Rows(observations, crops, given, np.stack(joints), names[1], names[0], len(chosen))
 
 
-def ways(rows: Rows) -> dict[str, Way]:
+def ways(rows: Rows, checkpoint: str) -> dict[str, Way]:
     """What is compared, by name."""
+    predictor = load_predictor(checkpoint, "open")
 
-    def fitted(start: str, settings: FitSettings) -> Way:
+    def predicted(hand: int) -> Prediction | None:
+        if predictor is None:
+            return None
+        found = Detection("right", 1.0, 1.0, rows.keypoints[hand], rows.keypoint_set, np.zeros((4, 2)))
+        return predictor(rows.crops[hand], rows.observations[hand].intrinsics.numpy(), found)
+
+    def fitted(start: str, settings: FitSettings, *, predict: bool = False, refine: bool = True) -> Way:
         fitter = KeypointFitter(load_model("open"), rows.keypoint_set, settings, start=start)  # type: ignore[arg-type]
-        return lambda observation: fitter(observation).parameters
+        return lambda hand: (
+            fitter(rows.observations[hand], predicted(hand) if predict else None, refine=refine).parameters
+        )
 
-    alone = KeypointFitter(load_model("open"), rows.keypoint_set, start="lifted")
-    assert alone.lifter is not None
-    lifter = alone.lifter
-    result: dict[str, Way] = {"network alone": lambda observation: lifter(observation).pick(0)}
-    result["search (8), fit"] = fitted("search", FitSettings())
-    for count in (0, 3):
-        result[f"lifted + search ({count}), fit"] = fitted("lifted", FitSettings(starts_beside_lifted=count))
+    usual, free = FitSettings(), FitSettings(lifted_spread=1e6)
+    result = {
+        "lifted alone": fitted("lifted", usual, refine=False),
+        "search (8), fit": fitted("search", usual),
+        "lifted, fit, its poses not expected": fitted("lifted", free),
+        "lifted, fit": fitted("lifted", usual),
+    }
+    if predictor is not None:
+        result |= {
+            "predicted alone": fitted("lifted", usual, predict=True, refine=False),
+            "predicted + search (8), fit": fitted("search", usual, predict=True),
+            "predicted + lifted, fit": fitted("lifted", usual, predict=True),
+        }
     return result
 
 
@@ -84,10 +106,10 @@ def score(way: Way, rows: Rows) -> dict[str, float]:
     given = layer.model.keypoint_set(rows.joints_set)
     assert not given.joint_weights.any(), "expected a definition by vertices, as FreiHAND's is"
     joints, misses, seconds = [], [], []
-    way(rows.observations[0])  # what is made once is not timed
-    for observation in rows.observations:
+    way(0)  # what is made once is not timed
+    for hand, observation in enumerate(rows.observations):
         begin = time.process_time()
-        made = way(observation)
+        made = way(hand)
         seconds.append(time.process_time() - begin)
         with torch.no_grad():
             vertices = posed_vertices(layer, fitter.problem, made)[0].double().numpy()
@@ -112,6 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("detected", type=Path)
     parser.add_argument("truth", type=Path)
+    parser.add_argument("--checkpoint", default="auto", help="the network that predicts; none: without")
     parser.add_argument("--rows", type=int, default=500)
     parser.add_argument("--every", type=int, default=1, help="take each so-manieth row: a quicker look")
     parser.add_argument("--json", type=Path)
@@ -120,7 +143,7 @@ def main() -> None:
     rows = read(options.detected, options.truth, options.rows, options.every)
     figures: dict[str, object] = {"rows": rows.read, "hands": len(rows.observations)}
     print(f"{len(rows.observations)} hands in {rows.read} pictures", flush=True)
-    for name, way in ways(rows).items():
+    for name, way in ways(rows, options.checkpoint).items():
         reached = {key: float(f"{value:.4g}") for key, value in score(way, rows).items()}
         figures[name] = reached
         print(f"{name}: {json.dumps(reached)}", flush=True)

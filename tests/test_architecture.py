@@ -66,7 +66,10 @@ def test_files_stay_readable() -> None:
         ("synthesize", "--backgrounds"),
         ("evaluate", "--predictions"),
         ("paper table5", "--data"),
+        ("train", "--weights"),
         ("export onnx", "--opset"),
+        ("export weights", "--licence"),
+        ("info weights", "handsss-open-b0"),
     ],
 )
 def test_help_loads_no_heavy_library(command: str, option: str) -> None:

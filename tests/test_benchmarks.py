@@ -86,3 +86,28 @@ def test_the_page_has_every_figure_of_its_file(tmp_path: Path) -> None:
     assert "[benchmarks/cpu.json](benchmarks/cpu.json)" in text
     assert "torch 2; 2026-01-01; load before the parts 0.1" in text
     assert (tmp_path / "images" / "growth_cpu.png").stat().st_size > 10_000
+
+
+def test_the_papers_claims_are_tabled_from_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import reproduction
+
+    monkeypatch.setattr(reproduction, "DOCS", tmp_path)
+    (tmp_path / "reproduction.md").write_text(f"before\n{reproduction.BEGIN}\nold\n{reproduction.END}\nafter\n")
+    kept = tmp_path / "results" / "reproduction"
+    kept.mkdir(parents=True)
+    figures = {
+        "about": {"step": 2400},
+        "aligned": {"mpjpe_mm": 12.345, "mpvpe_mm": 11.0, "auc_j": 0.7654, "f5": 0.5, "f15": 0.9},
+        "raw": {"mpjpe_mm": 101.26, "mpvpe_mm": 100.0},
+        "keypoints_2d": {"projected": {"per_joint": 0.812}},
+    }
+    (kept / "bones.json").write_text(json.dumps(figures))
+    reproduction.write_page()
+    text = (tmp_path / "reproduction.md").read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    row = "12.35 / 11.00 | 101.3 / 100.0 | 0.765 | 0.500 / 0.900 | 0.812 |  | 2,400 |"
+    assert f"| [joints, regularisers, bone directions](results/reproduction/bones.json) | {row}" in text
+    assert "| joints, regularisers, bone directions | 1.23 / 1.10 | 1.24 / 1.26 |" in text
+    assert text.count("not run") == len(reproduction.ROWS) - 1 + len(reproduction.LOSSES_IN_TURN) - 1
+    names = {path.stem for path in (Path(__file__).parents[1] / "docs" / "results" / "reproduction").glob("*.json")}
+    assert names <= {row.name for row in reproduction.ROWS}

@@ -37,8 +37,9 @@ class ProtocolName(StrEnum):
 def evaluate(
     checkpoint: Annotated[
         Path | None,
-        typer.Option("--checkpoint", metavar="FILE|RUN", rich_help_panel="What", help="Trained network: a file or a "
-                     "run's folder. Default: the newest run in runs/."),
+        typer.Option("--checkpoint", metavar="FILE|RUN", rich_help_panel="What", help="Trained network: a "
+                     "checkpoint, a run's folder, weights, or handsss-open-b0, which comes along. Default: the newest "
+                     "run in runs/."),
     ] = None,
     predictions: Annotated[
         Path | None,

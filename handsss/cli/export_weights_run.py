@@ -10,8 +10,8 @@ from typing import Any
 from handsss.cli.console import output_console, plain
 from handsss.errors import InputError, UserError
 from handsss.hand.model import OPEN_MODELS
-from handsss.network.checkpoint import checkpoint_file, load_network
-from handsss.network.weights import SUFFIX, weights_bytes
+from handsss.network.checkpoint import beside, checkpoint_file, is_weights, load_network
+from handsss.network.weights import SUFFIX, weights_bytes, without_folders
 from handsss.network.weights_check import check_rounding
 from handsss.reconstruct.atomic import check_writable, write_files
 
@@ -34,8 +34,8 @@ def export_weights(
         UserError: a wrong file or option, or weights that half precision changes.
     """
     source = checkpoint_file(checkpoint)
-    target = source.with_suffix(SUFFIX) if output is None else output
-    if target.suffix.lower() != SUFFIX:
+    target = beside(source, SUFFIX) if output is None else output
+    if not is_weights(target):
         raise UserError(f"{target}: expected a name that ends with {SUFFIX} after -o.")
     if target.exists() and not overwrite:
         raise UserError(f"{target}: exists already. Choose another name with -o, or replace it with --overwrite.")
@@ -44,14 +44,17 @@ def export_weights(
     if keypoints and loaded.network.branch is None:
         raise UserError(f"{source}: has no keypoint branch. Leave --keypoints out.")
     check_writable(target.parent)
-    if loaded.model not in OPEN_MODELS and "licence" not in facts:
+    if loaded.model not in (*OPEN_MODELS, "mano"):
+        raise UserError(
+            f"{source}: was trained with the hand model file {loaded.model}, which others do not find there. Expected "
+            f"a model with a name: {', '.join(OPEN_MODELS)} or mano (the same file by way of HANDSSS_MANO)."
+        )
+    if loaded.model not in OPEN_MODELS and "licence" not in {**loaded.facts, **facts}:
         facts["licence"] = "trained with a hand model of others: its makers' licence may bind the weights too"
-    facts = {"name": target.stem} | facts
+    facts = {"name": target.stem} | loaded.facts | facts
     if evaluation is not None:
         facts["evaluation"] = evaluation_figures(evaluation)
-    # Folders of one's own machine are nobody's business.
-    about = {key: Path(value).name if key in ("data", "validation") else value for key, value in loaded.about.items()}
-    content = weights_bytes(loaded._replace(about=about), facts, branch=keypoints)
+    content = weights_bytes(without_folders(loaded), facts, branch=keypoints)
     moved = check_rounding(loaded, content)
     write_files({target: content})
     out = output_console(quiet=quiet)
@@ -76,5 +79,6 @@ def evaluation_figures(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get("aligned"), dict):
         raise InputError(f"{path}: holds no figures. Expected metrics.json of `handsss evaluate`.")
-    kept = {key: content[key] for key in ("count", "data", "split", "protocol") if key in content}
+    kept = {key: content[key] for key in ("count", "split", "protocol") if key in content}
+    kept["data"] = Path(str(content.get("data", ""))).name
     return kept | {key: content[key] for key in _ALIGNMENTS if key in content}

@@ -33,10 +33,11 @@ def model(
 )
 def weights(
     checkpoint: Annotated[
-        str,
-        typer.Argument(metavar="FILE|NAME", help="A checkpoint, a run's folder, weights, or a name that comes along."),
-    ] = "handsss-open-b0",
-) -> None:
+        str | None,
+        typer.Argument(metavar="FILE", help="A checkpoint, a run's folder, or weights. Default: handsss-open-b0, which "
+                       "comes along."),
+    ] = None,
+) -> None:  # fmt: skip
     """What a trained network is: its hand model, data, settings, figures, licence, size and checksum."""
     from handsss.cli.info_weights import show_weights
 

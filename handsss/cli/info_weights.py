@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from handsss.cli.console import output_console, plain
-from handsss.network.checkpoint import checkpoint_file, load_checkpoint, load_network
+from handsss.network.checkpoint import View, checkpoint_file, is_weights, load_checkpoint, load_network, view_of
 from handsss.network.s2hand import parameter_counts
-from handsss.network.weights import SUFFIX, digest, read_weights
+from handsss.network.weights import OPEN, digest, shipped
 
 _ABOUT = {
     "supervision": "supervision",
@@ -31,8 +30,9 @@ _COLUMNS = {
 }
 
 
-def show_weights(name: str) -> None:
-    """Print what a file says of itself, once its network has been built.
+def show_weights(name: str | None) -> None:
+    """Print what a file says of itself, once its network has been built; without a name that of the network that comes
+    along.
 
     Raises:
         InputError: not a checkpoint or weights that can be used.
@@ -40,14 +40,11 @@ def show_weights(name: str) -> None:
     from rich import box
     from rich.table import Table
 
-    file = checkpoint_file(Path(name))
+    file = checkpoint_file(Path(name)) if name else shipped(OPEN)
     loaded = load_network(file)
-    content = read_weights(file) if file.suffix == SUFFIX else load_checkpoint(file)
-    facts: dict[str, Any] = content.get("facts", {})
+    facts = loaded.facts
     counts = parameter_counts(loaded.network)
-    settings = tomllib.loads(loaded.config)
-    kinds = sorted({str(value.dtype).removeprefix("torch.") for value in _stored(file, content)})
-    seen = settings.get("augmentation", {})
+    kinds = sorted({str(value.dtype).removeprefix("torch.") for value in _stored(file)})
     rows = [
         ("name", facts.get("name", file.stem)),
         ("file", f"{file} ({file.stat().st_size / 1e6:.1f} MB, {', '.join(kinds)})"),
@@ -56,7 +53,7 @@ def show_weights(name: str) -> None:
         ("encoder", loaded.network.settings.encoder),
         ("parameters", f"{sum(counts.values()):,} ({', '.join(part for part in counts)})"),
         ("2D keypoints", loaded.keypoint_set),
-        ("views", _views(bool(seen.get("upright", False)), float(seen.get("close", 0)))),
+        ("views", _views(view_of(loaded))),
         *((word, loaded.about[key]) for key, word in _ABOUT.items() if loaded.about.get(key)),
         ("licence", facts.get("licence", "not stated")),
         *((("note", facts["note"]),) if facts.get("note") else ()),
@@ -73,8 +70,9 @@ def show_weights(name: str) -> None:
         _figures(evaluation)
 
 
-def _stored(file: Path, content: dict[str, Any]) -> list[Any]:
-    if file.suffix != SUFFIX:
+def _stored(file: Path) -> list[Any]:
+    if not is_weights(file):
+        content = load_checkpoint(file)
         return list((content.get("averaged") or content["network"]).values())
     from safetensors import safe_open
 
@@ -82,9 +80,9 @@ def _stored(file: Path, content: dict[str, Any]) -> list[Any]:
         return [opened.get_tensor(name) for name in opened.keys()]  # noqa: SIM118 - no mapping
 
 
-def _views(upright: bool, close: float) -> str:
-    words = ["turned upright"] if upright else []
-    words += [f"zoomed until the hand's box fills {100 * close:.0f} %"] if close else []
+def _views(view: View) -> str:
+    words = ["turned upright"] if view.upright else []
+    words += [f"zoomed until the hand's box fills {100 * view.close:.0f} %"] if view.close else []
     return " and ".join(words) or "crops as they are"
 
 

@@ -90,20 +90,22 @@ def reconstruct(
         ),
     ] = "open",
     checkpoint: Annotated[
-        str | None,
+        str,
         typer.Option(
             "--checkpoint",
-            metavar="FILE|none",
+            metavar="FILE|auto|none",
             rich_help_panel="Hand",
-            help="Trained network that gives the fit its start.",
+            help="Network that predicts the hand before the fit, which then expects a pose like it: a checkpoint, a "
+            "run's folder, weights; none: fit to keypoints alone; auto: the one that comes along, for the open hand "
+            "(see `handsss info weights`).",
         ),
-    ] = None,
+    ] = "auto",
     start: Annotated[
         Start,
         typer.Option(
             "--start",
             rich_help_panel="Hand",
-            help="Where the fit starts without a checkpoint. lifted: from hands that a small network takes the "
+            help="Where the fit starts, beside the prediction. lifted: from hands that a small network takes the "
             "keypoints for (open hand only); search: from sampled poses that look like them; auto: lifted where "
             "possible.",
         ),

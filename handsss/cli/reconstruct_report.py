@@ -47,6 +47,7 @@ class Printer:
         self._line(f"camera: {outcome.camera}")
         for hand in outcome.hands:
             self._line(_hand_line(hand))
+            self._line(_time_line(hand))
         names = ", ".join(str(path) for path in outcome.files)
         self._line(f"wrote {names} in {outcome.seconds:.1f} s")
 
@@ -104,3 +105,12 @@ def _hand_line(hand: dict[str, object]) -> str:
     if isinstance(overlap, float):
         text += f", silhouette overlap {100 * overlap:.0f} %"
     return text
+
+
+def _time_line(hand: dict[str, object]) -> str:
+    times, network = hand.get("seconds"), hand.get("network")
+    assert isinstance(times, dict)
+    words = {"detect": "detected", "predict": f"predicted by {network}", "fit": "fitted", "texture": "textured"}
+    shown = [key for key in words if times.get(key, 0) > 0]  # what was not done took no time
+    parts = [f"{words[key]} in {times[key]:.2f} s" for key in shown]
+    return ", ".join(parts)

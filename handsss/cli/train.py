@@ -107,8 +107,8 @@ def train(
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option("--weights", metavar="FILE|NAME", help="Begin with a trained network: a checkpoint, a run's "
-                     "folder, or weights."),
+        typer.Option("--weights", metavar="FILE|NAME", help="Begin with a trained network of the same "
+                     "preset: a checkpoint, a run's folder, weights, or handsss-open-b0 (--preset small)."),
     ] = None,
     tensorboard: Annotated[
         bool | None,
@@ -160,7 +160,7 @@ def train(
             extra.append(f"schedule.{name}={value}")
     for name, text in (("imagenet", imagenet), ("weights", weights)):
         if text is not None:
-            extra.append(f"data.{name}={json.dumps(text)}")
+            extra.append(f"data.{name}={json.dumps(text, ensure_ascii=False)}")
     start(
         out,
         preset="full" if preset is None else preset.value,

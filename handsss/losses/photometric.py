@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from handsss.losses.geometric import lengths
-
-_WINDOW, _SIGMA = 11, 1.5  # of SSIM's Gaussian (Wang et al. 2004)
-_C1, _C2 = 0.01**2, 0.03**2  # for values 0..1
+from handsss.losses.ssim import WINDOW, ssim
 
 
 def pixel_loss(rendered: Tensor, image: Tensor, silhouette: Tensor, confidence: Tensor) -> Tensor:
@@ -58,31 +56,6 @@ def _reach(silhouette: Tensor) -> tuple[slice, slice]:
         found = torch.nonzero(used > 0).flatten()
         if len(found) == 0:
             return slice(0, 0), slice(0, 0)
-        half = _WINDOW // 2
+        half = WINDOW // 2
         slices.append(slice(max(int(found[0]) - half, 0), min(int(found[-1]) + half + 1, size)))
     return slices[0], slices[1]
-
-
-def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Structural similarity of pictures [B, C, H, W] with values 0..1: Gaussian window of 11 px, mean over all."""
-    offset = torch.arange(_WINDOW, dtype=a.dtype, device=a.device) - _WINDOW // 2
-    kernel = torch.exp(-(offset**2) / (2 * _SIGMA**2))
-    kernel = kernel / kernel.sum()
-    channels = a.shape[1]
-
-    def blurred(x: Tensor) -> Tensor:
-        half = _WINDOW // 2
-        x = torch.nn.functional.conv2d(
-            x, kernel.reshape(1, 1, -1, 1).expand(channels, 1, -1, 1), None, 1, (half, 0), 1, channels
-        )
-        return torch.nn.functional.conv2d(
-            x, kernel.reshape(1, 1, 1, -1).expand(channels, 1, 1, -1), None, 1, (0, half), 1, channels
-        )
-
-    mean_a, mean_b = blurred(a), blurred(b)
-    variance_a = blurred(a * a) - mean_a.square()
-    variance_b = blurred(b * b) - mean_b.square()
-    covariance = blurred(a * b) - mean_a * mean_b
-    above = (2 * mean_a * mean_b + _C1) * (2 * covariance + _C2)
-    below = (mean_a.square() + mean_b.square() + _C1) * (variance_a + variance_b + _C2)
-    return (above / below).mean()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 KEYPOINTS = 21
@@ -51,9 +50,3 @@ class AuxiliaryHeads(nn.Module):
             coarser = nn.functional.interpolate(merged, size=size, mode="bilinear", align_corners=False)
             merged = self.mixing[number](finer + coarser)
         return AuxiliaryOutput(self.maps(merged), self.places(vector).unflatten(1, (KEYPOINTS, 2, BINS)))
-
-
-def expected_places(logits: Tensor, size: int) -> Tensor:
-    """The mean place [..., 2] px that logits [..., 2, 64] over a picture of ``size`` px mean."""
-    centres = (torch.arange(logits.shape[-1], device=logits.device) + 0.5) * (size / logits.shape[-1])
-    return (logits.softmax(-1) * centres).sum(-1)

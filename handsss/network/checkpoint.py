@@ -5,9 +5,10 @@ from __future__ import annotations
 import tomllib
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from handsss.errors import InputError
@@ -19,6 +20,7 @@ FORMAT = "handsss-checkpoint"
 FORMAT_VERSION = 1
 FINAL, LATEST = "final.pt", "latest.pt"  # of a run's folder: the result's weights; all that --resume needs
 _LISTED = 8  # layers that a message names
+_Kind = TypeVar("_Kind")
 
 
 class LoadedNetwork(NamedTuple):
@@ -30,6 +32,14 @@ class LoadedNetwork(NamedTuple):
     keypoint_set: str  # definition of the 2D keypoints that it was trained on
     config: str  # the run's settings as TOML
     about: dict[str, Any]  # supervision, baseline, data, step, program: see docs/training.md
+    facts: dict[str, Any] = {}  # name, licence, note, evaluation, of files of weights  # noqa: RUF012
+
+
+class View(NamedTuple):
+    """How pictures are turned and cut before a network sees them: see :class:`handsss.data.augment.Augmentation`."""
+
+    upright: bool = False
+    close: float = 0.0
 
 
 def checkpoint_file(path: Path) -> Path:
@@ -49,6 +59,12 @@ def checkpoint_file(path: Path) -> Path:
     raise InputError(f"{path}: holds neither {FINAL} nor {LATEST}. Expected a folder that `handsss train` wrote.")
 
 
+def beside(file: Path, suffix: str) -> Path:
+    """Where what is made of a checkpoint goes by default: beside it, with another suffix; of what comes along with the
+    program, into the working folder."""
+    return Path(file.stem + suffix) if file in SHIPPED.values() else file.with_suffix(suffix)
+
+
 def load_network(path: Path, device: str | torch.device = "cpu") -> LoadedNetwork:
     """Read a checkpoint and build its network; averaged weights are taken where there are some.
 
@@ -61,7 +77,7 @@ def load_network(path: Path, device: str | torch.device = "cpu") -> LoadedNetwor
             hand model is not here.
     """
     file = checkpoint_file(path)
-    content = read_weights(file, device) if file.suffix == SUFFIX else load_checkpoint(file, device)
+    content = read_weights(file, device) if is_weights(file) else load_checkpoint(file, device)
     absent = [key for key in ("network", "config", "model", "keypoint_set") if key not in content]
     if absent:
         raise InputError(f"{file}: lacks {', '.join(absent)}. Expected a file that `handsss train` wrote.")
@@ -69,19 +85,50 @@ def load_network(path: Path, device: str | torch.device = "cpu") -> LoadedNetwor
     network = S2Hand(load_model(model), _settings(config, file))
     load_weights(network, content.get("averaged") or content["network"], file)
     about = {"program": content.get("program")} | dict(content.get("about", {}))
-    return LoadedNetwork(file, network.to(device).eval(), model, str(content["keypoint_set"]), config, about)
+    _read(config, "augmentation", View, file)  # a mistake in them is told here, not in the middle of the work
+    network.to(device).eval()
+    return LoadedNetwork(file, network, model, str(content["keypoint_set"]), config, about, content.get("facts", {}))
+
+
+def is_weights(file: Path) -> bool:
+    """Whether a file's name says that it holds weights alone."""
+    return file.suffix.lower() == SUFFIX
+
+
+def view_of(loaded: LoadedNetwork) -> View:
+    """How a network's pictures are turned and cut."""
+    return _read(loaded.config, "augmentation", View, loaded.path)
 
 
 def _settings(config: str, file: Path) -> NetworkSettings:
-    try:
-        section = tomllib.loads(config).get("network", {})
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{file}: its settings are not TOML ({error}).") from error
     known = {field.name for field in fields(NetworkSettings)}
-    unknown = sorted(set(section) - known)
+    unknown = sorted(set(_section(config, "network", file)) - known)
     if unknown:
         raise InputError(f"{file}: its network has unknown settings: {', '.join(unknown)}. Update handsss.")
-    return NetworkSettings(**section)
+    return _read(config, "network", NetworkSettings, file)
+
+
+def _section(config: str, name: str, file: Path) -> dict[str, Any]:
+    try:
+        section = tomllib.loads(config).get(name, {})
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"{file}: its settings are not TOML ({error}).") from error
+    if not isinstance(section, dict):
+        raise InputError(f"{file}: its setting {name} is {section!r}, expected a section.")
+    return section
+
+
+def _read(config: str, name: str, kind: type[_Kind], file: Path) -> _Kind:
+    """The settings of a section that a class has, checked."""
+    section = _section(config, name, file)
+    wanted = TypeAdapter(kind)
+    names = kind._fields if issubclass(kind, tuple) else [field.name for field in fields(kind)]  # type: ignore
+    try:
+        return wanted.validate_python({key: value for key, value in section.items() if key in names})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        where = ".".join((name, *(str(part) for part in wrong["loc"])))
+        raise InputError(f"{file}: its setting {where}: {wrong['msg']}.") from error
 
 
 def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:

@@ -19,6 +19,7 @@ from handsss.network.regressors import AppearanceRegressor, HandRegressor, HandV
 from handsss.render.pipeline import render
 from handsss.render.types import RenderOutput
 
+_LARGEST = {"stacks": 16, "features": 2048, "modules": 16}
 _NEAR = 1e-3  # m: nothing is seen from nearer
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -45,6 +46,9 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         if self.reduction not in (1, 2, 4):
             raise ValueError(f"reduction {self.reduction}: expected 1, 2 or 4")
+        for name, least in (("stacks", 0), ("features", 2), ("modules", 1)):  # far more would fill any memory
+            if not least <= getattr(self, name) <= _LARGEST[name]:
+                raise ValueError(f"{name} {getattr(self, name)}: expected {least} to {_LARGEST[name]}")
 
 
 class Prediction(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,9 @@ FORMAT, FORMAT_VERSION = "handsss-weights", 1
 SUFFIX = ".safetensors"
 OPEN = "handsss-open-b0"
 SHIPPED = {OPEN: Path(__file__).parent / "data" / f"{OPEN}{SUFFIX}"}
-_BRANCH = "branch."
+_BRANCH, _AUXILIARY = "branch.", "auxiliary."
+_PLACE = re.compile(r"\s*(imagenet|weights)\s*=")
+_FOLDERS = re.compile(r"(?:(?<=[\s\"'(])|^)(?:[A-Za-z]:)?[^\s\"'(]*[\\/]")
 _WANTED = ("config", "model", "keypoint_set")
 
 
@@ -34,27 +37,27 @@ def weights_bytes(loaded: LoadedNetwork, facts: dict[str, Any], *, branch: bool 
 
     Args:
         loaded: a checkpoint.
-        facts: kept beside the weights, as JSON: name, figures, licence, what it was trained on.
+        facts: kept beside the weights, as JSON: name, licence, note, figures.
         branch: keep the 2D keypoint branch, where there is one.
 
     Raises:
         InputError: weights that half precision cannot hold.
     """
-    tensors, config = {}, loaded.config
+    tensors = {}
+    left_out = (_AUXILIARY,) if branch else (_AUXILIARY, _BRANCH)
     for name, value in loaded.network.state_dict().items():
-        if name.startswith(_BRANCH) and not branch:
+        if name.startswith(left_out):
             continue
         small = value.detach().half() if value.is_floating_point() else value
         if not bool(torch.isfinite(small).all()):
             raise InputError(f"{loaded.path}: {name} holds numbers that half precision cannot hold; diverged training?")
         tensors[name] = small.contiguous()
-    if not branch:
-        config = without_branch(config)
+    settings = {"auxiliary": "false"} | ({} if branch else {"stacks": "0"})
     content = {
         "format_version": FORMAT_VERSION,
         "model": loaded.model,
         "keypoint_set": loaded.keypoint_set,
-        "config": config,
+        "config": with_network(loaded.config, settings),
         "about": loaded.about,
         "facts": facts,
     }
@@ -62,19 +65,37 @@ def weights_bytes(loaded: LoadedNetwork, facts: dict[str, Any], *, branch: bool 
     return save(tensors, metadata={FORMAT: json.dumps(content, sort_keys=True)})
 
 
-def without_branch(config: str) -> str:
-    """Settings as TOML, as they are of the same network without its keypoint branch."""
+def with_network(config: str, settings: dict[str, str]) -> str:
+    """Settings as TOML with other values, as TOML, in their section ``network``."""
     lines, section, done = [], "", False
     for line in config.splitlines():
         if line.strip().startswith("["):
             section = line.strip()
-        if section == "[network]" and line.partition("=")[0].strip() == "stacks":
+        if section == "[network]" and line.partition("=")[0].strip() in settings:
             continue
         lines.append(line)
         if line.strip() == "[network]":
-            lines.append("stacks = 0")
+            lines += [f"{name} = {value}" for name, value in settings.items()]
             done = True
-    return "\n".join(lines if done else [*lines, "[network]", "stacks = 0"]) + "\n"
+    if not done:
+        lines += ["[network]", *(f"{name} = {value}" for name, value in settings.items())]
+    return "\n".join(lines) + "\n"
+
+
+def without_folders(loaded: LoadedNetwork) -> LoadedNetwork:
+    """The same with file names only in the settings and in what it says of itself: the folders of the machine that it
+    was trained on are nobody's business."""
+    config = "\n".join(
+        f"{line.partition('=')[0]}= {_named(line.partition('=')[2].strip())}" if _PLACE.match(line) else line
+        for line in loaded.config.splitlines()
+    )
+    about = {key: _named(value) if isinstance(value, str) else value for key, value in loaded.about.items()}
+    return loaded._replace(config=config + "\n", about=about)
+
+
+def _named(text: str) -> str:
+    """A text without the folders of the paths in it."""
+    return _FOLDERS.sub("", text)
 
 
 def read_weights(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
@@ -97,7 +118,7 @@ def read_weights(path: Path, device: str | torch.device = "cpu") -> dict[str, An
         raise InputError(f"{path}: not weights that can be read ({error}). Get the file again.") from error
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or not all(isinstance(content.get(key), str) for key in _WANTED):
         raise InputError(

@@ -204,8 +204,9 @@ def _write_summary(path: Path, outcomes: Sequence[Outcome]) -> None:
 
 
 def _figures(hand: HandResult) -> dict[str, Any]:
-    figures: dict[str, Any] = {"hand": hand.hand, "score": round(float(hand.score), 4)}
-    return figures | {key: round(float(value), 5) for key, value in hand.fit.items()}
+    figures: dict[str, Any] = {"hand": hand.hand, "score": round(float(hand.score), 4), "network": hand.network}
+    figures |= {key: round(float(value), 5) for key, value in hand.fit.items()}
+    return figures | {"seconds": {key: round(value, 4) for key, value in hand.seconds.items()}}
 
 
 def _no_hand(keypoints: Path | None, hand: str) -> str:

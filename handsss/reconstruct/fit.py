@@ -40,7 +40,7 @@ class KeypointFitter:
         model: a right hand.
         keypoint_set: the definition that observations follow.
         settings: see :class:`FitSettings`.
-        start: where fits without a prediction start. "lifted": the lifting network's hands;
+        start: where fits start, beside the prediction if there is one. "lifted": the lifting network's hands;
             "search": the poses of a bank that look most like the keypoints; "auto": lifted for the open hand, else
             search.
 
@@ -63,13 +63,15 @@ class KeypointFitter:
         return StartBank(self.model, self.problem)
 
     def starts(self, observation: Observation, prediction: Prediction | None) -> HandParameters:
-        """Hypotheses: the predictor's first, if there is one, then the bank's; without one the lifting
-        network's, if the model is one that it knows."""
-        if prediction is None and self.lifter is not None:
-            lifted = self.lifter(observation)
+        """Hypotheses: the predictor's first, if there is one, then the lifting network's, if the model is one that it
+        knows, else the bank's. All of them expect the pose that was predicted."""
+        if self.lifter is None:
+            found = self.bank.starts(observation, self.settings.starts)
+        else:
+            found = self.lifter(observation)
             count = self.settings.starts_beside_lifted
-            return _joined(lifted, self.bank.starts(observation, count)) if count else lifted
-        found = self.bank.starts(observation, self.settings.starts)
+            if count and prediction is None:
+                found = _joined(found, self.bank.starts(observation, count))
         if prediction is None:
             return found
         axis_angle = torch.as_tensor(prediction.axis_angle, dtype=torch.float64).reshape(1, 15, 3)
@@ -79,7 +81,9 @@ class KeypointFitter:
             self.problem.space.coefficients(axis_angle),
             torch.as_tensor(prediction.shape, dtype=torch.float64)[None],
         )
-        return _joined(given, found)
+        # Where keypoints were lifted, what they say of the pose holds for the predicted hand too.
+        given = given._replace(expected=found.expected[:1], spread=found.spread[:1], doubt=found.doubt[:1])
+        return _joined(given, found).believing(given.pose, self.settings.predicted_spread)
 
     def __call__(
         self, observation: Observation, prediction: Prediction | None = None, *, refine: bool = True

@@ -35,7 +35,8 @@ class FitSettings:
     bone_sigma: float = 0.20  # of a unit bone direction in the picture
     limit_sigma_deg: float = 3.0  # beyond a joint limit
     pose_weight: float = 1.0  # pose coefficients count in units of their prior's spread times this
-    lifted_spread: float = 0.25  # whitened: how far the lifting network's poses are trusted (docs/starts.md)
+    lifted_spread: float = 1.0  # whitened: how far the lifting network's poses are trusted (docs/starts.md)
+    predicted_spread: float = 2.0  # the same of poses that a checkpoint's network saw in the picture
     pose_floor: float = 0.04  # radians: no pose direction is held tighter than this
     shape_weight: float = 1.0  # shape coefficients ~ N(0, 1) times this
     starts: int = 8  # hypotheses that are refined
@@ -54,15 +55,29 @@ class HandParameters(NamedTuple):
     shape: Tensor  # [B, 10]
     expected: Tensor  # [B, 45] the middle of the pose prior, whitened
     spread: Tensor  # [B, 1] its standard deviation, whitened: 1 for the hand model's own prior
+    doubt: Tensor  # [B, 1] squared standard deviations by which what is expected contradicts itself
 
     def pick(self, index: Tensor | int) -> HandParameters:
         chosen = torch.as_tensor(index).reshape(-1)
         return HandParameters(*(value[chosen] for value in self))
 
+    def believing(self, pose: Tensor, spread: float) -> HandParameters:
+        """The same hands, expected to have a pose [1 or B, 45] too: the product of both Gaussians.
+
+        ``a |x - m|^2 + b |x - n|^2 = (a + b) |x - middle|^2 + a b / (a + b) |m - n|^2``: the last part, which no pose
+        can change, tells hypotheses that agree with what else is expected from others.
+        """
+        own, other = self.spread.square().reciprocal(), spread**-2
+        middle = (own * self.expected + other * pose) / (own + other)
+        apart = (self.expected - pose).square().sum(1, keepdim=True)
+        doubt = self.doubt + own * other / (own + other) * apart
+        return self._replace(expected=middle, spread=(own + other).rsqrt(), doubt=doubt)
+
 
 def free_hands(rotation: Tensor, translation: Tensor, pose: Tensor, shape: Tensor) -> HandParameters:
     """Hands [B] under the hand model's own prior, a unit Gaussian about its mean pose."""
-    return HandParameters(rotation, translation, pose, shape, torch.zeros_like(pose), torch.ones_like(pose[:, :1]))
+    one = torch.ones_like(pose[:, :1])
+    return HandParameters(rotation, translation, pose, shape, torch.zeros_like(pose), one, torch.zeros_like(one))
 
 
 def reduced_model(model: HandModel, keypoint_set: KeypointSet) -> tuple[HandModel, KeypointSet]:
@@ -170,6 +185,7 @@ class KeypointProblem:
                 offsets.reshape(batch, -1),
                 directions.reshape(batch, -1),
                 excess.reshape(batch, -1),
+                parameters.doubt.sqrt() * settings.pose_weight,
                 (parameters.pose - parameters.expected) / parameters.spread * settings.pose_weight,
                 parameters.shape * settings.shape_weight,
             ],
@@ -202,4 +218,5 @@ def step(parameters: HandParameters, delta: Tensor) -> HandParameters:
         parameters.shape + delta[:, SHAPE],
         parameters.expected,
         parameters.spread,
+        parameters.doubt,
     )

@@ -14,7 +14,14 @@ import torch
 
 from handsss.errors import InputError
 from handsss.hand.model import OPEN_MODELS, HandModel, load_model
-from handsss.reconstruct.fit_problem import FitSettings, HandParameters, KeypointProblem, Observation, PoseSpace
+from handsss.reconstruct.fit_problem import (
+    FitSettings,
+    HandParameters,
+    KeypointProblem,
+    Observation,
+    PoseSpace,
+    free_hands,
+)
 from handsss.reconstruct.lifting_network import FILE, LiftingNetwork, load_lifting, normalise, six_numbers_to_matrix
 from handsss.reconstruct.starts import place
 
@@ -84,9 +91,9 @@ class Lifter:
         rotation = seen.turn @ six_numbers_to_matrix(torch.cat([local[..., 0], local[..., 1]], -1))
         axis_angle = space.axis_angle(lifted.pose[0, order].double())
         pose = self.problem.space.coefficients(axis_angle)
-        spread = torch.full((len(order), 1), self.problem.settings.lifted_spread, dtype=torch.float64)
         nowhere = torch.zeros(len(order), 3, dtype=torch.float64)
-        hands = HandParameters(rotation, nowhere, pose, lifted.shape[0, order].double(), expected=pose, spread=spread)
+        hands = free_hands(rotation, nowhere, pose, lifted.shape[0, order].double())
+        hands = hands.believing(pose, self.problem.settings.lifted_spread)
         points, _ = self.problem.keypoints(hands)
         keypoints = torch.cat([pixels, confidence[:, None]], 1).numpy()
         translations = [place(one, keypoints, np.asarray(intrinsics)) for one in points]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from handsss.detect.types import Detection, bounding_box
 from handsss.detect.warp import Square, warp
 from handsss.errors import InputError
 from handsss.hand.model import OPEN_MODELS
-from handsss.network.checkpoint import load_network
+from handsss.network.checkpoint import is_weights, load_network, view_of
 from handsss.network.encoder import IMAGE
 from handsss.reconstruct.predictor import Prediction
 from handsss.reconstruct.starts import place, rotation_to_ray
@@ -36,6 +35,8 @@ class NetworkPredictor:
 
     def __init__(self, path: Path, model: str) -> None:
         self.loaded = load_network(path)
+        file = self.loaded.path
+        self.name = file.stem if is_weights(file) else str(file)
         own = self.loaded.model
         if not (own == model or {own, model} <= OPEN_MODELS.keys()):
             raise InputError(
@@ -43,12 +44,15 @@ class NetworkPredictor:
                 f"same one: give --model {own}."
             )
 
-        seen = tomllib.loads(self.loaded.config).get("augmentation", {})
-        self.upright = bool(seen.get("upright", False))
-        self.fill = float(seen.get("close", 0)) or 1 / (1 + 2 * _MARGIN)
+        view = view_of(self.loaded)
+        self.upright, self.fill = view.upright, view.close or 1 / (1 + 2 * _MARGIN)
 
     def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection) -> Prediction:
-        """See :class:`handsss.reconstruct.predictor.Predictor`."""
+        """See :class:`handsss.reconstruct.predictor.Predictor`.
+
+        Raises:
+            InputError: the network predicts no numbers.
+        """
         roll = _roll(detection.keypoints) if self.upright else 0.0
         axes = Square(np.zeros(2), 1.0, roll).axes()
         box = bounding_box(np.concatenate([detection.keypoints[:, :2] @ axes, detection.keypoints[:, 2:]], 1))
@@ -70,6 +74,11 @@ class NetworkPredictor:
         # Size and distance cannot be told apart in one picture: the hand keeps its model's size.
         offset = made.hand.translation[0].double()
         points = (made.joints[0].double() - offset) / scale @ turn.T
+        if not bool(torch.isfinite(points).all()):
+            raise InputError(
+                f"{self.loaded.path}: the network predicts numbers that are not finite. The checkpoint is damaged, or "
+                "its training had diverged."
+            )
         translation = place(points, detection.keypoints, intrinsics)
         return Prediction(
             rotation=(turn @ rotation[0].double()).numpy(),

@@ -18,7 +18,7 @@ from handsss.reconstruct.crop import crop_around
 from handsss.reconstruct.fit import KeypointFitter, Start, observation_of
 from handsss.reconstruct.fit_problem import HandParameters, KeypointProblem, Observation
 from handsss.reconstruct.lifting import check_liftable
-from handsss.reconstruct.predictor import load_predictor
+from handsss.reconstruct.predictor import AUTO, load_predictor
 from handsss.reconstruct.results import HandResult
 from handsss.reconstruct.silhouette import (
     SilhouetteSettings,
@@ -45,8 +45,8 @@ class ReconstructSettings:
     all_hands: bool = False  # every hand in the picture, not only the surest
     refine: bool = True  # fit; otherwise the start is taken as it is
     appearance: bool = True  # silhouette refinement, light and texture
-    checkpoint: str | None = None
-    start: Start = "auto"  # of the fit without a checkpoint, see KeypointFitter
+    checkpoint: str | None = AUTO  # the network that predicts, see load_predictor
+    start: Start = "auto"  # of the fit, beside the prediction, see KeypointFitter
     texture_size: int = 512  # px
     silhouette: SilhouetteSettings = field(default_factory=SilhouetteSettings)
 
@@ -269,6 +269,7 @@ class Reconstructor:
             uv=self.uv,
             uv_faces=self.uv_faces,
             texture=None if appearance is None else appearance.texture,
+            network="" if self.predictor is None else self.predictor.name,
             seconds=seconds,
             fit=figures,
         )

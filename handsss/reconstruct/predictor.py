@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from handsss.detect.types import Detection
+from handsss.hand.model import OPEN_MODELS
+from handsss.network.weights import OPEN, shipped
 
 
 class Prediction(NamedTuple):
@@ -22,23 +24,36 @@ class Prediction(NamedTuple):
 class Predictor(Protocol):
     """Anything that looks at a picture of a right hand and says how it is posed."""
 
+    name: str  # what users know it by
+
     def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection) -> Prediction:
         """Args: image [H, W, 3] uint8 (left hands come mirrored), its camera [3, 3], the hand found in it."""
         ...
 
 
+AUTO, NONE = "auto", "none"
+
+
 def load_predictor(checkpoint: str | None, model: str = "open") -> Predictor | None:
-    """The predictor of a checkpoint; None for "none" or nothing: the fit then starts from its own bank of poses.
+    """The predictor of a checkpoint.
 
     Args:
-        checkpoint: a file of ``handsss train``, or a run's folder.
+        checkpoint: a file of ``handsss train``, a run's folder, weights, or the name of some that come along;
+            "auto": those that come along, for the hand model that they were trained with, else none; "none" or None.
         model: name of the hand model that is fitted.
+
+    Returns:
+        None where there is none: the fit then starts from keypoints alone.
 
     Raises:
         InputError: not a checkpoint, or one of another hand model.
     """
-    if checkpoint is None or checkpoint == "none":
+    if checkpoint is None or checkpoint == NONE:
         return None
+    if checkpoint == AUTO:
+        if model not in OPEN_MODELS:
+            return None
+        checkpoint = str(shipped(OPEN))  # whatever has its name in the working folder
     from handsss.reconstruct.network_predictor import NetworkPredictor
 
     return NetworkPredictor(Path(checkpoint), model)

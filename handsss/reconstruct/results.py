@@ -35,6 +35,7 @@ class HandResult:
     uv: np.ndarray | None = None  # [T, 2], v up
     uv_faces: np.ndarray | None = None  # [F, 3]
     texture: np.ndarray | None = None  # [h, w, 3] uint8, unlit (albedo)
+    network: str = ""  # that predicted it before the fit; none: keypoints alone
     seconds: dict[str, float] = field(default_factory=dict)  # detect, predict, fit, texture, export
     fit: dict[str, float] = field(default_factory=dict)  # reprojection_px, reprojection_of_box, silhouette_iou, ...
 
@@ -48,6 +49,7 @@ class HandResult:
             "hand": self.hand,
             "score": round(float(self.score), 4),
             "model": self.model,
+            "network": self.network,
             "intrinsics": _rounded(self.intrinsics, 4),
             "keypoints_2d": _rounded(self.keypoints_2d, 4),
             "keypoint_set": self.keypoint_set,

@@ -45,10 +45,16 @@ def _from_network(network: S2Hand, path: Path, model: str) -> str:
             f"--model {loaded.model}."
         )
     theirs, ours = loaded.network.settings, network.settings
+    if theirs.encoder != ours.encoder:
+        raise UserError(
+            f"{path}: its encoder is {theirs.encoder}, this network's {ours.encoder}. Give the preset that it was "
+            f"trained with (--preset small has efficientnet-b0), or --set network.encoder={theirs.encoder}."
+        )
     if theirs.focal != ours.focal:
         raise UserError(
             f"{path}: places hands before a camera of {theirs.focal:g} px, this network before one of {ours.focal:g} "
-            f"px (0: the picture's own). Add --set network.focal={theirs.focal:g}."
+            f"px (0: the picture's own). Give the preset that it was "
+            f"trained with, or --set network.focal={theirs.focal:g}."
         )
     state, given = network.state_dict(), loaded.network.state_dict()
     absent = [name for name in _PARTS if getattr(network, name) is not None and getattr(loaded.network, name) is None]
@@ -58,5 +64,12 @@ def _from_network(network: S2Hand, path: Path, model: str) -> str:
     load_weights(network, taken, loaded.path)
     kind, steps = loaded.about.get("supervision", "?"), loaded.about.get("step", "?")
     place = loaded.path.name if loaded.path.suffix != ".pt" else f"{loaded.path.parent.name}/{loaded.path.name}"
-    words = f"weights of {place} ({kind}, {steps} steps)"
-    return f"{words}; random {', '.join(absent)}" if absent else words
+    words = [f"weights of {place} ({kind}, {steps} steps)"]
+    words += [f"random {', '.join(absent)}"] if absent else []
+    # Nothing in the layers tells these: the same weights see other pictures, or read them otherwise.
+    words += [
+        f"network.{name} {getattr(theirs, name)} there, {getattr(ours, name)} here"
+        for name in ("pooling", "reduction")
+        if getattr(theirs, name) != getattr(ours, name)
+    ]
+    return "; ".join(words)

@@ -21,6 +21,7 @@ from handsss.training.processes import mean_over_processes
 from handsss.training.schedule import WHOLE
 
 STAGES = ("keypoints", "shape", "finetune")
+_ROOT = 9  # the middle finger's knuckle
 WARM_UP = "warm-up"  # before them, not the paper's: the encoder learns to see keypoints with auxiliary heads
 
 
@@ -41,6 +42,9 @@ class LossWeights:
     w_scale: float = 10000.0  # w_s
     w_pose: float = 10.0  # w_J
     w_joints: float = 100.0  # w_3dj, with full supervision only
+    # E_3dj about the middle finger's knuckle instead of in camera space (ours): views that are zoomed on hands hide how
+    # far away these are, and the error of that would drown all else.
+    relative_joints: bool = False
     w_auxiliary: float = 0.01  # of the auxiliary heads' terms, for networks with such heads
     w_places: float = 0.5  # of the vector's places beside the heat maps
     pose_prior: str = "limits"  # or "average": L2 on the pose coefficients in the place of E_J
@@ -198,7 +202,10 @@ class Objective:
         else:
             terms["E_J"] = regular * w.w_pose, skeleton_loss(network.hand.limit_excess(prediction.rotations))
         if batch.joints_3d is not None:
-            terms["E_3dj"] = w.w_joints, true_joints_loss(prediction.joints, batch.joints_3d, mean_over_processes)
+            joints, truth = prediction.joints, batch.joints_3d
+            if w.relative_joints:
+                joints, truth = joints - joints[:, _ROOT, None], truth - truth[:, _ROOT, None]
+            terms["E_3dj"] = w.w_joints, true_joints_loss(joints, truth, mean_over_processes)
         return terms
 
     def _appearance(

@@ -23,7 +23,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     network = S2Hand(load_model("open"), NetworkSettings("efficientnet-b0", stacks=0))
     run_folder = tmp_path_factory.mktemp("run")
-    about = {"supervision": "ssl", "data": "/home/somebody/freihand.h5", "rows": 2000, "step": 12}
+    start = "ImageNet weights from /home/somebody/b0.pth"
+    about = {"supervision": "ssl", "data": "/home/somebody/freihand.h5", "rows": 2000, "step": 12, "start": start}
     content = {"network": network.state_dict(), "model": "open", "keypoint_set": "openpose", "config": CONFIG}
     save_checkpoint(run_folder / "final.pt", content | {"about": about})
     return run_folder
@@ -41,7 +42,12 @@ def test_a_run_becomes_weights_that_say_what_they_are(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    metrics = {"count": 5, "data": "eval.h5", "aligned": {"mpjpe_mm": 8.125, "f5": 0.5}, "raw": {"mpjpe_mm": 60.0}}
+    metrics = {
+        "count": 5,
+        "data": "/home/somebody/eval.h5",
+        "aligned": {"mpjpe_mm": 8.125, "f5": 0.5},
+        "raw": {"mpjpe_mm": 60.0},
+    }
     Path("metrics.json").write_text(json.dumps(metrics | {"figures": [1, 2]}), encoding="utf-8")
     options = ["--evaluation", "metrics.json", "--licence", "CC0-1.0", "--note", "made up [here]"]
     assert typed("export", "weights", folder, "-o", "new/ours.safetensors", *options) == 0
@@ -66,6 +72,13 @@ def test_a_run_becomes_weights_that_say_what_they_are(
         r"aligned \(Procrustes\) +8.12 +0.500",
         r"raw \(camera space\) +60.00",
     ):
+        assert re.search(words, shown), (words, shown)
+    # Made again of the weights, they keep what they say of themselves.
+    assert typed("export", "weights", "new/ours.safetensors", "-o", "again.safetensors", "--note", "new") == 0
+    capsys.readouterr()
+    assert typed("info", "weights", "again.safetensors") == 0
+    shown = capsys.readouterr().out
+    for words in (r"name +ours", r"licence +CC0-1.0", r"note +new", r"aligned \(Procrustes\) +8.12"):
         assert re.search(words, shown), (words, shown)
     assert typed("info", "weights", folder) == 0
     shown = capsys.readouterr().out

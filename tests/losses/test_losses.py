@@ -19,8 +19,9 @@ from handsss.losses.geometric import (
     smooth_l1,
     true_joints_loss,
 )
-from handsss.losses.photometric import pixel_loss, ssim, ssim_loss
+from handsss.losses.photometric import pixel_loss, ssim_loss
 from handsss.losses.regularisation import average_pose_loss, scale_loss, shape_loss, skeleton_loss, texture_loss
+from handsss.losses.ssim import ssim
 
 
 def rand(*shape: int, seed: int = 0) -> Tensor:

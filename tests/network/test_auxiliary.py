@@ -11,7 +11,7 @@ import torch
 from handsss.geometry.cameras import project
 from handsss.hand.model import load_model
 from handsss.losses.localisation import SPREAD, map_loss, place_loss
-from handsss.network.auxiliary import BINS, expected_places
+from handsss.network.auxiliary import BINS
 from handsss.network.s2hand import NetworkSettings, S2Hand, in_camera
 
 SMALL = NetworkSettings(encoder="efficientnet-b0", stacks=1, features=32, modules=1, auxiliary=True)
@@ -53,13 +53,6 @@ def test_a_place_in_another_camera_is_the_same_pixel_at_the_same_size() -> None:
     assert torch.isfinite(in_camera(torch.zeros(2, 3, dtype=torch.float64), K, 600.0)).all()
     values = translation.clone().requires_grad_()
     assert torch.autograd.gradcheck(lambda t: in_camera(t, K.double(), 600.0), values)
-
-
-def test_expected_places_by_hand() -> None:
-    logits = torch.full((1, 4), -100.0)
-    logits[0, 1] = 0
-    assert float(expected_places(logits, 224)) == pytest.approx(1.5 * 56)
-    assert float(expected_places(torch.zeros(1, 4), 224)) == pytest.approx(112)
 
 
 def test_place_loss_by_hand() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from handsss.errors import InputError
 from handsss.hand.model import load_model
 from handsss.network import weights
-from handsss.network.checkpoint import LoadedNetwork, checkpoint_file, load_network
+from handsss.network.checkpoint import LoadedNetwork, checkpoint_file, load_network, view_of
 from handsss.network.s2hand import NetworkSettings, S2Hand
-from handsss.network.weights import FORMAT, read_weights, weights_bytes, without_branch
+from handsss.network.weights import FORMAT, read_weights, weights_bytes, with_network, without_folders
 from handsss.network.weights_check import RoundingError, check_rounding
 
 SETTINGS = NetworkSettings("efficientnet-b0", stacks=1, features=16, modules=1, reduction=2)
@@ -38,6 +40,7 @@ def test_what_is_written_predicts_what_the_network_does(loaded: LoadedNetwork, t
     assert again.network.branch is None and again.network.settings.stacks == 0 and again.network.reduction == 2
     assert (again.model, again.keypoint_set) == ("open", "mediapipe")
     assert again.about == {"step": 7, "program": "0.0.9"}
+    assert again.facts == {"name": "w", "licence": "CC0-1.0"} and view_of(again) == (True, 0.0)
     assert "upright = true" in again.config
     own = loaded.network.state_dict()
     stored = load_file(path)
@@ -58,7 +61,7 @@ def test_the_branch_is_kept_where_asked(loaded: LoadedNetwork, tmp_path: Path) -
     path = tmp_path / "w.safetensors"
     path.write_bytes(weights_bytes(loaded, {}, branch=True))
     again = load_network(path)
-    assert again.network.branch is not None and again.config == CONFIG
+    assert again.network.branch is not None and again.network.settings == SETTINGS
     image = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         difference = loaded.network.keypoints_only(image) - again.network.keypoints_only(image)
@@ -79,8 +82,45 @@ def test_the_same_network_gives_the_same_bytes(loaded: LoadedNetwork) -> None:
         ("", "[network]\nstacks = 0\n"),
     ],
 )
-def test_settings_without_the_branch(config: str, expected: str) -> None:
-    assert without_branch(config) == expected
+def test_other_settings_of_the_network(config: str, expected: str) -> None:
+    assert with_network(config, {"stacks": "0"}) == expected
+
+
+def test_auxiliary_heads_are_left_out(tmp_path: Path) -> None:
+    """As a run's latest state has them."""
+    torch.manual_seed(0)
+    settings = replace(SETTINGS, auxiliary=True)
+    network = S2Hand(load_model("open"), settings).eval()
+    config = CONFIG.replace("stacks = 1", "stacks = 1\nauxiliary = true")
+    loaded = LoadedNetwork(tmp_path / "latest.pt", network, "open", "openpose", config, {})
+    (tmp_path / "w.SafeTensors").write_bytes(weights_bytes(loaded, {}))
+    again = load_network(tmp_path / "w.SafeTensors")
+    assert again.network.auxiliary is None and again.network.branch is None
+    assert not any(name.startswith("auxiliary.") for name in load_file(tmp_path / "w.SafeTensors"))
+
+
+def test_folders_stay_at_home(loaded: LoadedNetwork) -> None:
+    config = (
+        CONFIG
+        + '[data]\nimagenet = "/home/me/b0.pth"\nweights = "C:\\\\Users\\\\me\\\\run/final.pt"\nmean_bone = 0.03\n'
+    )
+    about = {
+        "data": "/home/me/train.h5",
+        "start": "ImageNet weights from /home/me/.cache/b0.pth",
+        "supervision": "ssl",
+        "step": 3,
+    }
+    kept = without_folders(loaded._replace(config=config, about=about))
+    assert kept.about == {
+        "data": "train.h5",
+        "start": "ImageNet weights from b0.pth",
+        "supervision": "ssl",
+        "step": 3,
+    }
+    settings = tomllib.loads(kept.config)
+    assert settings["data"] == {"imagenet": "b0.pth", "weights": "final.pt", "mean_bone": 0.03}
+    assert settings["network"] == tomllib.loads(CONFIG)["network"]
+    assert b"me/" not in weights_bytes(kept, {})
 
 
 def test_numbers_that_half_precision_cannot_hold(loaded: LoadedNetwork) -> None:
@@ -128,7 +168,7 @@ def test_files_from_strangers(loaded: LoadedNetwork, tmp_path: Path) -> None:
     def written(content: object, arrays: dict[str, torch.Tensor] = tensors) -> None:
         save_file(arrays, path, metadata={FORMAT: content if isinstance(content, str) else json.dumps(content)})
 
-    for wrong in ("{", [1], about | {"model": 3}, {"format_version": 1}):
+    for wrong in ("{", "[" * 100_000, [1], about | {"model": 3}, {"format_version": 1}):
         written(wrong)
         with pytest.raises(InputError, match="no weights of handsss with their settings"):
             load_network(path)
@@ -138,9 +178,27 @@ def test_files_from_strangers(loaded: LoadedNetwork, tmp_path: Path) -> None:
     written(about)  # the branch that these settings have is not in the file
     with pytest.raises(InputError, match=r"does not fit the network: branch\..* is missing"):
         load_network(path)
-    written(about | {"config": without_branch(CONFIG), "about": 3, "facts": "no"})
-    assert load_network(path).about == {"program": None}
+    for change, words in {
+        "reduction = 8": "its setting network: .*reduction 8: expected 1, 2 or 4",
+        "stacks = 1000000": "stacks 1000000: expected 0 to 16",
+        'stacks = "x"': "its setting network.stacks: Input should be a valid integer",
+        "sauce = 1": "unknown settings: sauce",
+    }.items():
+        name = change.split()[0]
+        lines = [line for line in CONFIG.splitlines() if not line.startswith(name)]
+        lines.insert(lines.index("[network]") + 1, change)
+        written(about | {"config": "\n".join(lines)})
+        with pytest.raises(InputError, match=words):
+            load_network(path)
+    branchless = with_network(CONFIG, {"stacks": "0"})
+    close = branchless.replace("[augmentation]", "[augmentation]\nclose = 'x'")
+    for text in ("network = 3", close, "[network", "a = " + "[" * 100_000):
+        written(about | {"config": text})
+        with pytest.raises(InputError, match=r"w.safetensors: its setting"):
+            load_network(path)
+    written(about | {"config": branchless, "about": 3, "facts": "no"})
+    assert load_network(path).about == {"program": None} and load_network(path).facts == {}
     spoilt = tensors | {"regressor.scale.2.bias": torch.full_like(tensors["regressor.scale.2.bias"], float("nan"))}
-    written(about | {"config": without_branch(CONFIG)}, spoilt)
+    written(about | {"config": branchless}, spoilt)
     with pytest.raises(InputError, match="regressor.scale.2.bias holds numbers that are not finite"):
         load_network(path)

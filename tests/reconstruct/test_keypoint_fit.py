@@ -104,12 +104,38 @@ def test_a_pose_is_pulled_to_where_it_is_expected(fitter: KeypointFitter) -> Non
     torch.testing.assert_close(moved[:, pose], torch.tensor([[-2.0], [-0.5]]).double().expand(2, 45))
     torch.testing.assert_close(moved[:, : pose.start], own[:, : pose.start])
     later = step(told, 0.1 * torch.ones(2, PARAMETERS, dtype=torch.float64))
-    assert later.expected is told.expected and later.spread is told.spread
+    assert later.expected is told.expected and later.spread is told.spread and later.doubt is told.doubt
     # Nothing seen but a few sure points: the rest of the hand stays as it is expected.
     few = observation._replace(confidence=torch.where(torch.arange(21) < 6, 1.0, 0.0).double())
     fitted = minimise(problem, told.pick(0), few, 20).parameters
     free = minimise(problem, hands.pick(0), few, 20).parameters
     assert (fitted.pose - expected[0]).norm() < 0.5 * (free.pose - expected[0]).norm()
+
+
+def test_two_expectations_are_one_and_their_doubt() -> None:
+    generator = torch.Generator().manual_seed(0)
+    first, second, pose = (torch.randn(3, 45, generator=generator, dtype=torch.float64) for _ in range(3))
+    zeros = torch.zeros(3, 3, dtype=torch.float64)
+    hands = free_hands(torch.eye(3).double().expand(3, 3, 3), zeros, pose, torch.zeros(3, 10).double())
+    told = hands.believing(first, 0.25).believing(second, 0.7)
+    both = pose.square().sum(1) + ((pose - first) / 0.25).square().sum(1) + ((pose - second) / 0.7).square().sum(1)
+    one = ((pose - told.expected) / told.spread).square().sum(1) + told.doubt[:, 0]
+    torch.testing.assert_close(one, both)
+
+
+def test_the_prediction_decides_between_starts_that_keypoints_cannot_tell_apart(fitter: KeypointFitter) -> None:
+    problem = fitter.problem
+    hands = random_hands(problem, 1, seed=11)
+    # A weak camera's view of a hand and of its mirror image in depth is nearly the same: here exactly, by copying.
+    twins = HandParameters(*(torch.cat([value, value]) for value in hands))
+    poses = torch.cat([hands.pose, -hands.pose])
+    told = twins.believing(poses, 0.25).believing(hands.pose, 0.7)
+    cost, _ = problem.robust(problem.residuals(told._replace(pose=told.expected), observe(problem, hands)))
+    doubt = told.doubt[:, 0]
+    assert float(doubt[1] - doubt[0]) > float(hands.pose.square().sum())
+    own = problem.robust(problem.residuals(told._replace(pose=told.expected, doubt=torch.zeros(2, 1).double()),
+                                           observe(problem, hands)))[0]  # fmt: skip
+    torch.testing.assert_close(cost - own, doubt)
 
 
 def test_robust_cost_by_hand(fitter: KeypointFitter) -> None:
@@ -188,6 +214,19 @@ def test_prediction_is_the_first_start(fitter: KeypointFitter) -> None:
     unrefined = fitter(observation, prediction, refine=False).parameters
     torch.testing.assert_close(unrefined.rotation, truth.rotation)
     torch.testing.assert_close(unrefined.pose, truth.pose)
+    # Every start is expected to have the predicted pose: beside the model's own prior, or the lifting network's.
+    spread = FitSettings().predicted_spread
+    searched = fitter.starts(observation, prediction)
+    assert len(searched.pose) == 1 + FitSettings().starts
+    weight = spread**-2 / (1 + spread**-2)
+    torch.testing.assert_close(searched.expected, (weight * truth.pose).expand_as(searched.pose))
+    torch.testing.assert_close(searched.spread, torch.full_like(searched.spread, (1 + spread**-2) ** -0.5))
+    lifting = KeypointFitter(load_model("open"), fitter.problem.keypoint_set.name, start="lifted")
+    lifted, joined = lifting.starts(observation, None), lifting.starts(observation, prediction)
+    torch.testing.assert_close(joined.pose, torch.cat([truth.pose, lifted.pose]))
+    own, other = FitSettings().lifted_spread ** -2, spread**-2
+    middle = (own * lifted.pose + other * truth.pose) / (1 + own + other)
+    torch.testing.assert_close(joined.expected, torch.cat([middle[:1], middle]))
 
 
 def test_starts_lie_over_the_keypoints(fitter: KeypointFitter) -> None:
@@ -227,6 +266,7 @@ def test_keypoints_in_one_place_are_refused() -> None:
 
 def test_a_checkpoint_that_is_not_there_is_refused() -> None:
     assert load_predictor(None) is None and load_predictor("none") is None
+    assert load_predictor("auto", "mano") is None  # what comes along knows the open hand's poses
     with pytest.raises(InputError, match=r"best\.pt: no such file. Expected a checkpoint"):
         load_predictor("best.pt")
 
