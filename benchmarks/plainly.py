@@ -107,7 +107,8 @@ class PlainEncoder(nn.Module):
     def forward(self, image: Tensor) -> Features:
         ends = self.body.extract_endpoints(image)
         high, low = ends["reduction_6"], ends["reduction_2"]
-        return Features(high, low, high.amax((2, 3)) if self.pooling == "max" else high.mean((2, 3)))
+        vector = high.amax((2, 3)) if self.pooling == "max" else high.mean((2, 3))
+        return Features(high, low, vector, ends["reduction_3"], ends["reduction_4"])
 
 
 class PlainNetwork(S2Hand):
