@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from handsss.cli.console import error_console, output_console, plain, progress_bar
 from handsss.errors import UserError
 from handsss.evaluation.report.write import write_report
-from handsss.evaluation.tables import Table, number
+from handsss.evaluation.tables import ALIGNMENTS, SPACE_COLUMNS, Table, number
 
 if TYPE_CHECKING:
     from handsss.evaluation.evaluate import Submitted
@@ -48,30 +48,14 @@ def report_folder(source: Path, data: Path, split: str | None) -> Path:
     return (source if source.is_dir() else source.parent) / f"evaluation_{name}{f'_{split}' if split else ''}"
 
 
-_ALIGNMENTS = (
-    ("aligned", "aligned (Procrustes)"),
-    ("scale_translation_aligned", "scale, translation"),
-    ("root_aligned", "root-aligned"),
-    ("raw", "raw (camera space)"),
-)
-_COLUMNS = (
-    ("mpjpe_mm", "MPJPE mm", 2),
-    ("mpvpe_mm", "MPVPE mm", 2),
-    ("auc_j", "AUC J", 3),
-    ("auc_v", "AUC V", 3),
-    ("f5", "F@5", 3),
-    ("f15", "F@15", 3),
-)
-
-
 def _space_row(label: str, values: dict[str, float | None]) -> list[str]:
-    return [label, *(number(values[key], digits) for key, _, digits in _COLUMNS)]
+    return [label, *(number(values[key], digits) for key, _, digits in SPACE_COLUMNS)]
 
 
 def space_table(metrics: dict[str, Any]) -> Table:
     """Every alignment."""
-    rows = [_space_row(label, metrics[key]) for key, label in _ALIGNMENTS]
-    return Table("3D", ["", *(label for _, label, _ in _COLUMNS)], rows)
+    rows = [_space_row(label, metrics[key]) for key, label in ALIGNMENTS]
+    return Table("3D", ["", *(label for _, label, _ in SPACE_COLUMNS)], rows)
 
 
 def camera_space_table(metrics: dict[str, Any]) -> Table:
@@ -84,13 +68,13 @@ def camera_space_table(metrics: dict[str, Any]) -> Table:
 def reflection_table(metrics: dict[str, Any]) -> Table:
     """Aligned errors with mirroring allowed and forbidden, and the difference."""
     official, proper = metrics["aligned_official"], metrics["aligned_proper"]
-    difference = {key: None if proper[key] is None else proper[key] - official[key] for key, _, _ in _COLUMNS}
+    difference = {key: None if proper[key] is None else proper[key] - official[key] for key, _, _ in SPACE_COLUMNS}
     rows = [
         _space_row("allowed (official)", official),
         _space_row("forbidden (proper)", proper),
         _space_row("difference", difference),
     ]
-    return Table("Reflections in the Procrustes alignment", ["", *(label for _, label, _ in _COLUMNS)], rows)
+    return Table("Reflections in the Procrustes alignment", ["", *(label for _, label, _ in SPACE_COLUMNS)], rows)
 
 
 def keypoint_table(metrics: dict[str, Any]) -> Table:

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from handsss.cli.console import error_console, output_console, plain, waiting
-from handsss.errors import UserError
-from handsss.network.checkpoint import beside, checkpoint_file, load_network
+from handsss.cli.export_target import export_target
+from handsss.network.checkpoint import checkpoint_file, load_network
 from handsss.network.onnx_check import BATCHES, Difference, compare
 from handsss.network.onnx_export import check_installed, export_onnx, metadata
 from handsss.reconstruct.atomic import check_writable, write_files
@@ -21,11 +21,7 @@ def export(checkpoint: Path, output: Path | None, *, keypoints: bool, opset: int
     """
     check_installed()
     source = checkpoint_file(checkpoint)
-    target = beside(source, ".onnx") if output is None else output
-    if target.suffix.lower() != ".onnx":
-        raise UserError(f"{target}: expected a name that ends with .onnx after -o.")
-    if target.exists() and not overwrite:
-        raise UserError(f"{target}: exists already. Choose another name with -o, or replace it with --overwrite.")
+    target = export_target(source, output, ".onnx", overwrite=overwrite)
     loaded = load_network(source)
     check_writable(target.parent)
     out, begin = output_console(quiet=quiet), time.perf_counter()

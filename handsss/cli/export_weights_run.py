@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from handsss.cli.console import output_console, plain
+from handsss.cli.export_target import export_target
 from handsss.errors import InputError, UserError
 from handsss.hand.model import OPEN_MODELS
-from handsss.network.checkpoint import beside, checkpoint_file, is_weights, load_network
+from handsss.network.checkpoint import checkpoint_file, load_network
 from handsss.network.weights import SUFFIX, weights_bytes, without_folders
 from handsss.network.weights_check import check_rounding
 from handsss.reconstruct.atomic import check_writable, write_files
@@ -34,11 +35,7 @@ def export_weights(
         UserError: a wrong file or option, or weights that half precision changes.
     """
     source = checkpoint_file(checkpoint)
-    target = beside(source, SUFFIX) if output is None else output
-    if not is_weights(target):
-        raise UserError(f"{target}: expected a name that ends with {SUFFIX} after -o.")
-    if target.exists() and not overwrite:
-        raise UserError(f"{target}: exists already. Choose another name with -o, or replace it with --overwrite.")
+    target = export_target(source, output, SUFFIX, overwrite=overwrite)
     begin = time.perf_counter()
     loaded = load_network(source)
     if keypoints and loaded.network.branch is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from handsss.cli.console import output_console, plain
+from handsss.evaluation.tables import ALIGNMENTS, SPACE_COLUMNS, number
 from handsss.network.checkpoint import View, checkpoint_file, is_weights, load_checkpoint, load_network, view_of
 from handsss.network.s2hand import parameter_counts
 from handsss.network.weights import OPEN, digest, shipped
@@ -18,15 +19,6 @@ _ABOUT = {
     "step": "steps",
     "start": "started from",
     "program": "handsss",
-}
-_ALIGNMENTS = {"aligned": "aligned (Procrustes)", "root_aligned": "root-aligned", "raw": "raw (camera space)"}
-_COLUMNS = {
-    "mpjpe_mm": ("MPJPE mm", "{:.2f}"),
-    "mpvpe_mm": ("MPVPE mm", "{:.2f}"),
-    "auc_j": ("AUC J", "{:.3f}"),
-    "auc_v": ("AUC V", "{:.3f}"),
-    "f5": ("F@5", "{:.3f}"),
-    "f15": ("F@15", "{:.3f}"),
 }
 
 
@@ -51,7 +43,7 @@ def show_weights(name: str | None) -> None:
         ("SHA-256", digest(file)),
         ("hand model", loaded.model),
         ("encoder", loaded.network.settings.encoder),
-        ("parameters", f"{sum(counts.values()):,} ({', '.join(part for part in counts)})"),
+        ("parameters", f"{sum(counts.values()):,} ({', '.join(counts)})"),
         ("2D keypoints", loaded.keypoint_set),
         ("views", _views(view_of(loaded))),
         *((word, loaded.about[key]) for key, word in _ABOUT.items() if loaded.about.get(key)),
@@ -90,17 +82,17 @@ def _figures(evaluation: dict[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
-    table = Table("", *(word for word, _ in _COLUMNS.values()), box=box.SIMPLE)
+    table = Table("", *(word for _, word, _ in SPACE_COLUMNS), box=box.SIMPLE)
     for column in table.columns[1:]:
         column.justify = "right"
-    for key, word in _ALIGNMENTS.items():
+    for key, word in ALIGNMENTS:
         values = evaluation.get(key)
         if isinstance(values, dict):
-            table.add_row(word, *(_number(values.get(name), form) for name, (_, form) in _COLUMNS.items()))
+            table.add_row(word, *(_figure(values.get(name), digits) for name, _, digits in SPACE_COLUMNS))
     out = output_console()
     out.print(plain(f"evaluated on {evaluation.get('count', '?')} pictures of {evaluation.get('data', '?')}"))
     out.print(table)
 
 
-def _number(value: object, form: str) -> str:
-    return form.format(value) if isinstance(value, int | float) else ""
+def _figure(value: object, digits: int) -> str:
+    return number(value, digits) if isinstance(value, int | float) else ""

@@ -111,6 +111,5 @@ def _time_line(hand: dict[str, object]) -> str:
     times, network = hand.get("seconds"), hand.get("network")
     assert isinstance(times, dict)
     words = {"detect": "detected", "predict": f"predicted by {network}", "fit": "fitted", "texture": "textured"}
-    shown = [key for key in words if times.get(key, 0) > 0]  # what was not done took no time
-    parts = [f"{words[key]} in {times[key]:.2f} s" for key in shown]
-    return ", ".join(parts)
+    # What was not done took no time.
+    return ", ".join(f"{word} in {times[key]:.2f} s" for key, word in words.items() if times.get(key, 0) > 0)

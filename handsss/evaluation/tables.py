@@ -7,6 +7,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 MISSING = "–"
+# Of metrics.json, for a terminal: alignments, and their figures with decimals.
+ALIGNMENTS = (
+    ("aligned", "aligned (Procrustes)"),
+    ("scale_translation_aligned", "scale, translation"),
+    ("root_aligned", "root-aligned"),
+    ("raw", "raw (camera space)"),
+)
+SPACE_COLUMNS = (
+    ("mpjpe_mm", "MPJPE mm", 2),
+    ("mpvpe_mm", "MPVPE mm", 2),
+    ("auc_j", "AUC J", 3),
+    ("auc_v", "AUC V", 3),
+    ("f5", "F@5", 3),
+    ("f15", "F@15", 3),
+)
 
 
 class Table(NamedTuple):

@@ -225,6 +225,11 @@ def _open_model(name: str, side: Side) -> HandModel:
     return model if side == "right" else mirrored(model)
 
 
+def share_poses(one: str, other: str) -> bool:
+    """Whether a pose of one hand model, by name or path, is the same pose of another: resolutions of the open hand."""
+    return one == other or {one, other} <= OPEN_MODELS.keys()
+
+
 def load_model(name: str = "open", side: Side = "right") -> HandModel:
     """A hand model by name or path.
 

@@ -59,12 +59,6 @@ def checkpoint_file(path: Path) -> Path:
     raise InputError(f"{path}: holds neither {FINAL} nor {LATEST}. Expected a folder that `handsss train` wrote.")
 
 
-def beside(file: Path, suffix: str) -> Path:
-    """Where what is made of a checkpoint goes by default: beside it, with another suffix; of what comes along with the
-    program, into the working folder."""
-    return Path(file.stem + suffix) if file in SHIPPED.values() else file.with_suffix(suffix)
-
-
 def load_network(path: Path, device: str | torch.device = "cpu") -> LoadedNetwork:
     """Read a checkpoint and build its network; averaged weights are taken where there are some.
 
@@ -85,7 +79,7 @@ def load_network(path: Path, device: str | torch.device = "cpu") -> LoadedNetwor
     network = S2Hand(load_model(model), _settings(config, file))
     load_weights(network, content.get("averaged") or content["network"], file)
     about = {"program": content.get("program")} | dict(content.get("about", {}))
-    _read(config, "augmentation", View, file)  # a mistake in them is told here, not in the middle of the work
+    _view(config, file)  # a mistake in it is told here, not in the middle of the work
     network.to(device).eval()
     return LoadedNetwork(file, network, model, str(content["keypoint_set"]), config, about, content.get("facts", {}))
 
@@ -97,15 +91,20 @@ def is_weights(file: Path) -> bool:
 
 def view_of(loaded: LoadedNetwork) -> View:
     """How a network's pictures are turned and cut."""
-    return _read(loaded.config, "augmentation", View, loaded.path)
+    return _view(loaded.config, loaded.path)
+
+
+def _view(config: str, file: Path) -> View:
+    section = _section(config, "augmentation", file)
+    return _checked({key: section[key] for key in View._fields if key in section}, "augmentation", View, file)
 
 
 def _settings(config: str, file: Path) -> NetworkSettings:
-    known = {field.name for field in fields(NetworkSettings)}
-    unknown = sorted(set(_section(config, "network", file)) - known)
+    section = _section(config, "network", file)
+    unknown = sorted(set(section) - {field.name for field in fields(NetworkSettings)})
     if unknown:
         raise InputError(f"{file}: its network has unknown settings: {', '.join(unknown)}. Update handsss.")
-    return _read(config, "network", NetworkSettings, file)
+    return _checked(section, "network", NetworkSettings, file)
 
 
 def _section(config: str, name: str, file: Path) -> dict[str, Any]:
@@ -118,13 +117,10 @@ def _section(config: str, name: str, file: Path) -> dict[str, Any]:
     return section
 
 
-def _read(config: str, name: str, kind: type[_Kind], file: Path) -> _Kind:
-    """The settings of a section that a class has, checked."""
-    section = _section(config, name, file)
-    wanted = TypeAdapter(kind)
-    names = kind._fields if issubclass(kind, tuple) else [field.name for field in fields(kind)]  # type: ignore
+def _checked(values: dict[str, Any], name: str, kind: type[_Kind], file: Path) -> _Kind:
+    """The values of a section as a class that has them all."""
     try:
-        return wanted.validate_python({key: value for key, value in section.items() if key in names})
+        return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         wrong = error.errors()[0]
         where = ".".join((name, *(str(part) for part in wrong["loc"])))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import tomllib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from handsss import __version__
 from handsss.errors import MissingDependencyError, UserError
 from handsss.hand.joints import JOINT_ORDERS
 from handsss.hand.model import OPEN_MODELS
-from handsss.network.checkpoint import LoadedNetwork
+from handsss.network.checkpoint import LoadedNetwork, view_of
 from handsss.network.encoder import IMAGE
 from handsss.network.s2hand import Prediction, S2Hand
 
@@ -154,7 +153,7 @@ def metadata(loaded: LoadedNetwork, names: list[str]) -> dict[str, str]:
         loaded: the network.
         names: of the outputs.
     """
-    seen = tomllib.loads(loaded.config).get("augmentation", {})
+    view = view_of(loaded)
     about = {key: loaded.about[key] for key in ("supervision", "baseline", "dataset", "step") if key in loaded.about}
     own = loaded.model in OPEN_MODELS
     return {
@@ -171,8 +170,8 @@ def metadata(loaded: LoadedNetwork, names: list[str]) -> dict[str, str]:
                 "channels": "RGB",
                 "range": [0, 1],
                 # Turned until wrist to middle knuckle points up; the hand's box, in the middle, fills so much.
-                "upright": bool(seen.get("upright", False)),
-                "close": float(seen.get("close", 0.0)),
+                "upright": view.upright,
+                "close": view.close,
             }
         ),
         "outputs": json.dumps({name: {"meaning": OUTPUTS[name].meaning, "unit": OUTPUTS[name].unit} for name in names}),

@@ -8,16 +8,15 @@ the training (optimiser, averages, auxiliary heads), and without the 2D keypoint
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 
 from handsss.errors import InputError
+from handsss.network.tensor_file import halved, read_tensor_file, tensor_file
 
 if TYPE_CHECKING:
     from handsss.network.checkpoint import LoadedNetwork
@@ -48,10 +47,10 @@ def weights_bytes(loaded: LoadedNetwork, facts: dict[str, Any], *, branch: bool 
     for name, value in loaded.network.state_dict().items():
         if name.startswith(left_out):
             continue
-        small = value.detach().half() if value.is_floating_point() else value
+        small = halved(value)
         if not bool(torch.isfinite(small).all()):
             raise InputError(f"{loaded.path}: {name} holds numbers that half precision cannot hold; diverged training?")
-        tensors[name] = small.contiguous()
+        tensors[name] = small
     settings = {"auxiliary": "false"} | ({} if branch else {"stacks": "0"})
     content = {
         "format_version": FORMAT_VERSION,
@@ -61,8 +60,7 @@ def weights_bytes(loaded: LoadedNetwork, facts: dict[str, Any], *, branch: bool 
         "about": loaded.about,
         "facts": facts,
     }
-    # One entry: several come in an order of chance, and the same network should give the same bytes.
-    return save(tensors, metadata={FORMAT: json.dumps(content, sort_keys=True)})
+    return tensor_file(tensors, FORMAT, content)
 
 
 def with_network(config: str, settings: dict[str, str]) -> str:
@@ -109,18 +107,12 @@ def read_weights(path: Path, device: str | torch.device = "cpu") -> dict[str, An
         InputError: missing, damaged, of a newer format, without its settings, or with numbers that are not finite.
     """
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
-            text = (file.metadata() or {}).get(FORMAT, "")
-            tensors = {name: _whole(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - no mapping
+        tensors, content = read_tensor_file(path, FORMAT, str(device))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Expected weights as `handsss export weights` writes them.") from None
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: not weights that can be read ({error}). Get the file again.") from error
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict) or not all(isinstance(content.get(key), str) for key in _WANTED):
+    if not all(isinstance(content.get(key), str) for key in _WANTED):
         raise InputError(
             f"{path}: holds no weights of handsss with their settings. Expected a file that `handsss export weights` "
             "wrote."
@@ -141,10 +133,6 @@ def read_weights(path: Path, device: str | torch.device = "cpu") -> dict[str, An
         "about": about if isinstance(about, dict) else {},
         "facts": facts if isinstance(facts, dict) else {},
     }
-
-
-def _whole(value: torch.Tensor) -> torch.Tensor:
-    return value.float() if value.is_floating_point() else value
 
 
 def shipped(name: str) -> Path:

@@ -9,7 +9,7 @@ import torch
 
 from handsss.errors import UserError
 from handsss.network.checkpoint import LoadedNetwork, load_network
-from handsss.network.encoder import IMAGE
+from handsss.network.onnx_export import example
 from handsss.network.weights import SUFFIX
 
 ALLOWED_MM = 1.0  # by which half precision may move a vertex about the wrist
@@ -35,9 +35,7 @@ def check_rounding(loaded: LoadedNetwork, content: bytes) -> float:
     Raises:
         RoundingError: by more than a millimetre.
     """
-    generator = torch.Generator().manual_seed(0)
-    image = torch.rand(_PICTURES, 3, IMAGE, IMAGE, generator=generator)
-    K = torch.tensor([[480.0, 0, IMAGE / 2], [0, 480.0, IMAGE / 2], [0, 0, 1]]).expand(_PICTURES, 3, 3)
+    image, K = example(_PICTURES)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"weights{SUFFIX}"
         file.write_bytes(content)

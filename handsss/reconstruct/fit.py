@@ -10,7 +10,7 @@ import torch
 
 from handsss.errors import InputError
 from handsss.hand.model import HandModel, load_model
-from handsss.reconstruct.fit_problem import FitSettings, HandParameters, KeypointProblem, Observation, free_hands
+from handsss.reconstruct.fit_problem import FitSettings, HandParameters, KeypointProblem, Observation
 from handsss.reconstruct.levenberg import minimise
 from handsss.reconstruct.lifting import Lifter, can_lift
 from handsss.reconstruct.predictor import Prediction
@@ -65,24 +65,20 @@ class KeypointFitter:
     def starts(self, observation: Observation, prediction: Prediction | None) -> HandParameters:
         """Hypotheses: the predictor's first, if there is one, then the lifting network's, if the model is one that it
         knows, else the bank's. All of them expect the pose that was predicted."""
-        if self.lifter is None:
-            found = self.bank.starts(observation, self.settings.starts)
-        else:
-            found = self.lifter(observation)
-            count = self.settings.starts_beside_lifted
-            if count and prediction is None:
-                found = _joined(found, self.bank.starts(observation, count))
+        found = self.bank.starts(observation, self.settings.starts) if self.lifter is None else self.lifter(observation)
         if prediction is None:
             return found
         axis_angle = torch.as_tensor(prediction.axis_angle, dtype=torch.float64).reshape(1, 15, 3)
-        given = free_hands(
+        given = HandParameters(
             torch.as_tensor(prediction.rotation, dtype=torch.float64)[None],
             torch.as_tensor(prediction.translation, dtype=torch.float64)[None],
             self.problem.space.coefficients(axis_angle),
             torch.as_tensor(prediction.shape, dtype=torch.float64)[None],
+            # Where keypoints were lifted, what they say of the pose holds for the predicted hand too.
+            expected=found.expected[:1],
+            spread=found.spread[:1],
+            doubt=found.doubt[:1],
         )
-        # Where keypoints were lifted, what they say of the pose holds for the predicted hand too.
-        given = given._replace(expected=found.expected[:1], spread=found.spread[:1], doubt=found.doubt[:1])
         return _joined(given, found).believing(given.pose, self.settings.predicted_spread)
 
     def __call__(

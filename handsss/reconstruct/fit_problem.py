@@ -40,7 +40,6 @@ class FitSettings:
     pose_floor: float = 0.04  # radians: no pose direction is held tighter than this
     shape_weight: float = 1.0  # shape coefficients ~ N(0, 1) times this
     starts: int = 8  # hypotheses that are refined
-    starts_beside_lifted: int = 0  # hypotheses of the search beside the lifting network's (docs/starts.md)
     first_iterations: int = 7
     final_iterations: int = 14
 

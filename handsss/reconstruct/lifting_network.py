@@ -7,17 +7,16 @@ but rays, turned and scaled to one size, so that any camera will do. ``tools/tra
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from handsss.errors import InputError
 from handsss.geometry.rotations import axis_angle_to_matrix
+from handsss.network.tensor_file import halved, read_tensor_file, tensor_file
 from handsss.reconstruct.starts import rotation_to_ray
 
 FILE = Path(__file__).parent / "data" / "lifting.safetensors"
@@ -135,19 +134,9 @@ def network_bytes(network: LiftingNetwork, facts: dict[str, str]) -> bytes:
         network: any precision.
         facts: kept beside the weights; "model" names the hand model.
     """
-    tensors = {name: value.detach().half().contiguous() for name, value in network.state_dict().items()}
+    tensors = {name: halved(value) for name, value in network.state_dict().items()}
     sizes = {name: str(value) for name, value in network.sizes.items()}
-    # One entry: several come in an order of chance, and the same network should give the same bytes.
-    about = {"format_version": str(FORMAT_VERSION), **sizes, **facts}
-    return save(tensors, metadata={FORMAT: json.dumps(about, sort_keys=True)})
-
-
-def _facts(text: str) -> dict[str, str]:
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return {}
-    return {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {}
+    return tensor_file(tensors, FORMAT, {"format_version": str(FORMAT_VERSION), **sizes, **facts})
 
 
 def load_lifting(path: Path = FILE) -> tuple[LiftingNetwork, dict[str, str]]:
@@ -160,12 +149,10 @@ def load_lifting(path: Path = FILE) -> tuple[LiftingNetwork, dict[str, str]]:
         InputError: missing, damaged, another format, or weights that do not fit the sizes it names.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            about = (file.metadata() or {}).get(FORMAT, "")
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
+        tensors, about = read_tensor_file(path, FORMAT)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: not a readable lifting network ({error}). Install handsss again.") from error
-    facts = _facts(about)
+    facts = {key: str(value) for key, value in about.items()}
     if facts.get("format_version") != str(FORMAT_VERSION):
         raise InputError(
             f"{path}: holds no lifting network of this version. Expected format {FORMAT!r}, version {FORMAT_VERSION}."

@@ -12,7 +12,7 @@ from handsss.data.augment import upright_angle
 from handsss.detect.types import Detection, bounding_box
 from handsss.detect.warp import Square, warp
 from handsss.errors import InputError
-from handsss.hand.model import OPEN_MODELS
+from handsss.hand.model import share_poses
 from handsss.network.checkpoint import is_weights, load_network, view_of
 from handsss.network.encoder import IMAGE
 from handsss.reconstruct.predictor import Prediction
@@ -38,7 +38,7 @@ class NetworkPredictor:
         file = self.loaded.path
         self.name = file.stem if is_weights(file) else str(file)
         own = self.loaded.model
-        if not (own == model or {own, model} <= OPEN_MODELS.keys()):
+        if not share_poses(own, model):
             raise InputError(
                 f"{path}: was trained with the hand model {own!r}, whose poses mean nothing to {model!r}. Expected the "
                 f"same one: give --model {own}."

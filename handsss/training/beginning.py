@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from handsss.errors import UserError
-from handsss.hand.model import OPEN_MODELS
-from handsss.network.checkpoint import checkpoint_file, load_network, load_weights
+from handsss.hand.model import share_poses
+from handsss.network.checkpoint import load_network, load_weights
 from handsss.network.s2hand import S2Hand
 from handsss.training import imagenet
 from handsss.training.config import DataSettings
@@ -38,8 +38,8 @@ def begin(network: S2Hand, settings: DataSettings, model: str) -> str:
 
 
 def _from_network(network: S2Hand, path: Path, model: str) -> str:
-    loaded = load_network(checkpoint_file(path))
-    if loaded.model != model and not {loaded.model, model} <= OPEN_MODELS.keys():
+    loaded = load_network(path)
+    if not share_poses(loaded.model, model):
         raise UserError(
             f"{path}: was trained with the hand model {loaded.model!r}, whose poses mean nothing to {model!r}. Give "
             f"--model {loaded.model}."
@@ -53,8 +53,8 @@ def _from_network(network: S2Hand, path: Path, model: str) -> str:
     if theirs.focal != ours.focal:
         raise UserError(
             f"{path}: places hands before a camera of {theirs.focal:g} px, this network before one of {ours.focal:g} "
-            f"px (0: the picture's own). Give the preset that it was "
-            f"trained with, or --set network.focal={theirs.focal:g}."
+            "px (0: the picture's own). Give the preset that it was trained with, or --set "
+            f"network.focal={theirs.focal:g}."
         )
     state, given = network.state_dict(), loaded.network.state_dict()
     absent = [name for name in _PARTS if getattr(network, name) is not None and getattr(loaded.network, name) is None]

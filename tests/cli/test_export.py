@@ -8,14 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from handsss.cli.main import run
-from handsss.hand.model import load_model
 from handsss.network.onnx_check import ExportError
-from handsss.network.s2hand import NetworkSettings, S2Hand
-from handsss.training.checkpoint import save_checkpoint
+from tests.cli.typed import small_run, typed
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -26,20 +22,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "export.md"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder."""
-    torch.manual_seed(0)
-    network = S2Hand(load_model("open"), NetworkSettings("efficientnet-b0", stacks=0))
-    run_folder = tmp_path_factory.mktemp("run")
-    config = "[network]\nencoder = 'efficientnet-b0'\nstacks = 0\n[augmentation]\nupright = true\n"
-    content = {"network": network.state_dict(), "model": "open", "keypoint_set": "openpose", "config": config}
-    save_checkpoint(run_folder / "final.pt", content)
-    return run_folder
-
-
-def typed(*arguments: object) -> int:
-    """The exit code."""
-    with pytest.raises(SystemExit) as end:
-        run([str(argument) for argument in arguments])
-    return int(end.value.code or 0)
+    return small_run(tmp_path_factory.mktemp("run"), "[augmentation]\nupright = true\n")
 
 
 @pytest.mark.slow

@@ -7,34 +7,18 @@ import re
 from pathlib import Path
 
 import pytest
-import torch
 
-from handsss.cli.main import run
-from handsss.hand.model import load_model
-from handsss.network.s2hand import NetworkSettings, S2Hand
-from handsss.training.checkpoint import save_checkpoint
+from tests.cli.typed import small_run, typed
 
-CONFIG = "[network]\nencoder = 'efficientnet-b0'\nstacks = 0\n[augmentation]\nupright = true\nclose = 0.8\n"
+VIEW = "[augmentation]\nupright = true\nclose = 0.8\n"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder."""
-    torch.manual_seed(0)
-    network = S2Hand(load_model("open"), NetworkSettings("efficientnet-b0", stacks=0))
-    run_folder = tmp_path_factory.mktemp("run")
     start = "ImageNet weights from /home/somebody/b0.pth"
     about = {"supervision": "ssl", "data": "/home/somebody/freihand.h5", "rows": 2000, "step": 12, "start": start}
-    content = {"network": network.state_dict(), "model": "open", "keypoint_set": "openpose", "config": CONFIG}
-    save_checkpoint(run_folder / "final.pt", content | {"about": about})
-    return run_folder
-
-
-def typed(*arguments: object) -> int:
-    """The exit code."""
-    with pytest.raises(SystemExit) as end:
-        run([str(argument) for argument in arguments])
-    return int(end.value.code or 0)
+    return small_run(tmp_path_factory.mktemp("run"), VIEW, about=about)
 
 
 def test_a_run_becomes_weights_that_say_what_they_are(

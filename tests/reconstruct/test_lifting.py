@@ -150,7 +150,7 @@ def test_other_hand_models_are_refused_and_searched_for(
 
 
 def test_the_fit_starts_from_the_networks_hands_first(problem: KeypointProblem, lifter: Lifter) -> None:
-    fitter = KeypointFitter(load_model("open"), "mediapipe", FitSettings(starts_beside_lifted=0), start="lifted")
+    fitter = KeypointFitter(load_model("open"), "mediapipe", FitSettings(), start="lifted")
     points, _ = problem.keypoints(hands(problem, 1, seed=6))
     observation = seen(points[0])
     starts, lifted = fitter.starts(observation, None), lifter(observation)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from handsss.cli.main import run
 from handsss.training.journal import read_journal
+from tests.cli.typed import typed
 
 # As documented, but of eight hands, and short.
 _SHORT = (
@@ -22,10 +22,8 @@ _SHORT = (
 )
 
 
-def typed(*arguments: object) -> None:
-    with pytest.raises(SystemExit) as end:
-        run([str(argument) for argument in arguments])
-    assert not end.value.code, arguments
+def done(*arguments: object) -> None:
+    assert typed(*arguments) == 0, arguments
 
 
 def validations(folder: Path) -> list[dict[str, Any]]:
@@ -40,9 +38,9 @@ def test_the_recipe_of_the_weights_in_small(
     monkeypatch.chdir(tmp_path)
     data = ["--preset", "small", "--data", stores[0], "--val", stores[0], "--workers", 0, "--quiet"]
     short = [word for setting in _SHORT for word in ("--set", setting)]
-    typed("train", "--ssl", *data, *short, "--stages", "warm-up,shape", "--steps", 200, "--out", "first")
+    done("train", "--ssl", *data, *short, "--stages", "warm-up,shape", "--steps", 200, "--out", "first")
     stages = ["--stages", "shape,finetune", "--steps", 40, "--set", "shape.epochs=6", "--set", "finetune.epochs=1"]
-    typed("train", "--ssl", *data, *short, *stages, "--weights", "first/latest.pt", "--out", "second")
+    done("train", "--ssl", *data, *short, *stages, "--weights", "first/latest.pt", "--out", "second")
     first, second = validations(Path("first")), validations(Path("second"))
     # The second run goes on from where the first one ended.
     assert second[0]["aligned_mpjpe_mm"] == pytest.approx(first[-1]["aligned_mpjpe_mm"], abs=1e-3)
@@ -51,9 +49,9 @@ def test_the_recipe_of_the_weights_in_small(
     # Detections alone teach where hands are, and by that how they are posed.
     assert end["projected_px"] < 0.5 * begin["projected_px"]
     assert end["aligned_mpjpe_mm"] < 0.95 * begin["aligned_mpjpe_mm"]
-    typed("export", "weights", "second", "-o", "ours.safetensors", "--quiet")
-    typed("evaluate", "--checkpoint", "ours.safetensors", "--data", stores[0], "--report", "scores", "--quiet")
+    done("export", "weights", "second", "-o", "ours.safetensors", "--quiet")
+    done("evaluate", "--checkpoint", "ours.safetensors", "--data", stores[0], "--report", "scores", "--quiet")
     scores = json.loads(Path("scores/metrics.json").read_text(encoding="utf-8"))
     # Not the same figure: `evaluate` has the detector look for the hands, where a store's keypoints are true.
     assert scores["count"] == 8 and scores["aligned"]["mpjpe_mm"] < 1.1 * begin["aligned_mpjpe_mm"]
-    typed("info", "weights", "ours.safetensors")
+    done("info", "weights", "ours.safetensors")
