@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +52,17 @@ def left(reconstructor: Reconstructor, photo: np.ndarray, camera: np.ndarray, de
     return result
 
 
-@pytest.mark.parametrize("checkpoint", ["none", "auto"])
+# The fit by itself, and the prediction by itself: a network's single precision rounds otherwise from call to call (by
+# where its memory lies), and from starts that differ in the last bits the fit may end tenths of a millimetre apart.
+@pytest.mark.parametrize(
+    "settings", [{"checkpoint": "none"}, {"checkpoint": "auto", "refine": False, "appearance": False}]
+)
 def test_mirrored_keypoints_give_the_mirrored_hand(
-    photo: np.ndarray, camera: np.ndarray, detection: Detection, checkpoint: str
+    photo: np.ndarray, camera: np.ndarray, detection: Detection, settings: dict[str, Any]
 ) -> None:
     width = photo.shape[1]
-    # Binary fractions are mirrored exactly. A pixel's last bit is enough for a network's single precision to come out
-    # otherwise, and for the fit to end a step earlier or later.
-    detection = replace(detection, keypoints=np.round(detection.keypoints * 1024) / 1024)
     mirrored = np.ascontiguousarray(photo[:, ::-1])
-    reconstructor = Reconstructor("open", ReconstructSettings(texture_size=128, checkpoint=checkpoint))
+    reconstructor = Reconstructor("open", ReconstructSettings(texture_size=128, **settings))
     (left,) = reconstructor(photo, camera, [detection])
     (right,) = reconstructor(mirrored, mirror_intrinsics(camera, width), [mirror(detection, width)])
     assert (left.hand, right.hand) == ("left", "right")
