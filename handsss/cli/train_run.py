@@ -118,8 +118,11 @@ def _workers(wishes: Wishes, run: Run) -> int:
     if wishes.workers is not None:
         return wishes.workers
     cores = os.cpu_count() or 1
-    # On a CPU the training itself wants the cores; one process reads ahead.
-    return min(8, max(1, cores // run.processes.size - 1)) if run.device.type == "cuda" else 1
+    if run.device.type == "cuda":
+        return min(8, max(1, cores // run.processes.size - 1))
+    # On a CPU the training itself wants the cores: one process reads ahead, unless there are so few that the threads of
+    # every step would wait for the one whose core it takes.
+    return 1 if cores // run.processes.size > 2 else 0
 
 
 def _train(run: Run, wishes: Wishes) -> None:

@@ -169,19 +169,18 @@ def jitter_colour(picture: np.ndarray, strength: float, rng: np.random.Generator
         strength: 0..1.
         rng: decides.
     """
-    colour = picture.astype(np.float32) / 255
-    brightness, contrast, saturation = np.exp(rng.uniform(-0.47, 0.47, 3) * strength).astype(np.float32)
-    colour = colour * brightness
-    mean = np.float32((colour @ _LUMA).mean())
-    colour = (colour - mean) * contrast + mean
-    grey = (colour @ _LUMA)[..., None]
-    colour = (colour - grey) * saturation + grey
+    colour = picture.reshape(-1, 3).astype(np.float32)
+    brightness, contrast, saturation = np.exp(rng.uniform(-0.47, 0.47, 3) * strength).tolist()
     hue = rng.uniform(-1, 1) * strength * np.deg2rad(18)
     axis = np.full(3, 3**-0.5)
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
     turn = np.eye(3) + np.sin(hue) * cross + (1 - np.cos(hue)) * cross @ cross
-    colour = colour @ turn.T.astype(np.float32)
-    return np.round(np.clip(colour, 0, 1) * 255).astype(np.uint8)
+    # One affine map: saturation is about each pixel's grey, contrast about the picture's mean grey; hue turns about the
+    # line of greys, so both stay what they are.
+    linear = brightness * contrast * turn @ (saturation * np.eye(3) + (1 - saturation) * _LUMA)
+    mean = brightness * float((colour @ _LUMA).mean())
+    colour = colour @ linear.T.astype(np.float32) + np.float32((1 - contrast) * mean)
+    return np.rint(np.clip(colour, 0, 255)).astype(np.uint8).reshape(picture.shape)
 
 
 def occlude(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:

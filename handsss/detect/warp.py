@@ -73,6 +73,53 @@ def _warp(picture: Any, matrix: Any, size: int, samples: int, repeat: bool, out:
             out[row, column, 2] = blue * weight
 
 
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _warp_small(picture: Any, matrix: Any, size: int, samples: int, repeat: bool, out: Any) -> None:
+    """As :func:`_warp`, twice as fast: the picture as float32 with four channels, so that a pixel is one vector; black
+    is a border around it."""
+    border = 0 if repeat else 1
+    height, width = picture.shape[0] + 2 * border, picture.shape[1] + 2 * border
+    padded = np.zeros(height * width * 4, dtype=np.float32)
+    for row in range(picture.shape[0]):
+        for column in range(picture.shape[1]):
+            place = 4 * ((row + border) * width + column + border)
+            for channel in range(3):
+                padded[place + channel] = picture[row, column, channel]
+    step = 1.0 / samples
+    weight = np.float32(1.0 / (255.0 * samples * samples))
+    one, line = np.float32(1), 4 * width
+    count = size * samples
+    corners = np.empty(count, dtype=np.int64)
+    right, down = np.empty(count, dtype=np.float32), np.empty(count, dtype=np.float32)
+    sums = np.empty((size, 4), dtype=np.float32)
+    for row in range(size):
+        sums[:] = 0
+        for k in range(samples):
+            v = row + (k + 0.5) * step
+            start_x = matrix[0, 1] * v + matrix[0, 2] - 0.5 + border
+            start_y = matrix[1, 1] * v + matrix[1, 2] - 0.5 + border
+            for i in range(count):
+                u = (i + 0.5) * step
+                x = min(max(matrix[0, 0] * u + start_x, 0.0), width - 1.0)
+                y = min(max(matrix[1, 0] * u + start_y, 0.0), height - 1.0)
+                x0, y0 = min(int(x), width - 2), min(int(y), height - 2)
+                corners[i] = 4 * (y0 * width + x0)
+                right[i], down[i] = x - x0, y - y0
+            for column in range(size):
+                for m in range(samples):
+                    i = column * samples + m
+                    fx, fy = right[i], down[i]
+                    above, below = np.uintp(corners[i]), np.uintp(corners[i] + line)
+                    a, b, c, d = (one - fy) * (one - fx), (one - fy) * fx, fy * (one - fx), fy * fx
+                    for channel in range(4):
+                        near, far = np.uintp(channel), np.uintp(channel + 4)
+                        upper = a * padded[above + near] + b * padded[above + far]
+                        sums[column, channel] += upper + c * padded[below + near] + d * padded[below + far]
+        for column in range(size):
+            for channel in range(3):
+                out[row, column, channel] = sums[column, channel] * weight
+
+
 def warp(picture: np.ndarray, matrix: np.ndarray, size: int, *, repeat: bool, samples: int = 1) -> np.ndarray:
     """Resample a picture bilinearly; shrinking averages over several samples a pixel.
 
@@ -88,5 +135,8 @@ def warp(picture: np.ndarray, matrix: np.ndarray, size: int, *, repeat: bool, sa
     """
     shrink = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     out = np.empty((size, size, 3), dtype=np.float32)
-    _warp(picture, matrix.astype(np.float64), size, int(np.clip(np.ceil(shrink), samples, 6)), repeat, out)
+    samples = int(np.clip(np.ceil(shrink), samples, 6))
+    height, width = picture.shape[:2]
+    small = min(height, width) > 1 and height * width <= 4 * (size * samples) ** 2  # else most of it is not looked at
+    (_warp_small if small else _warp)(picture, matrix.astype(np.float64), size, samples, repeat, out)
     return out

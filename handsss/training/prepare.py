@@ -155,7 +155,7 @@ def precision_of(name: str, device: torch.device) -> Literal["none", "branch", "
     """What of the network is computed in bfloat16.
 
     "auto" does so where it is faster: all of it on GPUs that compute with bfloat16; the keypoint branch, which is
-    large convolutions, on CPUs with matrix units for it (AMX); nothing elsewhere. The encoder's many thin
+    large convolutions, on CPUs that multiply it (AMX, AVX512-BF16); nothing elsewhere. The encoder's many thin
     convolutions are slower in bfloat16 on a CPU.
     """
     if name == "float32":
@@ -166,5 +166,5 @@ def precision_of(name: str, device: torch.device) -> Literal["none", "branch", "
         raise UserError(f"schedule.precision {name!r}: expected auto, float32 or bfloat16.")
     if device.type == "cuda":
         return "all" if torch.cuda.is_bf16_supported() else "none"
-    has_matrix_units = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    return "branch" if has_matrix_units() else "none"
+    multiplies = [getattr(torch.cpu, f"_is_{name}_supported", bool) for name in ("amx_tile", "avx512_bf16")]
+    return "branch" if any(known() for known in multiplies) else "none"

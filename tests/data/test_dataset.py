@@ -5,17 +5,20 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 from torch.utils.data import DataLoader
 
-from handsss.data.augment import Augmentation, Turn
+from handsss.data.augment import Augmentation, Turn, jitter_colour
 from handsss.data.dataset import HandDataset
 from handsss.data.freihand import open_freihand
 from handsss.data.images import square_frame
 from handsss.data.keypoint_sources import TruthSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
+from handsss.data.store import Store
 from handsss.errors import InputError
 
 
@@ -183,3 +186,32 @@ def test_cut_takes_the_right_pixels() -> None:
     left = square_frame(np.array([200.0, 100, 300, 150]), 0.0, mirrored=True).cut(picture)
     assert left[100, 160].any()
     assert not left[100, 60].any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_colours_step_by_step(seed: int) -> None:
+    """One affine map against brightness, contrast, saturation and hue one after the other."""
+    picture = np.random.default_rng(9).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    rng = np.random.default_rng(seed)
+    brightness, contrast, saturation = np.exp(rng.uniform(-0.47, 0.47, 3))
+    angle = rng.uniform(-1, 1) * np.deg2rad(18)
+    colour = picture / 255 * brightness
+    weights = np.array([0.299, 0.587, 0.114])
+    colour = (colour - (colour @ weights).mean()) * contrast + (colour @ weights).mean()
+    grey = (colour @ weights)[..., None]
+    colour = (colour - grey) * saturation + grey
+    turn = Rotation.from_rotvec(angle * np.full(3, 3**-0.5)).as_matrix()
+    expected = 255 * np.clip(colour @ turn.T, 0, 1)
+    np.testing.assert_allclose(jitter_colour(picture, 1.0, np.random.default_rng(seed)), expected, atol=0.51)
+
+
+def test_fields_as_the_file_has_them(store: Path) -> None:
+    """Small fields are read whole, large ones row by row; either way a row is what the file has there."""
+    opened = Store(store)
+    with h5py.File(store) as file:
+        for name in ("K", "keypoints_2d", "index", "mask"):
+            for row in (0, 7, 11):
+                np.testing.assert_array_equal(opened.field(name, row), file[name][row])
+    kinds = {name: isinstance(field, np.ndarray) for name, field in opened._fields.items()}
+    assert kinds == {"K": True, "keypoints_2d": True, "index": True, "mask": False}
+    opened.close()
