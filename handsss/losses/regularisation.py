@@ -7,6 +7,8 @@ from torch import Tensor
 
 from handsss.losses.geometric import lengths
 
+LEAST_SPREAD = 0.04  # radians: no pose direction is held tighter than this
+
 
 def shape_loss(shape: Tensor) -> Tensor:
     """E_beta: mean square of the shape coefficients [B, 10]."""
@@ -53,3 +55,14 @@ def skeleton_loss(excess: Tensor) -> Tensor:
 def average_pose_loss(pose: Tensor) -> Tensor:
     """The average-pose prior that E_J replaces: mean square of the pose coefficients [B, 30]."""
     return pose.square().mean()
+
+
+def plausible_pose_loss(pose: Tensor, spread: Tensor) -> Tensor:
+    """Mean square of the pose coefficients in units of their own spread: how unusual a pose is. Not the paper's: joint
+    limits know no joint from its neighbours, whose flexions belong together; the spreads do.
+
+    Args:
+        pose: [B, P] coefficients.
+        spread: [P or more] standard deviations of the hand model's coefficients; none counts as less than 0.04 rad.
+    """
+    return (pose / spread[: pose.shape[1]].clamp_min(LEAST_SPREAD)).square().mean()

@@ -92,8 +92,9 @@ class Lifter:
         axis_angle = space.axis_angle(lifted.pose[0, order].double())
         pose = self.problem.space.coefficients(axis_angle)
         nowhere = torch.zeros(len(order), 3, dtype=torch.float64)
-        hands = free_hands(rotation, nowhere, pose, lifted.shape[0, order].double())
-        hands = hands.believing(pose, self.problem.settings.lifted_spread)
+        settings = self.problem.settings
+        hands = free_hands(rotation, nowhere, pose, lifted.shape[0, order].double(), settings.own_spread)
+        hands = hands.believing(pose, settings.lifted_spread)
         points, _ = self.problem.keypoints(hands)
         keypoints = torch.cat([pixels, confidence[:, None]], 1).numpy()
         translations = [place(one, keypoints, np.asarray(intrinsics)) for one in points]

@@ -84,7 +84,7 @@ def _continues(screen: Any, faces: Any, neighbours: Any, here: int, there: int) 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _bounds(screen: Any, height: int, width: int) -> Any:
+def bounds(screen: Any, height: int, width: int) -> Any:
     """Rows and columns from which a step right or down can reach a face: first, end, first, end."""
     low_x, low_y, high_x, high_y = float(width), float(height), 0.0, 0.0
     for v in range(screen.shape[0]):
@@ -99,7 +99,7 @@ def _bounds(screen: Any, height: int, width: int) -> Any:
 def find_events(screen: Any, faces: Any, neighbours: Any, face_id: Any, depth: Any, events: Any) -> int:
     """Silhouette edges between neighbouring pixels -> rows (near, far, axis, start, end); returns their number."""
     height, width = face_id.shape
-    first_row, last_row, first_column, last_column = _bounds(screen, height, width)
+    first_row, last_row, first_column, last_column = bounds(screen, height, width)
     count = 0
     for row in range(first_row, last_row):
         for column in range(first_column, last_column):

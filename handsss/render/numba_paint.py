@@ -14,7 +14,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from handsss.render.numba_edges import find_events, offset
+from handsss.render.numba_edges import bounds, find_events, offset
 from handsss.render.numba_kernels import pixel_backward, weights
 
 
@@ -23,16 +23,21 @@ def _paint(
     screen: Any, faces: Any, face_id: Any, colours: Any, background: Any, colour: Any, silhouette: Any, depth: Any
 ) -> None:
     """One image: every pixel of colour [H, W, 3], silhouette [H, W] and depth [H, W] is written."""
+    height, width = face_id.shape
     many_rows, many_columns = background.shape[0] > 1, background.shape[1] > 1
-    for row in range(face_id.shape[0]):
-        for column in range(face_id.shape[1]):
+    for row in range(height):
+        r = row if many_rows else 0
+        for column in range(width):
+            c = column if many_columns else 0
+            for k in range(3):
+                colour[row, column, k] = background[r, c, k]
+    silhouette[:] = 0
+    depth[:] = 0
+    first_row, end_row, first_column, end_column = bounds(screen, height, width)
+    for row in range(first_row, end_row):
+        for column in range(first_column, end_column):
             f = face_id[row, column]
             if f < 0:
-                r, c = row if many_rows else 0, column if many_columns else 0
-                for k in range(3):
-                    colour[row, column, k] = background[r, c, k]
-                silhouette[row, column] = 0
-                depth[row, column] = 0
                 continue
             v0, v1, v2 = faces[f, 0], faces[f, 1], faces[f, 2]
             e0, e1, e2, area = weights(screen, v0, v1, v2, column + 0.5, row + 0.5)
@@ -77,16 +82,19 @@ def _backward(
     grad_colours: Any,
 ) -> None:
     """Adds gradients of one image to grad_screen [V, 3] and grad_colours [V, 3]; pictures come flat."""
-    width = face_id.shape[1]
+    height, width = face_id.shape
     flat = face_id.reshape(-1)
-    for pixel in range(flat.shape[0]):
-        f = flat[pixel]
-        if f >= 0:
-            px, py = pixel % width + 0.5, pixel // width + 0.5
-            g = on_depth[pixel]
-            pixel_backward(
-                screen, faces, colours, faces, f, px, py, on_colour, pixel, g * 0 + 1, g, grad_screen, grad_colours
-            )
+    first_row, end_row, first_column, end_column = bounds(screen, height, width)
+    for row in range(first_row, end_row):
+        for column in range(first_column, end_column):
+            f = face_id[row, column]
+            if f >= 0:
+                pixel = row * width + column
+                g = on_depth[pixel]
+                pixel_backward(
+                    *(screen, faces, colours, faces, f, column + 0.5, row + 0.5),
+                    *(on_colour, pixel, g * 0 + 1, g, grad_screen, grad_colours),
+                )
     for e in range(events.shape[0]):
         near, far, axis, a, b = events[e, 0], events[e, 1], events[e, 2], events[e, 3], events[e, 4]
         at, s, sign = offset(screen, a, b, near, far, axis, width)

@@ -12,7 +12,14 @@ from handsss.losses.consistency import consistency_loss, keypoint_loss
 from handsss.losses.geometric import location_loss, orientation_loss, true_joints_loss
 from handsss.losses.localisation import map_loss, place_loss
 from handsss.losses.photometric import pixel_loss, ssim_loss
-from handsss.losses.regularisation import average_pose_loss, scale_loss, shape_loss, skeleton_loss, texture_loss
+from handsss.losses.regularisation import (
+    average_pose_loss,
+    plausible_pose_loss,
+    scale_loss,
+    shape_loss,
+    skeleton_loss,
+    texture_loss,
+)
 from handsss.network.auxiliary import AuxiliaryOutput
 from handsss.network.encoder import IMAGE
 from handsss.network.s2hand import Prediction, S2Hand
@@ -47,6 +54,7 @@ class LossWeights:
     relative_joints: bool = False
     w_auxiliary: float = 0.01  # of the auxiliary heads' terms, for networks with such heads
     w_places: float = 0.5  # of the vector's places beside the heat maps
+    w_plausible: float = 0.0  # of the pose's distance from usual poses, beside the pose prior (ours)
     pose_prior: str = "limits"  # or "average": L2 on the pose coefficients in the place of E_J
     squared_scale: bool = True  # supplement; the released code has L1
 
@@ -201,6 +209,9 @@ class Objective:
             terms["E_pose"] = regular * w.w_pose, average_pose_loss(prediction.hand.pose)
         else:
             terms["E_J"] = regular * w.w_pose, skeleton_loss(network.hand.limit_excess(prediction.rotations))
+        if w.w_plausible > 0:
+            spread = torch.as_tensor(network.hand.model.hands_std).to(prediction.hand.pose)
+            terms["E_plausible"] = regular * w.w_plausible, plausible_pose_loss(prediction.hand.pose, spread)
         if batch.joints_3d is not None:
             joints, truth = prediction.joints, batch.joints_3d
             if w.relative_joints:
