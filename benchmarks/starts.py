@@ -83,7 +83,7 @@ def ways(rows: Rows, checkpoint: str) -> dict[str, Way]:
             fitter(rows.observations[hand], predicted(hand) if predict else None, refine=refine).parameters
         )
 
-    usual, free = FitSettings(), FitSettings(lifted_spread=1e6)
+    usual, free = FitSettings(), FitSettings(lifted_spread=1e6, lifted_own_spread=1.0)
     result = {
         "lifted alone": fitted("lifted", usual, refine=False),
         "search (8), fit": fitted("search", usual),

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from handsss.errors import InputError
 from handsss.evaluation.truth import Truth
 from handsss.evaluation.upright import as_seen
 from handsss.geometry.cameras import project
+from handsss.network.checkpoint import no_numbers
 from handsss.training.trained import Trained
 
 
@@ -87,9 +87,6 @@ def run_network(
         bad = ~np.isfinite(vertices[part]).all((1, 2))
         if bad.any():
             row = int(chosen[part][np.flatnonzero(bad)[0]])
-            raise InputError(
-                f"{trained.path}: the network predicts numbers that are not finite for {truth.names[row]}. The "
-                "checkpoint is damaged, or its training had diverged."
-            )
+            raise no_numbers(trained.path, f" for {truth.names[row]}")
         progress(part.stop, count)
     return NetworkRun(joints, vertices, projected, predicted)

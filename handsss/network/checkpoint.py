@@ -59,6 +59,19 @@ def checkpoint_file(path: Path) -> Path:
     raise InputError(f"{path}: holds neither {FINAL} nor {LATEST}. Expected a folder that `handsss train` wrote.")
 
 
+def no_numbers(path: Path, where: str = "") -> InputError:
+    """The error for a network whose predictions are NaN or infinite.
+
+    Args:
+        path: of the checkpoint.
+        where: for what, as the sentence goes on: " for NAME".
+    """
+    return InputError(
+        f"{path}: the network predicts numbers that are not finite{where}. The checkpoint is damaged, or its training "
+        "had diverged."
+    )
+
+
 def load_network(path: Path, device: str | torch.device = "cpu") -> LoadedNetwork:
     """Read a checkpoint and build its network; averaged weights are taken where there are some.
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from handsss.errors import InputError, UserError
-from handsss.network.checkpoint import LoadedNetwork
+from handsss.errors import UserError
+from handsss.network.checkpoint import LoadedNetwork, no_numbers
 from handsss.network.onnx_export import OUTPUTS, check_installed, example, named_outputs
 
 BATCHES = (1, 3)  # pictures
@@ -86,10 +86,7 @@ def compare(content: bytes, loaded: LoadedNetwork, *, keypoints: bool = False) -
 def _difference(name: str, wanted: np.ndarray, got: np.ndarray, loaded: LoadedNetwork) -> Difference:
     out = OUTPUTS[name]
     if not np.isfinite(wanted).all():
-        raise InputError(
-            f"{loaded.path}: the network predicts numbers that are not finite ({name}). The checkpoint is damaged, or "
-            "its training had diverged."
-        )
+        raise no_numbers(loaded.path, f" ({name})")
     if got.shape != wanted.shape:
         raise ExportError(
             f"{loaded.path}: {name} comes out of the exported network as {list(got.shape)}, expected "

@@ -68,8 +68,6 @@ class KeypointFitter:
         found = self.bank.starts(observation, self.settings.starts) if self.lifter is None else self.lifter(observation)
         if prediction is None:
             return found
-        if self.lifter is None:
-            found = found._replace(spread=torch.full_like(found.spread, self.settings.own_spread))
         axis_angle = torch.as_tensor(prediction.axis_angle, dtype=torch.float64).reshape(1, 15, 3)
         given = HandParameters(
             torch.as_tensor(prediction.rotation, dtype=torch.float64)[None],

@@ -35,9 +35,9 @@ class FitSettings:
     bone_sigma: float = 0.20  # of a unit bone direction in the picture
     limit_sigma_deg: float = 3.0  # beyond a joint limit
     pose_weight: float = 1.0  # pose coefficients count in units of their prior's spread times this
-    own_spread: float = 1.0  # the same of the hand model's own poses, where others are expected too
-    lifted_spread: float = 1.0  # whitened: how far the lifting network's poses are trusted (docs/starts.md)
-    predicted_spread: float = 2.0  # the same of poses that a checkpoint's network saw in the picture
+    lifted_spread: float = 0.9  # whitened: how far the lifting network's poses are trusted (docs/starts.md)
+    lifted_own_spread: float = 3.0  # the same of the hand model's own poses beside them, whose pull those have felt
+    predicted_spread: float = 3.0  # the same of poses that a checkpoint's network saw in the picture
     pose_floor: float = 0.04  # radians: no pose direction is held tighter than this
     shape_weight: float = 1.0  # shape coefficients ~ N(0, 1) times this
     starts: int = 8  # hypotheses that are refined
@@ -77,9 +77,11 @@ class HandParameters(NamedTuple):
 def free_hands(
     rotation: Tensor, translation: Tensor, pose: Tensor, shape: Tensor, spread: float = 1.0
 ) -> HandParameters:
-    """Hands [B] under the hand model's own prior: a Gaussian about its mean pose, a unit one if nothing else is known."""
+    """Hands [B] under the hand model's own prior: a Gaussian about its mean pose, a unit one if nothing else is
+    known."""
     one = torch.ones_like(pose[:, :1])
-    return HandParameters(rotation, translation, pose, shape, torch.zeros_like(pose), spread * one, torch.zeros_like(one))
+    middle, doubt = torch.zeros_like(pose), torch.zeros_like(one)
+    return HandParameters(rotation, translation, pose, shape, middle, spread * one, doubt)
 
 
 def reduced_model(model: HandModel, keypoint_set: KeypointSet) -> tuple[HandModel, KeypointSet]:

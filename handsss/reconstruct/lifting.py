@@ -93,7 +93,7 @@ class Lifter:
         pose = self.problem.space.coefficients(axis_angle)
         nowhere = torch.zeros(len(order), 3, dtype=torch.float64)
         settings = self.problem.settings
-        hands = free_hands(rotation, nowhere, pose, lifted.shape[0, order].double(), settings.own_spread)
+        hands = free_hands(rotation, nowhere, pose, lifted.shape[0, order].double(), settings.lifted_own_spread)
         hands = hands.believing(pose, settings.lifted_spread)
         points, _ = self.problem.keypoints(hands)
         keypoints = torch.cat([pixels, confidence[:, None]], 1).numpy()

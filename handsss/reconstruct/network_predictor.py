@@ -13,7 +13,7 @@ from handsss.detect.types import Detection, bounding_box
 from handsss.detect.warp import Square, warp
 from handsss.errors import InputError
 from handsss.hand.model import share_poses
-from handsss.network.checkpoint import is_weights, load_network, view_of
+from handsss.network.checkpoint import is_weights, load_network, no_numbers, view_of
 from handsss.network.encoder import IMAGE
 from handsss.reconstruct.predictor import Prediction
 from handsss.reconstruct.starts import place, rotation_to_ray
@@ -75,10 +75,7 @@ class NetworkPredictor:
         offset = made.hand.translation[0].double()
         points = (made.joints[0].double() - offset) / scale @ turn.T
         if not bool(torch.isfinite(points).all()):
-            raise InputError(
-                f"{self.loaded.path}: the network predicts numbers that are not finite. The checkpoint is damaged, or "
-                "its training had diverged."
-            )
+            raise no_numbers(self.loaded.path)
         translation = place(points, detection.keypoints, intrinsics)
         return Prediction(
             rotation=(turn @ rotation[0].double()).numpy(),

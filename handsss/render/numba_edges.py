@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from handsss.render.types import NEAR
@@ -16,7 +17,35 @@ WALK = 8
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _crossing(screen: Any, faces: Any, neighbours: Any, f: int, px: float, py: float, axis: int, sign: int) -> Any:
+def _ends(screen: Any, faces: Any, neighbours: Any) -> Any:
+    """[F, 3]: 1 where the surface ends at a face's edge k -> k + 1 as the picture shows it: no face beyond, none that
+    is drawn, or one that lies on the same side of the edge, so that the surface turns away."""
+    ends = np.ones((faces.shape[0], 3), dtype=np.uint8)
+    for f in range(faces.shape[0]):
+        for k in range(3):
+            other = neighbours[f, k]
+            if other < 0:
+                continue
+            a, b, own = faces[f, k], faces[f, (k + 1) % 3], faces[f, (k + 2) % 3]
+            far = -1
+            for m in range(3):
+                v = faces[other, m]
+                if v != a and v != b:
+                    far = v
+            if far < 0 or not (screen[far, 2] > NEAR):
+                continue
+            ex, ey = screen[b, 0] - screen[a, 0], screen[b, 1] - screen[a, 1]
+            side_own = ex * (screen[own, 1] - screen[a, 1]) - ey * (screen[own, 0] - screen[a, 0])
+            side_far = ex * (screen[far, 1] - screen[a, 1]) - ey * (screen[far, 0] - screen[a, 0])
+            if (side_own < 0) != (side_far < 0):
+                ends[f, k] = 0
+    return ends
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _crossing(
+    screen: Any, faces: Any, neighbours: Any, ends: Any, f: int, px: float, py: float, axis: int, sign: int
+) -> Any:
     """Walk from a pixel centre inside face ``f`` towards its neighbour until a silhouette edge is crossed.
 
     Returns the face and the edge's number in it, or (-1, -1) if none is crossed.
@@ -29,7 +58,7 @@ def _crossing(screen: Any, faces: Any, neighbours: Any, f: int, px: float, py: f
             other = neighbours[f, k]
             if other >= 0 and other == came_from:
                 continue
-            a, b = faces[f, k], faces[f, (k + 1) % 3]
+            a, b = faces[f, k], faces[f, k + 1 if k < 2 else 0]
             if axis == 0:
                 d0, d1 = screen[a, 1] - py, screen[b, 1] - py
             else:
@@ -45,41 +74,20 @@ def _crossing(screen: Any, faces: Any, neighbours: Any, f: int, px: float, py: f
                 leave, leave_at = k, at
         if leave < 0 or leave_at > 1:
             return -1, -1
-        other = neighbours[f, leave]
-        if other < 0:
-            return f, leave
-        # The surface turns away here if both faces lie on the same side of the edge in the picture.
-        a, b = faces[f, leave], faces[f, (leave + 1) % 3]
-        own = faces[f, (leave + 2) % 3]
-        far = -1
-        for k in range(3):
-            v = faces[other, k]
-            if v != a and v != b:
-                far = v
-        if far < 0 or not (screen[far, 2] > NEAR):
-            return f, leave
-        ex, ey = screen[b, 0] - screen[a, 0], screen[b, 1] - screen[a, 1]
-        side_own = ex * (screen[own, 1] - screen[a, 1]) - ey * (screen[own, 0] - screen[a, 0])
-        side_far = ex * (screen[far, 1] - screen[a, 1]) - ey * (screen[far, 0] - screen[a, 0])
-        if (side_own < 0) == (side_far < 0):
+        if ends[f, leave]:
             return f, leave
         came_from = f
         position = leave_at
-        f = other
+        f = neighbours[f, leave]
     return -1, -1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _continues(screen: Any, faces: Any, neighbours: Any, here: int, there: int) -> bool:
+def _continues(neighbours: Any, ends: Any, here: int, there: int) -> bool:
     """Whether two faces share an edge over which the surface goes on without turning away."""
     for k in range(3):
         if neighbours[here, k] == there:
-            a, b, own = faces[here, k], faces[here, (k + 1) % 3], faces[here, (k + 2) % 3]
-            far = faces[there, 0] + faces[there, 1] + faces[there, 2] - a - b
-            ex, ey = screen[b, 0] - screen[a, 0], screen[b, 1] - screen[a, 1]
-            side_own = ex * (screen[own, 1] - screen[a, 1]) - ey * (screen[own, 0] - screen[a, 0])
-            side_far = ex * (screen[far, 1] - screen[a, 1]) - ey * (screen[far, 0] - screen[a, 0])
-            return (side_own < 0) != (side_far < 0)
+            return ends[here, k] == 0
     return False
 
 
@@ -100,6 +108,7 @@ def find_events(screen: Any, faces: Any, neighbours: Any, face_id: Any, depth: A
     """Silhouette edges between neighbouring pixels -> rows (near, far, axis, start, end); returns their number."""
     height, width = face_id.shape
     first_row, last_row, first_column, last_column = bounds(screen, height, width)
+    ends = _ends(screen, faces, neighbours)
     count = 0
     for row in range(first_row, last_row):
         for column in range(first_column, last_column):
@@ -109,14 +118,14 @@ def find_events(screen: Any, faces: Any, neighbours: Any, face_id: Any, depth: A
                 if next_row >= height or next_column >= width:
                     continue
                 there = face_id[next_row, next_column]
-                if here == there or (here >= 0 and there >= 0 and _continues(screen, faces, neighbours, here, there)):
+                if here == there or (here >= 0 and there >= 0 and _continues(neighbours, ends, here, there)):
                     continue
                 forward = there < 0 or (here >= 0 and depth[row, column] <= depth[next_row, next_column])
                 if forward:
                     f, r, c, sign = here, row, column, 1
                 else:
                     f, r, c, sign = there, next_row, next_column, -1
-                found, k = _crossing(screen, faces, neighbours, f, c + 0.5, r + 0.5, axis, sign)
+                found, k = _crossing(screen, faces, neighbours, ends, f, c + 0.5, r + 0.5, axis, sign)
                 if found < 0:
                     continue
                 a, b = faces[found, k], faces[found, (k + 1) % 3]

@@ -72,11 +72,21 @@ def weights(screen: Any, a: int, b: int, c: int, px: float, py: float) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def inverse_depths(screen: Any) -> Any:
+    """1 / z [V], which every pixel of a face needs."""
+    inverse = np.empty(screen.shape[0], dtype=np.float64)
+    for v in range(screen.shape[0]):
+        inverse[v] = 1 / screen[v, 2]
+    return inverse
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def interpolate(
     screen: Any, faces: Any, face_id: Any, attributes: Any, attribute_faces: Any, out: Any, depth: Any
 ) -> None:
     """Attributes [T, C] at visible points -> out [H, W, C], depth [H, W]; untouched where nothing is hit."""
     channels = attributes.shape[1]
+    inverse = inverse_depths(screen)
     for row in range(face_id.shape[0]):
         for column in range(face_id.shape[1]):
             f = face_id[row, column]
@@ -84,17 +94,18 @@ def interpolate(
                 continue
             a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
             e0, e1, e2, area = weights(screen, a, b, c, column + 0.5, row + 0.5)
-            q0, q1, q2 = e0 / (area * screen[a, 2]), e1 / (area * screen[b, 2]), e2 / (area * screen[c, 2])
-            z = 1 / (q0 + q1 + q2)
-            depth[row, column] = z
+            q0, q1, q2 = e0 * inverse[a], e1 * inverse[b], e2 * inverse[c]
+            share = 1 / (q0 + q1 + q2)
+            depth[row, column] = area * share
             s, t, u = attribute_faces[f, 0], attribute_faces[f, 1], attribute_faces[f, 2]
             for k in range(channels):
-                out[row, column, k] = z * (q0 * attributes[s, k] + q1 * attributes[t, k] + q2 * attributes[u, k])
+                out[row, column, k] = share * (q0 * attributes[s, k] + q1 * attributes[t, k] + q2 * attributes[u, k])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def pixel_backward(
     screen: Any,
+    inverse_depth: Any,
     faces: Any,
     attributes: Any,
     attribute_faces: Any,
@@ -108,12 +119,13 @@ def pixel_backward(
     grad_screen: Any,
     grad_attributes: Any,
 ) -> None:
-    """One pixel's part of :func:`interpolate_backward`: its gradient is ``factor * gradients[index]``."""
+    """One pixel's part of :func:`interpolate_backward`: its gradient is ``factor * gradients[index]``.
+
+    ``inverse_depth`` is :func:`inverse_depths` of ``screen``."""
     a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
     e0, e1, e2, area = weights(screen, a, b, c, px, py)
-    z0, z1, z2 = screen[a, 2], screen[b, 2], screen[c, 2]
     inverse = 1 / area
-    i0, i1, i2 = 1 / z0, 1 / z1, 1 / z2
+    i0, i1, i2 = inverse_depth[a], inverse_depth[b], inverse_depth[c]
     s0, s1, s2 = e0 * inverse, e1 * inverse, e2 * inverse
     q0, q1, q2 = s0 * i0, s1 * i1, s2 * i2
     z = 1 / (q0 + q1 + q2)
@@ -168,12 +180,13 @@ def interpolate_backward(
     """Adds the gradients of :func:`interpolate` to grad_screen [V, 3] and grad_attributes [T, C]."""
     height, width = face_id.shape
     gradients = grad_out.reshape(height * width, attributes.shape[1])
+    inverse = inverse_depths(screen)
     for row in range(height):
         for column in range(width):
             f = face_id[row, column]
             if f >= 0:
                 g = grad_depth[row, column]
                 pixel_backward(
-                    *(screen, faces, attributes, attribute_faces, f, column + 0.5, row + 0.5, gradients),
+                    *(screen, inverse, faces, attributes, attribute_faces, f, column + 0.5, row + 0.5, gradients),
                     *(row * width + column, g * 0 + 1, g, grad_screen, grad_attributes),
                 )

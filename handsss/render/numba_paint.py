@@ -15,7 +15,7 @@ from numba import njit
 from torch import Tensor
 
 from handsss.render.numba_edges import bounds, find_events, offset
-from handsss.render.numba_kernels import pixel_backward, weights
+from handsss.render.numba_kernels import inverse_depths, pixel_backward, weights
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -33,6 +33,7 @@ def _paint(
                 colour[row, column, k] = background[r, c, k]
     silhouette[:] = 0
     depth[:] = 0
+    inverse = inverse_depths(screen)
     first_row, end_row, first_column, end_column = bounds(screen, height, width)
     for row in range(first_row, end_row):
         for column in range(first_column, end_column):
@@ -41,12 +42,12 @@ def _paint(
                 continue
             v0, v1, v2 = faces[f, 0], faces[f, 1], faces[f, 2]
             e0, e1, e2, area = weights(screen, v0, v1, v2, column + 0.5, row + 0.5)
-            q0, q1, q2 = e0 / (area * screen[v0, 2]), e1 / (area * screen[v1, 2]), e2 / (area * screen[v2, 2])
-            z = 1 / (q0 + q1 + q2)
+            q0, q1, q2 = e0 * inverse[v0], e1 * inverse[v1], e2 * inverse[v2]
+            share = 1 / (q0 + q1 + q2)
             for k in range(3):
-                colour[row, column, k] = z * (q0 * colours[v0, k] + q1 * colours[v1, k] + q2 * colours[v2, k])
+                colour[row, column, k] = share * (q0 * colours[v0, k] + q1 * colours[v1, k] + q2 * colours[v2, k])
             silhouette[row, column] = 1
-            depth[row, column] = z
+            depth[row, column] = area * share
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -84,6 +85,7 @@ def _backward(
     """Adds gradients of one image to grad_screen [V, 3] and grad_colours [V, 3]; pictures come flat."""
     height, width = face_id.shape
     flat = face_id.reshape(-1)
+    inverse = inverse_depths(screen)
     first_row, end_row, first_column, end_column = bounds(screen, height, width)
     for row in range(first_row, end_row):
         for column in range(first_column, end_column):
@@ -92,7 +94,7 @@ def _backward(
                 pixel = row * width + column
                 g = on_depth[pixel]
                 pixel_backward(
-                    *(screen, faces, colours, faces, f, column + 0.5, row + 0.5),
+                    *(screen, inverse, faces, colours, faces, f, column + 0.5, row + 0.5),
                     *(on_colour, pixel, g * 0 + 1, g, grad_screen, grad_colours),
                 )
     for e in range(events.shape[0]):
@@ -109,7 +111,7 @@ def _backward(
             if f >= 0:
                 px, py = pixel % width + 0.5, pixel // width + 0.5
                 pixel_backward(
-                    *(screen, faces, colours, faces, f, px, py, on_colour, target),
+                    *(screen, inverse, faces, colours, faces, f, px, py, on_colour, target),
                     *(nothing + part, nothing, grad_screen, grad_colours),
                 )
         if at <= 0 or at >= 1:

@@ -106,7 +106,7 @@ PRESETS = {
             focal=600.0,
         ),
         losses=LossWeights(w_auxiliary=0.02, w_plausible=0.2),
-        schedule=ScheduleSettings(stages=(WARM_UP, *STAGES), steps=4600, batch=32, averaging=0.998),
+        schedule=ScheduleSettings(stages=(WARM_UP, *STAGES), steps=4300, batch=32, averaging=0.998),
         warm_up=StageSettings(epochs=15, halvings=0),
         keypoints=StageSettings(epochs=2, halvings=1),
         shape=StageSettings(epochs=67, decay="cosine"),

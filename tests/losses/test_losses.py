@@ -20,7 +20,14 @@ from handsss.losses.geometric import (
     true_joints_loss,
 )
 from handsss.losses.photometric import pixel_loss, ssim_loss
-from handsss.losses.regularisation import average_pose_loss, scale_loss, shape_loss, skeleton_loss, texture_loss
+from handsss.losses.regularisation import (
+    average_pose_loss,
+    plausible_pose_loss,
+    scale_loss,
+    shape_loss,
+    skeleton_loss,
+    texture_loss,
+)
 from handsss.losses.ssim import ssim
 
 
@@ -162,6 +169,13 @@ def test_the_rest_by_hand() -> None:
     assert float(average_pose_loss(torch.full((3, 30), 0.5))) == pytest.approx(0.25)
 
 
+def test_plausible_pose() -> None:
+    """Half a spread away: 0.25; spreads below 0.04 count as 0.04, and only as many as there are coefficients."""
+    spread = torch.tensor([0.4, 0.2, 0.01, 9.0])
+    pose = torch.tensor([[0.2, -0.1, 0.02], [0.0, 0.0, 0.0]])
+    assert float(plausible_pose_loss(pose, spread)) == pytest.approx(0.25 / 2)
+
+
 CASES: dict[str, tuple[Callable[..., Tensor], tuple[Tensor, ...]]] = {
     "location": (location_loss, (rand(2, 21, 2) * 20, rand(2, 21, 2, seed=1) * 20, rand(2, 21, seed=2))),
     "orientation": (orientation_loss, (rand(2, 21, 2) * 20, rand(2, 21, 2, seed=1) * 20, rand(2, 21, seed=2))),
@@ -174,6 +188,7 @@ CASES: dict[str, tuple[Callable[..., Tensor], tuple[Tensor, ...]]] = {
     "scale": (lambda joints: scale_loss(joints, 0.03), (rand(2, 21, 3),)),
     "skeleton": (skeleton_loss, (rand(2, 15, 3) + 0.1,)),
     "average pose": (average_pose_loss, (rand(2, 30),)),
+    "plausible pose": (plausible_pose_loss, (rand(2, 30), rand(45, seed=1))),
 }
 
 

@@ -224,8 +224,9 @@ def test_prediction_is_the_first_start(fitter: KeypointFitter) -> None:
     lifting = KeypointFitter(load_model("open"), fitter.problem.keypoint_set.name, start="lifted")
     lifted, joined = lifting.starts(observation, None), lifting.starts(observation, prediction)
     torch.testing.assert_close(joined.pose, torch.cat([truth.pose, lifted.pose]))
-    own, other = FitSettings().lifted_spread ** -2, spread**-2
-    middle = (own * lifted.pose + other * truth.pose) / (1 + own + other)
+    lifters, other = FitSettings().lifted_spread ** -2, spread**-2
+    own = FitSettings().lifted_own_spread ** -2
+    middle = (lifters * lifted.pose + other * truth.pose) / (own + lifters + other)
     torch.testing.assert_close(joined.expected, torch.cat([middle[:1], middle]))
 
 

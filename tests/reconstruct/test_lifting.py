@@ -155,9 +155,11 @@ def test_the_fit_starts_from_the_networks_hands_first(problem: KeypointProblem, 
     observation = seen(points[0])
     starts, lifted = fitter.starts(observation, None), lifter(observation)
     torch.testing.assert_close(starts.pose, lifted.pose)
-    # Beside the hand model's own prior, a unit Gaussian.
-    variance = 1 / (1 + FitSettings().lifted_spread ** -2)
-    torch.testing.assert_close(starts.expected, lifted.pose * (1 - variance))
+    # Beside the hand model's own prior, a Gaussian about its mean pose.
+    settings = FitSettings()
+    own = settings.lifted_own_spread**-2
+    variance = 1 / (own + settings.lifted_spread**-2)
+    torch.testing.assert_close(starts.expected, lifted.pose * (1 - own * variance))
     torch.testing.assert_close(starts.spread, torch.full_like(starts.spread, variance**0.5))
     assert "bank" not in vars(fitter)  # it was not needed
     fitted = fitter(observation).parameters
