@@ -35,7 +35,7 @@ class FitSettings:
     bone_sigma: float = 0.20  # of a unit bone direction in the picture
     limit_sigma_deg: float = 3.0  # beyond a joint limit
     pose_weight: float = 1.0  # pose coefficients count in units of their prior's spread times this
-    lifted_spread: float = 0.9  # whitened: how far the lifting network's poses are trusted (docs/starts.md)
+    lifted_spread: float = 1.0  # whitened: how far the lifting network's poses are trusted (docs/starts.md)
     lifted_own_spread: float = 3.0  # the same of the hand model's own poses beside them, whose pull those have felt
     predicted_spread: float = 3.0  # the same of poses that a checkpoint's network saw in the picture
     pose_floor: float = 0.04  # radians: no pose direction is held tighter than this
