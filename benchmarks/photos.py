@@ -102,12 +102,18 @@ def run(folder: Path, reconstructor: Reconstructor, out: Path, with_residuals: b
         values = [float(row[key]) for row in rows if key in row]  # type: ignore[arg-type]
         return round(float(np.median(values)), 4) if values else None
 
+    def average(key: str) -> float | None:
+        values = [float(row[key]) for row in found if row.get(key) is not None]  # type: ignore[arg-type]
+        return round(float(np.mean(values)), 4) if values else None
+
     figures: dict[str, object] = {
         "folder": folder.name,
         "photos": len(rows),
         "found": len(found),
+        "reprojection_of_box_mean": average("reprojection_of_box"),
         "reprojection_of_box_median": middle("reprojection_of_box"),
         "reprojection_of_box_p90": round(float(np.percentile([row["reprojection_of_box"] for row in found], 90)), 4),
+        "silhouette_iou_mean": average("silhouette_iou"),
         "silhouette_iou_median": middle("silhouette_iou"),
         "seconds_a_photo_median": middle("seconds", rows),
         "seconds_a_photo_mean": round(float(np.mean([row["seconds"] for row in rows])), 3),
