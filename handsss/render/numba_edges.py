@@ -42,7 +42,7 @@ def _ends(screen: Any, faces: Any, neighbours: Any) -> Any:
     return ends
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _crossing(
     screen: Any, faces: Any, neighbours: Any, ends: Any, f: int, px: float, py: float, axis: int, sign: int
 ) -> Any:
@@ -82,7 +82,7 @@ def _crossing(
     return -1, -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _continues(neighbours: Any, ends: Any, here: int, there: int) -> bool:
     """Whether two faces share an edge over which the surface goes on without turning away."""
     for k in range(3):

@@ -102,7 +102,7 @@ def interpolate(
                 out[row, column, k] = share * (q0 * attributes[s, k] + q1 * attributes[t, k] + q2 * attributes[u, k])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")  # its arrays cost more to pass than to use
 def pixel_backward(
     screen: Any,
     inverse_depth: Any,
@@ -186,7 +186,8 @@ def interpolate_backward(
             f = face_id[row, column]
             if f >= 0:
                 g = grad_depth[row, column]
+                x, y, pixel, one = column + 0.5, row + 0.5, row * width + column, g * 0 + 1
                 pixel_backward(
-                    *(screen, inverse, faces, attributes, attribute_faces, f, column + 0.5, row + 0.5, gradients),
-                    *(row * width + column, g * 0 + 1, g, grad_screen, grad_attributes),
-                )
+                    screen, inverse, faces, attributes, attribute_faces, f, x, y, gradients, pixel, one, g,
+                    grad_screen, grad_attributes,
+                )  # fmt: skip

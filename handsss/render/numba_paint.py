@@ -93,9 +93,9 @@ def _backward(
             if f >= 0:
                 pixel = row * width + column
                 g = on_depth[pixel]
+                x, y, one = column + 0.5, row + 0.5, g * 0 + 1
                 pixel_backward(
-                    *(screen, inverse, faces, colours, faces, f, column + 0.5, row + 0.5),
-                    *(on_colour, pixel, g * 0 + 1, g, grad_screen, grad_colours),
+                    screen, inverse, faces, colours, faces, f, x, y, on_colour, pixel, one, g, grad_screen, grad_colours
                 )
     for e in range(events.shape[0]):
         near, far, axis, a, b = events[e, 0], events[e, 1], events[e, 2], events[e, 3], events[e, 4]
@@ -110,10 +110,11 @@ def _backward(
             f = flat[pixel]
             if f >= 0:
                 px, py = pixel % width + 0.5, pixel // width + 0.5
+                factor = nothing + part
                 pixel_backward(
-                    *(screen, inverse, faces, colours, faces, f, px, py, on_colour, target),
-                    *(nothing + part, nothing, grad_screen, grad_colours),
-                )
+                    screen, inverse, faces, colours, faces, f, px, py, on_colour, target, factor, nothing, grad_screen,
+                    grad_colours,
+                )  # fmt: skip
         if at <= 0 or at >= 1:
             continue
         along, across = (0, 1) if axis == 0 else (1, 0)
@@ -128,6 +129,15 @@ def _backward(
 def _array(tensor: Tensor) -> np.ndarray:
     array: np.ndarray = tensor.detach().contiguous().numpy()
     return array
+
+
+def _gradient(gradient: Tensor | None, shape: tuple[int, ...], like: Tensor) -> np.ndarray:
+    """A gradient, or the lack of one, as an array; one number for all pixels, as sums have it, is not written out."""
+    if gradient is None:
+        return np.broadcast_to(np.zeros((), dtype=_array(like).dtype), shape)
+    constant = not any(gradient.stride())
+    array: np.ndarray = (gradient.detach() if constant else gradient.detach().contiguous()).numpy()
+    return np.broadcast_to(array.reshape(-1)[0], shape) if constant else array.reshape(shape)
 
 
 class _Paint(torch.autograd.Function):
@@ -165,13 +175,18 @@ class _Paint(torch.autograd.Function):
             differences.append(kept)
         ctx.save_for_backward(screen, faces, face_id, colours)
         ctx.events, ctx.differences = events, differences
+        ctx.set_materialize_grads(False)
         return colour, silhouette, depth
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         screen, faces, face_id, colours = ctx.saved_tensors
         grad_screen, grad_colours = torch.zeros_like(screen), torch.zeros_like(colours)
-        on_colour, on_silhouette, on_depth = (_array(gradient) for gradient in gradients)
+        batch, height, width = face_id.shape
+        shapes = (batch, height * width, 3), (batch, height * width), (batch, height * width)
+        on_colour, on_silhouette, on_depth = (
+            _gradient(gradient, shape, screen) for gradient, shape in zip(gradients, shapes, strict=True)
+        )
         points, triangles, shades, ids = _array(screen), _array(faces), _array(colours), _array(face_id)
         for i in range(len(points)):
             _backward(
@@ -181,9 +196,9 @@ class _Paint(torch.autograd.Function):
                 shades[i],
                 ctx.events[i],
                 ctx.differences[i],
-                on_colour[i].reshape(-1, 3),
-                on_silhouette[i].reshape(-1),
-                on_depth[i].reshape(-1),
+                on_colour[i],
+                on_silhouette[i],
+                on_depth[i],
                 grad_screen.numpy()[i],
                 grad_colours.numpy()[i],
             )

@@ -196,6 +196,28 @@ def test_numba_equals_torch_in_values_and_gradients(textured: bool) -> None:
         torch.testing.assert_close(got, expected, atol=1e-7, rtol=1e-7)
 
 
+@pytest.mark.parametrize("given", [("colour",), ("silhouette",), ("depth",), ("colour", "silhouette", "depth")])
+def test_gradients_that_are_one_number_or_absent(given: tuple[str, ...]) -> None:
+    """Sums give every pixel the same gradient, pictures that are not used give none: as if both were written out."""
+    vertices, faces, colours = hands(2)
+    ones = {name: float(name in given) for name in ("colour", "silhouette", "depth")}
+
+    def gradients(spelt_out: bool, backend: str) -> tuple[torch.Tensor, ...]:
+        leaves = vertices.clone().requires_grad_(), colours.clone().requires_grad_()
+        output = draw(leaves[0], faces, colours=leaves[1], intrinsics=HAND_CAMERA, size=(80, 60), backend=backend)
+        if spelt_out:
+            pictures = {name: getattr(output, name) for name in ones}
+            parts = [(picture * torch.full_like(picture, ones[name])).sum() for name, picture in pictures.items()]
+        else:
+            parts = [getattr(output, name).sum() for name in given]
+        return torch.autograd.grad(torch.stack(parts).sum(), leaves, allow_unused=True, materialize_grads=True)
+
+    for one, other in zip(gradients(False, "numba"), gradients(True, "numba"), strict=True):
+        torch.testing.assert_close(one, other)
+    for one, other in zip(gradients(False, "numba"), gradients(True, "torch"), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-9)
+
+
 def test_single_precision_is_close_to_double() -> None:
     vertices, faces, colours = hands(2)
     options = {"intrinsics": HAND_CAMERA, "size": (72, 60)}
