@@ -13,7 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,24 +100,22 @@ def run(folder: Path, reconstructor: Reconstructor, out: Path, with_residuals: b
             print(f"{folder.name}: {number + 1} of {len(paths)}", flush=True)
     found = [row for row in rows if row["found"]]
 
-    def middle(key: str, rows: list[dict[str, object]] = found) -> float | None:
-        values = [float(row[key]) for row in rows if key in row]  # type: ignore[arg-type]
-        return round(float(np.median(values)), 4) if values else None
-
-    def average(key: str) -> float | None:
-        values = [float(row[key]) for row in found if row.get(key) is not None]  # type: ignore[arg-type]
-        return round(float(np.mean(values)), 4) if values else None
+    def over_photos(
+        what: Callable[[list[float]], Any], key: str, rows: list[dict[str, object]] = found
+    ) -> float | None:
+        values = [float(row[key]) for row in rows if row.get(key) is not None]  # type: ignore[arg-type]
+        return round(float(what(values)), 4) if values else None
 
     figures: dict[str, object] = {
         "folder": folder.name,
         "photos": len(rows),
         "found": len(found),
-        "reprojection_of_box_mean": average("reprojection_of_box"),
-        "reprojection_of_box_median": middle("reprojection_of_box"),
+        "reprojection_of_box_mean": over_photos(np.mean, "reprojection_of_box"),
+        "reprojection_of_box_median": over_photos(np.median, "reprojection_of_box"),
         "reprojection_of_box_p90": round(float(np.percentile([row["reprojection_of_box"] for row in found], 90)), 4),
-        "silhouette_iou_mean": average("silhouette_iou"),
-        "silhouette_iou_median": middle("silhouette_iou"),
-        "seconds_a_photo_median": middle("seconds", rows),
+        "silhouette_iou_mean": over_photos(np.mean, "silhouette_iou"),
+        "silhouette_iou_median": over_photos(np.median, "silhouette_iou"),
+        "seconds_a_photo_median": over_photos(np.median, "seconds", rows),
         "seconds_a_photo_mean": round(float(np.mean([row["seconds"] for row in rows])), 3),
         "seconds_of_stages_median": {
             stage: round(float(np.median([row["stages"][stage] for row in found])), 3)  # type: ignore[index]
@@ -123,10 +123,10 @@ def run(folder: Path, reconstructor: Reconstructor, out: Path, with_residuals: b
         },
     }
     for key in ("mask_iou", "mask_iou_with_forearm"):
-        values = [row[key] for row in found if key in row]
-        if values:
-            figures[f"{key}_mean"] = round(float(np.mean(values)), 4)
-            figures[f"{key}_median"] = round(float(np.median(values)), 4)
+        for name, what in (("mean", np.mean), ("median", np.median)):
+            value = over_photos(what, key)
+            if value is not None:
+                figures[f"{key}_{name}"] = value
     if per_joint:
         figures["residual_percent_of_box"] = {
             when: {

@@ -17,6 +17,7 @@ from handsss.hand.keypoint_sets import KeypointSet, standard_sets, tips_in_finge
 Side = Literal["right", "left"]
 FORMAT_VERSION = 1
 DATA = Path(__file__).parent / "data"
+LEAST_SPREAD = 0.04  # radians: no pose direction is held tighter than this where poses are measured by hands_std
 OPEN_MODELS = {"open": DATA / "open_hand_778.npz", "open-detail": DATA / "open_hand_1649.npz"}
 
 _WEIGHT_TOLERANCE = 1e-3

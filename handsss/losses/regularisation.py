@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from handsss.hand.model import LEAST_SPREAD
 from handsss.losses.geometric import lengths
-
-LEAST_SPREAD = 0.04  # radians: no pose direction is held tighter than this
 
 
 def shape_loss(shape: Tensor) -> Tensor:
@@ -63,6 +62,7 @@ def plausible_pose_loss(pose: Tensor, spread: Tensor) -> Tensor:
 
     Args:
         pose: [B, P] coefficients.
-        spread: [P or more] standard deviations of the hand model's coefficients; none counts as less than 0.04 rad.
+        spread: [P or more] standard deviations of the hand model's coefficients; none counts as less than
+            :data:`~handsss.hand.model.LEAST_SPREAD`.
     """
     return (pose / spread[: pose.shape[1]].clamp_min(LEAST_SPREAD)).square().mean()

@@ -19,7 +19,7 @@ from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.joints import BONES
 from handsss.hand.keypoint_sets import KeypointSet
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import HandModel
+from handsss.hand.model import LEAST_SPREAD, HandModel
 
 # Columns of the parameter vector.
 ROTATION, POSITION, POSE, SHAPE = slice(0, 3), slice(3, 6), slice(6, 51), slice(51, 61)
@@ -38,7 +38,7 @@ class FitSettings:
     lifted_spread: float = 1.0  # whitened: how far the lifting network's poses are trusted (docs/starts.md)
     lifted_own_spread: float = 3.0  # the same of the hand model's own poses beside them, whose pull those have felt
     predicted_spread: float = 3.0  # the same of poses that a checkpoint's network saw in the picture
-    pose_floor: float = 0.04  # radians: no pose direction is held tighter than this
+    pose_floor: float = LEAST_SPREAD  # radians
     shape_weight: float = 1.0  # shape coefficients ~ N(0, 1) times this
     starts: int = 8  # hypotheses that are refined
     first_iterations: int = 7
