@@ -24,6 +24,7 @@ WARM_UP = "warm-up"
 COMMON = (
     "--set", "keypoints.epochs=8", "--set", "shape.epochs=60", "--set", "finetune.epochs=16",
     "--set", "watch.validate_every=200", "--set", "watch.picture_every=0",
+    "--set", "network.guided=false", "--set", "losses.w_lifted=0",  # the paper's terms are compared
 )  # fmt: skip
 
 

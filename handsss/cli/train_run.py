@@ -18,7 +18,7 @@ from handsss.errors import UserError
 from handsss.training.config import resolve
 from handsss.training.files import newest_run
 from handsss.training.memory import keep_memory
-from handsss.training.prepare import MANO_CNN, Recipe, as_baseline, choose_device, default_data
+from handsss.training.prepare import MANO_CNN, Recipe, as_baseline, choose_device, default_data, without_lifting
 from handsss.training.processes import Processes, from_environment, joined
 from handsss.training.profile import profile as measure
 from handsss.training.replay import replay
@@ -73,6 +73,9 @@ def start(
     kind = f"{baseline or 's2hand'}-{supervision}-{preset}"
     folder = out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}"
     recipe = Recipe(source, validation, supervision, baseline, model)
+    resolved, left_out = without_lifting(resolved, recipe)
+    if left_out and processes.first:
+        output_console(quiet=wishes.quiet).print(left_out)
     with joined(processes, device):
         run = Run(folder, resolved, recipe, device=device, processes=processes, command=wishes.command)
         if profile:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from handsss.hand.joints import BONES, OPENPOSE_TIP_ROWS
 
+MIDDLE = 9  # the middle finger's knuckle
 KNEE = 5.0  # px where the smooth L1 turns from a square into a line
 _WRIST, _TIP = 2.0, 1.5  # joint weights
 
@@ -87,6 +88,29 @@ def _directions(points: Tensor, start: Tensor, end: Tensor) -> Tensor:
     bone = points[:, end] - points[:, start]
     length = lengths(bone)[..., None]
     return bone / torch.where(length == 0, torch.ones_like(length), length)
+
+
+def lifted_joints_loss(
+    joints: Tensor,
+    lifted: Tensor,
+    probability: Tensor,
+    trust: Tensor,
+    across: Callable[[Tensor], Tensor] = alone,
+) -> Tensor:
+    """E_lifted (not the paper's): mean distance, m, of the joints from those that keypoints were lifted to, both about
+    the middle finger's knuckle; expected over the readings of the keypoints, weighted by how far a row is trusted.
+
+    A distance that is not squared prefers the likeliest reading to a hand between two of them.
+
+    Args:
+        joints: [B, 21, 3] m.
+        lifted: [B, H, 21, 3] m, readings.
+        probability: [B, H] of the readings.
+        trust: [B] weights of the rows.
+        across: see :func:`weighted_mean`.
+    """
+    offsets = (joints - joints[:, MIDDLE, None])[:, None] - (lifted - lifted[:, :, MIDDLE, None])
+    return weighted_mean((probability * lengths(offsets).mean(-1)).sum(1), trust, across)
 
 
 def true_joints_loss(joints: Tensor, truth: Tensor, across: Callable[[Tensor], Tensor] = alone) -> Tensor:

@@ -12,7 +12,7 @@ from handsss.geometry.cameras import project
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import HandModel
-from handsss.network.auxiliary import AuxiliaryHeads, AuxiliaryOutput
+from handsss.network.auxiliary import GUIDE, AuxiliaryHeads, AuxiliaryOutput, guide
 from handsss.network.encoder import IMAGE, NORM_MOMENTUM, Encoder, Features
 from handsss.network.keypoint_branch import KeypointBranch
 from handsss.network.regressors import AppearanceRegressor, HandRegressor, HandVector
@@ -39,6 +39,7 @@ class NetworkSettings:
     reduction: int = 1  # the encoder sees pictures of 224 / reduction px: 1, 2 or 4
     norm_momentum: float = NORM_MOMENTUM  # what a step gives to batch norm's running statistics; short runs need more
     auxiliary: bool = False  # heads that teach the encoder to see keypoints; a finished run's result has none
+    guided: bool = False  # the regressor is told where the auxiliary heat maps have the keypoints
     # px: the network places hands as before a camera of this focal length that looks at the picture's middle, and the
     # picture's own camera is accounted for after; 0: in the picture's own camera. Pictures zoomed on hands need it.
     focal: float = 0.0
@@ -49,6 +50,11 @@ class NetworkSettings:
         for name, least in (("stacks", 0), ("features", 2), ("modules", 1)):  # far more would fill any memory
             if not least <= getattr(self, name) <= _LARGEST[name]:
                 raise ValueError(f"{name} {getattr(self, name)}: expected {least} to {_LARGEST[name]}")
+
+    @property
+    def training_only(self) -> str:
+        """What names of weights begin with that no prediction needs."""
+        return "auxiliary.places." if self.guided else "auxiliary."
 
 
 class Prediction(NamedTuple):
@@ -85,7 +91,7 @@ class S2Hand(nn.Module):
         self.encoder = Encoder(
             self.settings.encoder, self.settings.pooling, self.settings.drop_connect, self.settings.norm_momentum
         )
-        self.regressor = HandRegressor(self.encoder.high_channels)
+        self.regressor = HandRegressor(self.encoder.high_channels + (GUIDE if self.settings.guided else 0))
         self.appearance = (
             AppearanceRegressor(self.encoder.low_channels, model.vertex_count) if self.settings.appearance else None
         )
@@ -95,8 +101,8 @@ class S2Hand(nn.Module):
             else None
         )
         self.auxiliary = (
-            AuxiliaryHeads(self.encoder.pyramid_channels, self.encoder.high_channels)
-            if self.settings.auxiliary
+            AuxiliaryHeads(self.encoder.pyramid_channels, self.encoder.high_channels if self.settings.auxiliary else 0)
+            if self.settings.auxiliary or self.settings.guided
             else None
         )
         # Convolutions are fastest with channels last, on CPUs and GPUs.
@@ -132,18 +138,22 @@ class S2Hand(nn.Module):
         texture, light, keypoints, places = None, None, None, None
         with self._autocast(image, "all"):
             features = self._encode(image)
-            vector = HandVector(*(part.float() for part in self.regressor(features.vector)))
+            seen = features.vector
+            if self.auxiliary is not None and (self.settings.guided or auxiliary):
+                places = self._places(features)
+                seen = torch.cat([seen, guide(places.maps).to(seen.dtype)], 1) if self.settings.guided else seen
+            vector = HandVector(*(part.float() for part in self.regressor(seen)))
             if self.appearance is not None and appearance and self.reduction == self.settings.reduction:
                 texture, light = (part.float() for part in self.appearance(_enlarged(features.low, self.reduction)))
-            if self.auxiliary is not None and auxiliary:
-                places = self._places(features)
         if self.settings.focal > 0:
             vector = vector._replace(translation=in_camera(vector.translation, K, self.settings.focal))
         if self.branch is not None and branch:
             keypoints = self.keypoints_only(image)
         rotations, vertices, joints = self.pose(vector, keypoint_set)
         projected = project(joints, K.to(joints.dtype))
-        return Prediction(vector, rotations, vertices, joints, projected, texture, light, keypoints, places)
+        return Prediction(
+            vector, rotations, vertices, joints, projected, texture, light, keypoints, places if auxiliary else None
+        )
 
     def auxiliary_only(self, image: Tensor) -> AuxiliaryOutput:
         """The encoder and its auxiliary heads alone.
@@ -162,7 +172,7 @@ class S2Hand(nn.Module):
         if self.auxiliary is None:
             raise ValueError("this network has no auxiliary heads (settings.auxiliary = False)")
         maps, places = self.auxiliary(features.pyramid, features.vector)
-        return AuxiliaryOutput(maps.float(), places.float())
+        return AuxiliaryOutput(maps.float(), None if places is None else places.float())
 
     def keypoints_only(self, image: Tensor) -> Tensor:
         """The 2D branch alone: [B, S, 21, 2] px.

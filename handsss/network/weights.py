@@ -1,7 +1,7 @@
 """Weights alone, for prediction: safetensors files in half precision, and the one that comes with the program.
 
 Such a file holds what a picture's hand is predicted with, the settings, and what is known of its making; nothing of
-the training (optimiser, averages, auxiliary heads), and without the 2D keypoint branch unless that is asked for.
+the training (optimiser, averages, heads that only teach), and without the 2D keypoint branch unless that is asked for.
 ``handsss export weights`` writes them; wherever a checkpoint is expected they will do.
 """
 
@@ -25,7 +25,7 @@ FORMAT, FORMAT_VERSION = "handsss-weights", 1
 SUFFIX = ".safetensors"
 OPEN = "handsss-open-b0"
 SHIPPED = {OPEN: Path(__file__).parent / "data" / f"{OPEN}{SUFFIX}"}
-_BRANCH, _AUXILIARY = "branch.", "auxiliary."
+_BRANCH = "branch."
 _PLACE = re.compile(r"\s*(imagenet|weights)\s*=")
 _FOLDERS = re.compile(r"(?:(?<=[\s\"'(])|^)(?:[A-Za-z]:)?[^\s\"'(]*[\\/]")
 _WANTED = ("config", "model", "keypoint_set")
@@ -43,7 +43,8 @@ def weights_bytes(loaded: LoadedNetwork, facts: dict[str, Any], *, branch: bool 
         InputError: weights that half precision cannot hold.
     """
     tensors = {}
-    left_out = (_AUXILIARY,) if branch else (_AUXILIARY, _BRANCH)
+    extra = loaded.network.settings.training_only
+    left_out = (extra,) if branch else (extra, _BRANCH)
     for name, value in loaded.network.state_dict().items():
         if name.startswith(left_out):
             continue

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import Tensor
+
 from handsss.errors import UserError
 from handsss.hand.model import share_poses
 from handsss.network.checkpoint import load_network, load_weights
@@ -12,7 +14,7 @@ from handsss.training import imagenet
 from handsss.training.config import DataSettings
 
 # Parts that a network may have or lack; one that the file lacks begins with random weights.
-_PARTS = ("appearance", "branch", "auxiliary")
+_PARTS = {"appearance": "appearance.", "branch": "branch.", "auxiliary": "auxiliary.", "places": "auxiliary.places."}
 
 
 def begin(network: S2Hand, settings: DataSettings, model: str) -> str:
@@ -57,10 +59,10 @@ def _from_network(network: S2Hand, path: Path, model: str) -> str:
             f"network.focal={theirs.focal:g}."
         )
     state, given = network.state_dict(), loaded.network.state_dict()
-    absent = [name for name in _PARTS if getattr(network, name) is not None and getattr(loaded.network, name) is None]
-    left = [name for name in _PARTS if getattr(network, name) is None and getattr(loaded.network, name) is not None]
-    taken = {name: value for name, value in given.items() if name.partition(".")[0] not in left}
-    taken |= {name: value for name, value in state.items() if name.partition(".")[0] in absent}
+    absent = _lacking(given, state)
+    left = _lacking(state, given)
+    taken = {name: value for name, value in given.items() if not name.startswith(tuple(left.values()))}
+    taken |= {name: value for name, value in state.items() if name.startswith(tuple(absent.values()))}
     load_weights(network, taken, loaded.path)
     kind, steps = loaded.about.get("supervision", "?"), loaded.about.get("step", "?")
     place = loaded.path.name if loaded.path.suffix != ".pt" else f"{loaded.path.parent.name}/{loaded.path.name}"
@@ -73,3 +75,17 @@ def _from_network(network: S2Hand, path: Path, model: str) -> str:
         if getattr(theirs, name) != getattr(ours, name)
     ]
     return "; ".join(words)
+
+
+def _lacking(one: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, str]:
+    """Parts that only the other has, with what names of their weights begin with; no part of a part that it names."""
+
+    def has(state: dict[str, Tensor], start: str) -> bool:
+        return any(name.startswith(start) for name in state)
+
+    found = {name: start for name, start in _PARTS.items() if has(other, start) and not has(one, start)}
+    return {
+        name: start
+        for name, start in found.items()
+        if not any(start != outer and start.startswith(outer) for outer in found.values())
+    }

@@ -83,7 +83,7 @@ class TrainConfig:
             )
         if WHOLE in names and len(names) > 1:
             raise UserError(f"stages {', '.join(names)}: {WHOLE} is a whole run and stands alone.")
-        if WARM_UP in names and not self.network.auxiliary:
+        if WARM_UP in names and not (self.network.auxiliary or self.network.guided):
             raise UserError(f"stage {WARM_UP}: trains the encoder with auxiliary heads. Add network.auxiliary=true.")
         return {name: known[name] for name in names}
 
@@ -103,9 +103,10 @@ PRESETS = {
             reduction=2,
             norm_momentum=0.1,
             auxiliary=True,
+            guided=True,
             focal=600.0,
         ),
-        losses=LossWeights(w_auxiliary=0.02),
+        losses=LossWeights(w_auxiliary=0.02, w_lifted=2.0),
         schedule=ScheduleSettings(stages=(WARM_UP, *STAGES), steps=5100, batch=32, averaging=0.998),
         warm_up=StageSettings(epochs=15, halvings=0),
         keypoints=StageSettings(epochs=2, halvings=1),

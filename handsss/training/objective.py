@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from handsss.losses.consistency import consistency_loss, keypoint_loss
-from handsss.losses.geometric import location_loss, orientation_loss, true_joints_loss
+from handsss.losses.geometric import MIDDLE, lifted_joints_loss, location_loss, orientation_loss, true_joints_loss
 from handsss.losses.localisation import map_loss, place_loss
 from handsss.losses.photometric import pixel_loss, ssim_loss
 from handsss.losses.regularisation import (
@@ -24,11 +24,11 @@ from handsss.network.auxiliary import AuxiliaryOutput
 from handsss.network.encoder import IMAGE
 from handsss.network.s2hand import Prediction, S2Hand
 from handsss.render.types import RenderOutput
+from handsss.training.lifted import lifting_teacher
 from handsss.training.processes import mean_over_processes
 from handsss.training.schedule import WHOLE
 
 STAGES = ("keypoints", "shape", "finetune")
-_ROOT = 9  # the middle finger's knuckle
 WARM_UP = "warm-up"  # before them, not the paper's: the encoder learns to see keypoints with auxiliary heads
 
 
@@ -55,6 +55,7 @@ class LossWeights:
     w_auxiliary: float = 0.01  # of the auxiliary heads' terms, for networks with such heads
     w_places: float = 0.5  # of the vector's places beside the heat maps
     w_plausible: float = 0.0  # of the pose's distance from usual poses, beside the pose prior (ours)
+    w_lifted: float = 0.0  # of the distance from the hands that keypoints are lifted to; open hand only (ours)
     pose_prior: str = "limits"  # or "average": L2 on the pose coefficients in the place of E_J
     squared_scale: bool = True  # supplement; the released code has L1
 
@@ -184,16 +185,16 @@ class Objective:
         return found
 
     def _places(self, output: AuxiliaryOutput, batch: Batch) -> dict[str, tuple[float, Tensor]]:
-        """w_auxiliary (E_map + w_places E_place)."""
+        """w_auxiliary (E_map + w_places E_place), the second of networks that have that head."""
         w = self.weights
         seen = batch.keypoints, batch.confidence, IMAGE, mean_over_processes
-        return {
-            "E_map": (w.w_auxiliary, map_loss(output.maps, *seen)),
-            "E_place": (w.w_auxiliary * w.w_places, place_loss(output.places, *seen)),
-        }
+        terms = {"E_map": (w.w_auxiliary, map_loss(output.maps, *seen))}
+        if output.places is not None:
+            terms["E_place"] = w.w_auxiliary * w.w_places, place_loss(output.places, *seen)
+        return terms
 
     def _geometry(self, network: S2Hand, prediction: Prediction, batch: Batch) -> dict[str, tuple[float, Tensor]]:
-        """w_geo (E_loc + w_ori E_ori) + w_regu (E_beta + w_s E_s + w_J E_J) + w_3dj E_3dj."""
+        """w_geo (E_loc + w_ori E_ori) + w_regu (E_beta + w_s E_s + w_J E_J) + w_lifted E_lifted + w_3dj E_3dj."""
         w = self.weights
         geometry, regular = w.w_3d * w.w_geo, w.w_3d * w.w_regu
         seen = batch.keypoints, batch.confidence
@@ -212,10 +213,14 @@ class Objective:
         if w.w_plausible > 0:
             spread = torch.as_tensor(network.hand.model.hands_std).to(prediction.hand.pose)
             terms["E_plausible"] = regular * w.w_plausible, plausible_pose_loss(prediction.hand.pose, spread)
+        if w.w_lifted > 0:
+            teacher = lifting_teacher(network.hand.model, self.keypoint_set, batch.keypoints.device)
+            lifted = teacher(*seen, batch.K)
+            terms["E_lifted"] = w.w_3d * w.w_lifted, lifted_joints_loss(prediction.joints, *lifted, mean_over_processes)
         if batch.joints_3d is not None:
             joints, truth = prediction.joints, batch.joints_3d
             if w.relative_joints:
-                joints, truth = joints - joints[:, _ROOT, None], truth - truth[:, _ROOT, None]
+                joints, truth = joints - joints[:, MIDDLE, None], truth - truth[:, MIDDLE, None]
             terms["E_3dj"] = w.w_joints, true_joints_loss(joints, truth, mean_over_processes)
         return terms
 

@@ -14,6 +14,7 @@ from handsss.errors import InputError, UserError
 from handsss.hand.model import HandModel, load_model
 from handsss.network.s2hand import S2Hand
 from handsss.training.config import TrainConfig
+from handsss.training.lifted import can_teach
 from handsss.training.objective import Objective
 
 SUPERVISIONS = ("ssl", "fsl")
@@ -79,14 +80,27 @@ def choose_device(name: str = "auto") -> torch.device:
 
 def as_baseline(config: TrainConfig) -> TrainConfig:
     """MANO-CNN: the same encoder and regressor, supervised by keypoints, without the keypoint branch, texture,
-    photometric, bone-direction and consistency terms."""
+    photometric, bone-direction and consistency terms, and without E_lifted."""
     stages = tuple(name for name in config.schedule.stages if name != "keypoints")
     return replace(
         config,
         network=replace(config.network, stacks=0, appearance=False),
-        losses=replace(config.losses, w_2d=0.0, w_con=0.0, w_ori=0.0, w_photo=0.0),
+        losses=replace(config.losses, w_2d=0.0, w_con=0.0, w_ori=0.0, w_photo=0.0, w_lifted=0.0),
         schedule=replace(config.schedule, stages=stages or ("shape", "finetune")),
     )
+
+
+def without_lifting(config: TrainConfig, recipe: Recipe) -> tuple[TrainConfig, str]:
+    """The settings without E_lifted where it cannot be had, or where true joints say more, and the reason."""
+    if config.losses.w_lifted == 0:
+        return config, ""
+    if recipe.supervision == "fsl":
+        reason = "true joints are given"
+    elif not can_teach(load_model(recipe.model)):
+        reason = f"the lifting network knows the open hand only, not {recipe.model}"
+    else:
+        return config, ""
+    return replace(config, losses=replace(config.losses, w_lifted=0.0)), f"without E_lifted: {reason}"
 
 
 def training_data(recipe: Recipe, config: TrainConfig) -> HandDataset:

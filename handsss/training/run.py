@@ -268,8 +268,8 @@ class Run:
         self.save()
         averager = self.trainer.averager
         weights = self.network.state_dict() if averager is None else averager.state
-        # Nothing of a prediction needs the auxiliary heads.
-        weights = {name: value for name, value in weights.items() if not name.startswith("auxiliary.")}
+        left_out = self.config.network.training_only
+        weights = {name: value for name, value in weights.items() if not name.startswith(left_out)}
         plain = replace(self.config, network=replace(self.config.network, auxiliary=False))
         save_checkpoint(self.folder / FINAL, {"network": weights, **self._identity(), "config": to_toml(plain)})
         beside(self.folder / FINAL, self.about(), self._newest(), self._terms)

@@ -14,6 +14,7 @@ from handsss.losses.consistency import consistency_loss, keypoint_loss
 from handsss.losses.geometric import (
     joint_weights,
     lengths,
+    lifted_joints_loss,
     location_loss,
     orientation_loss,
     smooth_l1,
@@ -80,6 +81,25 @@ def test_true_joints_by_hand() -> None:
     assert joints.grad is not None
     assert not joints.grad[1].any()
     assert torch.isfinite(joints.grad).all()
+
+
+def test_lifted_joints_by_hand() -> None:
+    joints = torch.zeros(3, 21, 3, requires_grad=True)
+    lifted = torch.zeros(3, 2, 21, 3)
+    lifted[0, 0, 4] = torch.tensor([0.0, 0.03, 0.04])  # one joint 5 cm off: 0.05 / 21
+    lifted[0, 1, 9] = torch.tensor([0.1, 0.0, 0.0])  # the middle knuckle itself: all others are 10 cm off
+    lifted[1] += 0.7  # where the hand is does not count
+    lifted[2] += torch.randn(21, 3)  # not trusted
+    probability = torch.tensor([[0.75, 0.25], [0.5, 0.5], [1.0, 0.0]])
+    loss = lifted_joints_loss(joints, lifted, probability, torch.tensor([0.6, 0.2, 0.0]))
+    expected = 0.75 * 0.05 / 21 + 0.25 * 0.1 * 20 / 21
+    assert float(loss.detach()) == pytest.approx(expected * 0.6 / 0.8)
+    loss.backward()
+    assert joints.grad is not None
+    assert torch.isfinite(joints.grad).all()
+    assert not joints.grad[1:].any()
+    nothing = lifted_joints_loss(joints, lifted, probability, torch.zeros(3))
+    assert float(nothing.detach()) == 0.0
 
 
 def test_keypoints_by_hand() -> None:
@@ -179,6 +199,10 @@ def test_plausible_pose() -> None:
 CASES: dict[str, tuple[Callable[..., Tensor], tuple[Tensor, ...]]] = {
     "location": (location_loss, (rand(2, 21, 2) * 20, rand(2, 21, 2, seed=1) * 20, rand(2, 21, seed=2))),
     "orientation": (orientation_loss, (rand(2, 21, 2) * 20, rand(2, 21, 2, seed=1) * 20, rand(2, 21, seed=2))),
+    "lifted joints": (
+        lifted_joints_loss,
+        (rand(2, 21, 3), rand(2, 3, 21, 3, seed=1), rand(2, 3, seed=2), rand(2, seed=3)),
+    ),
     "true joints": (true_joints_loss, (rand(2, 21, 3), rand(2, 21, 3, seed=1))),
     "keypoints": (keypoint_loss, (rand(2, 2, 21, 2) * 9, rand(2, 21, 2, seed=1), rand(2, 21, seed=2))),
     "consistency": (consistency_loss, (rand(2, 2, 21, 2) * 20, rand(2, 21, 2, seed=1) * 20)),

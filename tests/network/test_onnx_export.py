@@ -24,7 +24,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 # Reduced, and before a camera of its own: the settings that change what is computed.
-SETTINGS = NetworkSettings("efficientnet-b0", stacks=1, features=16, modules=1, reduction=2, focal=480.0)
+SETTINGS = NetworkSettings("efficientnet-b0", stacks=1, features=16, modules=1, reduction=2, focal=480.0, guided=True)
 CONFIG = "[augmentation]\nupright = true\nclose = 0.75\n"
 ABOUT = {"supervision": "ssl", "step": 12, "data": "/home/somebody/freihand.h5"}
 

@@ -99,6 +99,23 @@ def test_auxiliary_heads_are_left_out(tmp_path: Path) -> None:
     assert not any(name.startswith("auxiliary.") for name in load_file(tmp_path / "w.SafeTensors"))
 
 
+def test_heat_maps_that_guide_the_prediction_are_kept(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    settings = replace(SETTINGS, auxiliary=True, guided=True)
+    network = S2Hand(load_model("open"), settings).eval()
+    config = CONFIG.replace("stacks = 1", "stacks = 1\nauxiliary = true\nguided = true")
+    loaded = LoadedNetwork(tmp_path / "latest.pt", network, "open", "openpose", config, {})
+    (tmp_path / "w.safetensors").write_bytes(weights_bytes(loaded, {}))
+    again = load_network(tmp_path / "w.safetensors")
+    assert again.network.settings == replace(settings, auxiliary=False, stacks=0)
+    kept = {name.split(".")[1] for name in load_file(tmp_path / "w.safetensors") if name.startswith("auxiliary.")}
+    assert kept == {"sides", "mixing", "maps"}
+    image = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
+    K = torch.tensor([[[480.0, 0, 112], [0, 480, 112], [0, 0, 1]]])
+    with torch.no_grad():
+        torch.testing.assert_close(again.network(image, K).vertices, network(image, K).vertices, atol=2e-4, rtol=0)
+
+
 def test_folders_stay_at_home(loaded: LoadedNetwork) -> None:
     config = (
         CONFIG

@@ -55,6 +55,16 @@ def test_parts_that_only_one_of_them_has(given: Path, tmp_path: Path) -> None:
     for name, value in made.state_dict().items():
         expected = before[name] if name.startswith("auxiliary.") else theirs[name]
         torch.testing.assert_close(value, expected, rtol=0, atol=0)
+    # Finished guided networks keep their heat maps, not the head for places.
+    guided = replace(SMALL, guided=True)
+    content = {"network": network(6, guided).state_dict(), "config": to_toml(TrainConfig(network=guided))}
+    about = {"supervision": "ssl", "step": 70}
+    save_checkpoint(tmp_path / "g.pt", content | {"model": "open", "keypoint_set": "openpose", "about": about})
+    made = network(1, replace(guided, auxiliary=True))
+    assert begin(made, DataSettings(weights=str(tmp_path / "g.pt")), "open").endswith("70 steps); random places")
+    torch.testing.assert_close(made.auxiliary.maps.weight, network(6, guided).auxiliary.maps.weight)  # type: ignore[union-attr]
+    with pytest.raises(InputError, match=r"regressor.base.0.weight is \[1024, 1343\], \[1024, 1280\] expected"):
+        begin(network(1), DataSettings(weights=str(tmp_path / "g.pt")), "open")
     # A file of weights lacks the keypoint branch.
     loaded = LoadedNetwork(given, network(5), "open", "openpose", to_toml(TrainConfig(network=SMALL)), {})
     (tmp_path / "w.safetensors").write_bytes(weights_bytes(loaded, {}))

@@ -156,6 +156,7 @@ def test_ablations_leave_terms_out(batch: Batch) -> None:
     assert everything - parts(w_photo=0.0) == {"E_pixel", "E_SSIM", "E_C"}
     assert everything ^ parts(pose_prior="average") == {"E_J", "E_pose"}
     assert parts(w_plausible=0.2) - everything == {"E_plausible"}
+    assert parts(w_lifted=2.0) - everything == {"E_lifted"}
     supervised = batch._replace(joints_3d=torch.zeros(3, 21, 3))
     with torch.no_grad():
         terms = Objective(LossWeights(), "openpose", 0.033)(net, supervised, "shape")

@@ -49,9 +49,12 @@ def test_the_shape_stage_keeps_the_heads_terms() -> None:
     w = LossWeights()
     with torch.no_grad():
         terms = trainer.objective(network, batch, "shape")
+        guided = S2Hand(load_model("open"), replace(SMALL, guided=True, auxiliary=False)).eval()
+        maps_alone = trainer.objective(guided, batch, "shape")
         without = Objective(LossWeights(w_auxiliary=0), "mediapipe", 0.033)(network, batch, "shape")
     extra = w.w_auxiliary * (terms.parts["E_map"] + w.w_places * terms.parts["E_place"])
     assert "E_map" not in without.parts
+    assert maps_alone.parts.keys() - without.parts.keys() == {"E_map"}
     torch.testing.assert_close(terms.total, without.total + extra)
 
 
