@@ -37,6 +37,10 @@ def measure_part(name: str, device: str, quick: bool, store: Path | None) -> dic
     import parts
     import programs
 
+    from handsss.training.memory import keep_memory
+
+    # As `handsss train` does, for all contenders: else every picture's memory is asked from the system anew.
+    keep_memory()
     facts = {"machine": measuring.machine(device), "when": time.strftime("%Y-%m-%d"), "load_before": measuring.load()}
     if name == "loader":
         result = programs.loader(device, quick, store)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -25,6 +27,8 @@ EPILOG = """[bold]Examples[/bold]
 [bold]Exit codes[/bold]: 0 all done, 1 an input failed, 2 usage, 3 none failed but none showed a hand, \
 130 interrupted.
 """
+
+_PHOTOS_A_PROCESS = 8
 
 
 class Hand(StrEnum):
@@ -163,6 +167,15 @@ def reconstruct(
             "--texture-size", min=16, max=8192, rich_help_panel="Output", help="Side of the texture in pixels."
         ),
     ] = 512,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            rich_help_panel="Run",
+            help="Processes for several photos. Default: one a core, where there are eight photos for each.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel="Output", help="Print errors only.")] = False,
 ) -> None:
     """Turn photos into textured 3D hand meshes."""
@@ -191,6 +204,7 @@ def reconstruct(
     if keypoint_set is not None:
         reconstructor.model.keypoint_set(keypoint_set)  # an unknown name is a mistake to tell before any work
     if inputs.several:
+        count = workers or processes_for(len(inputs.sources), os.cpu_count() or 1)
         with progress_bar(printer.errors, unit="photo", shown=not quiet) as progress:
             task = progress.add_task("reconstructing", total=len(inputs.sources))
 
@@ -198,7 +212,15 @@ def reconstruct(
                 progress.advance(task)
                 printer.show(outcome)
 
-            outcomes = reconstruct_all(inputs.sources, plan, reconstructor, options, on_end=show)
+            outcomes = reconstruct_all(
+                inputs.sources,
+                plan,
+                reconstructor,
+                options,
+                workers=min(count, len(inputs.sources)),
+                make=partial(make_reconstructor, model, settings),
+                on_end=show,
+            )
     else:
         with waiting(printer.errors, f"reconstructing {inputs.sources[0].path}", shown=not quiet):
             ended: list[report.Outcome] = []
@@ -211,6 +233,11 @@ def reconstruct(
 
 def _side(hand: Hand) -> Literal["auto", "left", "right"]:
     return hand.value
+
+
+def processes_for(photos: int, cores: int) -> int:
+    """So many that each has enough photos to be worth its start of a few seconds."""
+    return max(1, min(cores, photos // _PHOTOS_A_PROCESS))
 
 
 def make_reconstructor(model: str, settings: ReconstructSettings) -> Reconstructor:

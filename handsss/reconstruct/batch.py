@@ -1,4 +1,4 @@
-"""From photos to files: one photo after the other, whatever single ones are like."""
+"""From photos to files, in this process or in several: whatever single photos are like, the others go on."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from handsss.detect.types import Detection
 from handsss.errors import InputError, UserError
+from handsss.pool import run_jobs
 from handsss.reconstruct.atomic import check_writable, write_files
 from handsss.reconstruct.camera_choice import CameraOptions, choose_camera
 from handsss.reconstruct.documents import json_bytes, photo_document
@@ -26,6 +28,10 @@ from handsss.reconstruct.overlay import picture
 from handsss.reconstruct.results import HandResult
 
 Status = Literal["done", "no hand", "failed", "not started"]
+_DIED = (
+    "a worker process died, perhaps for want of memory. Results that were written are kept: run the rest with fewer "
+    "--workers."
+)
 _SUMMARY_EVERY = 1.0  # seconds: rewriting it for each of ten thousand photos would cost more than the photos
 
 
@@ -76,26 +82,27 @@ class Outcome:
         return entry | {"hands": self.hands, "seconds": round(self.seconds, 3)}
 
 
+class Made(NamedTuple):
+    """One photo's results, not yet written."""
+
+    outcome: Outcome
+    files: dict[Path, bytes]
+
+
 def reconstruct_photo(
-    source: Source,
-    destination: Destination,
-    reconstructor: HandReconstructor,
-    options: BatchOptions,
-    protected: Collection[Path] = (),
-) -> Outcome:
-    """One photo to its files. Without a hand only the JSON and the picture are written.
+    source: Source, destination: Destination, reconstructor: HandReconstructor, options: BatchOptions
+) -> Made:
+    """One photo to the content of its files. Without a hand these are the JSON and the picture only.
 
     Args:
         source: the photo.
         destination: of its files.
         reconstructor: see :class:`HandReconstructor`.
         options: see :class:`BatchOptions`.
-        protected: resolved paths that must not be overwritten.
 
     Raises:
-        UserError: an input that cannot be used, or a result that cannot be written.
+        UserError: an input that cannot be used, or is a file that would be overwritten.
     """
-    begin = time.perf_counter()
     photo = read_image(source.path)
     size = photo.array.shape[1], photo.array.shape[0]
     camera = choose_camera(size, photo.exif, str(source.path), options.camera)
@@ -122,20 +129,17 @@ def reconstruct_photo(
         vertices=options.vertices,
     )
     files[destination.document] = json_bytes(document)
-    refuse_overwriting(files, protected)
     refuse_overwriting(files, {path.resolve() for path in (source.path, given) if path is not None})
-    write_files(files)
-    message = "" if hands else _no_hand(given, options.hand)
-    return Outcome(
+    outcome = Outcome(
         image=source.path.as_posix(),
         status="done" if hands else "no hand",
-        message=message,
+        message="" if hands else _no_hand(given, options.hand),
         camera=camera.sentence,
         camera_source=camera.source,
         files=sorted(files, key=lambda path: path != destination.mesh),
         hands=[_figures(hand) for hand in hands],
-        seconds=time.perf_counter() - begin,
     )
+    return Made(outcome, files)
 
 
 def reconstruct_all(
@@ -144,7 +148,8 @@ def reconstruct_all(
     reconstructor: HandReconstructor,
     options: BatchOptions,
     *,
-    on_start: Callable[[Source], None] = lambda source: None,
+    workers: int = 1,
+    make: Callable[[], HandReconstructor] | None = None,
     on_end: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Every photo to its files, and summary.json where results go into a folder.
@@ -152,41 +157,91 @@ def reconstruct_all(
     A photo that fails is reported in its outcome and the rest go on; a bug does the same, with its traceback in the
     outcome. An interruption (Ctrl-C) ends the run cleanly: photos not yet done are "not started".
 
+    Args:
+        sources: the photos.
+        plan: of the results.
+        reconstructor: works in this process.
+        options: see :class:`BatchOptions`.
+        workers: processes; each makes a reconstructor of its own, and this one writes all files.
+        make: makes one there, and can be pickled; needed for several processes.
+        on_end: told of every photo as it ends.
+
     Returns:
         one outcome per source, in their order.
 
     Raises:
-        UserError: the output folder cannot be written, or a result would overwrite an input.
+        UserError: the output folder cannot be written, a result would overwrite an input, or a worker died.
     """
     protected = {source.path.resolve() for source in sources}
     for source in sources:
         refuse_overwriting(plan.of(source), protected)
     check_writable(plan.folder)
-    outcomes: list[Outcome] = []
+    if workers > 1 and make is not None:
+        work: Callable[[_Job], tuple[int, Made]] = partial(_in_worker, make=make, options=options)
+    else:
+        work, workers = partial(_work, reconstructor=reconstructor, options=options), 1
+    ended: dict[int, Outcome] = {}
     saved = 0.0
+    jobs = (_Job(number, source, plan.of(source)) for number, source in enumerate(sources))
     try:
-        for source in sources:
-            on_start(source)
-            begin = time.perf_counter()
-            try:
-                outcome = reconstruct_photo(source, plan.of(source), reconstructor, options, protected)
-            except UserError as error:
-                outcome = Outcome(source.path.as_posix(), "failed", str(error))
-            except Exception as error:  # a bug: told with its traceback, but no reason to lose the other photos
-                message = f"internal error: {type(error).__name__}: {error}"
-                outcome = Outcome(source.path.as_posix(), "failed", message, trace=traceback.format_exc())
-            outcome.seconds = time.perf_counter() - begin
+        for number, made in run_jobs(work, jobs, workers, died=_DIED):
+            outcome = ended[number] = _write(made, protected)
             protected |= {path.resolve() for path in outcome.files}
-            outcomes.append(outcome)
             on_end(outcome)
             if plan.summary is not None and time.perf_counter() - saved > _SUMMARY_EVERY:
-                _write_summary(plan.summary, outcomes)
+                _write_summary(plan.summary, [ended[number] for number in sorted(ended)])
                 saved = time.perf_counter()
     except KeyboardInterrupt:
-        outcomes += [Outcome(source.path.as_posix(), "not started") for source in sources[len(outcomes) :]]
-    if plan.summary is not None:
-        _write_summary(plan.summary, outcomes)
+        pass
+    finally:
+        outcomes = [
+            ended.get(number, Outcome(source.path.as_posix(), "not started")) for number, source in enumerate(sources)
+        ]
+        if plan.summary is not None:
+            _write_summary(plan.summary, outcomes)
     return outcomes
+
+
+class _Job(NamedTuple):
+    number: int
+    source: Source
+    destination: Destination
+
+
+def _work(job: _Job, reconstructor: HandReconstructor, options: BatchOptions) -> tuple[int, Made]:
+    """One photo; what goes wrong becomes its outcome."""
+    begin = time.perf_counter()
+    try:
+        made = reconstruct_photo(job.source, job.destination, reconstructor, options)
+    except UserError as error:
+        made = Made(Outcome(job.source.path.as_posix(), "failed", str(error)), {})
+    except Exception as error:  # a bug: told with its traceback, but no reason to lose the other photos
+        message = f"internal error: {type(error).__name__}: {error}"
+        made = Made(Outcome(job.source.path.as_posix(), "failed", message, trace=traceback.format_exc()), {})
+    made.outcome.seconds = time.perf_counter() - begin
+    return job.number, made
+
+
+_own: list[HandReconstructor] = []  # of a worker process, made with its first photo
+
+
+def _in_worker(job: _Job, make: Callable[[], HandReconstructor], options: BatchOptions) -> tuple[int, Made]:
+    if not _own:
+        _own.append(make())
+    return _work(job, _own[0], options)
+
+
+def _write(made: Made, protected: Collection[Path]) -> Outcome:
+    """Write a photo's files; what cannot be written is a failure of this photo."""
+    begin = time.perf_counter()
+    outcome = made.outcome
+    try:
+        refuse_overwriting(made.files, protected)
+        write_files(made.files)
+    except UserError as error:
+        outcome = Outcome(outcome.image, "failed", str(error), seconds=outcome.seconds)
+    outcome.seconds += time.perf_counter() - begin
+    return outcome
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:

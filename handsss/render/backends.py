@@ -155,6 +155,11 @@ class _Numba(_Torch):
             events = [np.empty((0, 5), dtype=np.int32)] * len(screen)
         return numba_paint.paint(screen, faces, face_id, colours, background, events)
 
+    def arriving(self, vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
+        from handsss.render import numba_light
+
+        return numba_light.arriving(vertices, faces, light)
+
 
 class _Triton(_Torch):
     def to_screen(self, vertices: Tensor, intrinsics: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from handsss.cli.reconstruct import processes_for
 from handsss.errors import UserError
 from handsss.reconstruct.batch import BatchOptions, Outcome, exit_code, reconstruct_all
 from handsss.reconstruct.inputs import expand
@@ -30,6 +33,8 @@ class Scripted:
             raise KeyboardInterrupt
         if red == 2:
             raise IndexError("a bug")
+        if red == 4:
+            os._exit(9)  # as for want of memory
         return [] if red == 3 else [self.hand]
 
 
@@ -45,15 +50,18 @@ def photos(folder: Path, **reds: int) -> list[str]:
     return [str(folder)]
 
 
-def run(arguments: list[str], reconstructor: Scripted, output: Path) -> list[Outcome]:
+def run(arguments: list[str], reconstructor: Scripted, output: Path, workers: int = 1) -> list[Outcome]:
     inputs = expand(arguments)
-    return reconstruct_all(inputs.sources, plan_outputs(inputs, str(output), "ply"), reconstructor, BatchOptions())
+    plan = plan_outputs(inputs, str(output), "ply")
+    make = partial(Scripted, reconstructor.hand)
+    return reconstruct_all(inputs.sources, plan, reconstructor, BatchOptions(), workers=workers, make=make)
 
 
-def test_every_photo_is_accounted_for(tmp_path: Path, reconstructor: Scripted) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_photo_is_accounted_for(tmp_path: Path, reconstructor: Scripted, workers: int) -> None:
     arguments = photos(tmp_path / "in", a=200, b=2, c=3, d=200)
     (tmp_path / "in/bad.jpg").write_bytes(b"")
-    outcomes = run([*arguments, str(tmp_path / "in/absent.jpg")], reconstructor, tmp_path / "out")
+    outcomes = run([*arguments, str(tmp_path / "in/absent.jpg")], reconstructor, tmp_path / "out", workers)
     assert {Path(o.image).stem: o.status for o in outcomes} == {
         "a": "done",
         "b": "failed",
@@ -85,6 +93,40 @@ def test_an_interruption_keeps_what_is_done(tmp_path: Path, reconstructor: Scrip
     assert [entry["status"] for entry in summary] == ["done", "not started", "not started"]
     assert exit_code(outcomes) == 130
     assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_several_processes_write_the_same_bytes(tmp_path: Path, reconstructor: Scripted) -> None:
+    arguments = photos(tmp_path / "in", a=200, b=3, c=120, d=90)
+    for workers in (1, 2):
+        run(arguments, reconstructor, tmp_path / f"out{workers}", workers)
+    # Times differ, and nothing else.
+    names = sorted(path.name for path in (tmp_path / "out1").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "out2").iterdir())
+    for name in names:
+        if not name.endswith(".json"):
+            assert (tmp_path / "out1" / name).read_bytes() == (tmp_path / "out2" / name).read_bytes()
+    summaries = [json.loads((tmp_path / f"out{workers}/summary.json").read_text()) for workers in (1, 2)]
+    for entry in (*summaries[0], *summaries[1]):
+        entry["seconds"] = 0
+        for hand in entry["hands"]:
+            hand["seconds"] = {}
+    assert summaries[0] == summaries[1]
+
+
+def test_a_process_that_dies_is_told_and_loses_nothing(tmp_path: Path, reconstructor: Scripted) -> None:
+    arguments = photos(tmp_path / "in", a=200, b=200, c=200, d=200, e=200, f=200, g=4)
+    with pytest.raises(UserError, match=r"a worker process died.*Results that were written are kept.*--workers"):
+        run(arguments, reconstructor, tmp_path / "out", 2)
+    entries = json.loads((tmp_path / "out/summary.json").read_text())
+    assert [entry["status"] for entry in entries][-1] == "not started" and len(entries) == 7
+    for entry in entries:
+        if entry["status"] == "done":
+            assert all((tmp_path / "out" / name).stat().st_size > 0 for name in entry["files"])
+
+
+@pytest.mark.parametrize(("count", "cores", "expected"), [(1, 8, 1), (15, 2, 1), (16, 2, 2), (500, 4, 4), (40, 64, 5)])
+def test_processes_are_worth_their_start(count: int, cores: int, expected: int) -> None:
+    assert processes_for(count, cores) == expected
 
 
 @pytest.mark.parametrize(

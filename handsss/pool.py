@@ -18,13 +18,22 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def run_jobs(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:
+_DIED = (
+    "a worker process died, perhaps for want of memory. What is finished is kept: run the same command with --resume "
+    "and fewer --workers."
+)
+
+
+def run_jobs(
+    work: Callable[[Job], Result], jobs: Iterable[Job], workers: int, *, died: str = _DIED
+) -> Iterator[Result]:
     """Results of jobs as they end.
 
     Args:
         work: a function of a module, so that processes can find it.
         jobs: taken one by one, not more than two a worker ahead of the results.
         workers: processes; 1 works in this process.
+        died: what the user is told when one of them dies.
 
     Raises:
         whatever a job raises; running jobs end first, waiting ones are dropped. An interrupt ends running ones too.
@@ -57,10 +66,7 @@ def run_jobs(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -
             stop.set()  # leaving the pool waits for its workers
             raise
         except BrokenProcessPool as error:
-            raise UserError(
-                "a worker process died, perhaps for want of memory. What is finished is kept: run the same command "
-                "with --resume and fewer --workers."
-            ) from error
+            raise UserError(died) from error
         finally:
             for future in running:
                 future.cancel()
