@@ -79,7 +79,8 @@ class KeypointFitter:
             spread=found.spread[:1],
             doubt=found.doubt[:1],
         )
-        return _joined(given, found).believing(given.pose, self.settings.predicted_spread)
+        spread = self.settings.predicted_spread * self.settings.lenience(observation.confidence)
+        return _joined(given, found).believing(given.pose, spread)
 
     def __call__(
         self, observation: Observation, prediction: Prediction | None = None, *, refine: bool = True

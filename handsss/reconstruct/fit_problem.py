@@ -37,12 +37,21 @@ class FitSettings:
     pose_weight: float = 1.0  # pose coefficients count in units of their prior's spread times this
     lifted_spread: float = 1.0  # whitened: how far the lifting network's poses are trusted (docs/starts.md)
     lifted_own_spread: float = 3.0  # the same of the hand model's own poses beside them, whose pull those have felt
-    predicted_spread: float = 3.0  # the same of poses that a checkpoint's network saw in the picture
+    predicted_spread: float = 2.0  # the same of poses that a checkpoint's network saw in the picture
+    # Expected poses should decide where keypoints cannot, and not pull at those that were seen well: both spreads times
+    # a factor from here (nothing was surely seen) to there (everything was), by the mean confidence.
+    spread_unsure: float = 0.3
+    spread_sure: float = 1.6
     pose_floor: float = LEAST_SPREAD  # radians
     shape_weight: float = 1.0  # shape coefficients ~ N(0, 1) times this
     starts: int = 8  # hypotheses that are refined
     first_iterations: int = 7
     final_iterations: int = 14
+
+    def lenience(self, confidence: Tensor) -> float:
+        """The factor on spreads of expected poses for keypoints of such confidences [21]."""
+        mean = float(confidence.clamp(0, 1).mean())
+        return self.spread_unsure + (self.spread_sure - self.spread_unsure) * mean
 
 
 class HandParameters(NamedTuple):

@@ -94,7 +94,7 @@ class Lifter:
         nowhere = torch.zeros(len(order), 3, dtype=torch.float64)
         settings = self.problem.settings
         hands = free_hands(rotation, nowhere, pose, lifted.shape[0, order].double(), settings.lifted_own_spread)
-        hands = hands.believing(pose, settings.lifted_spread)
+        hands = hands.believing(pose, settings.lifted_spread * settings.lenience(confidence))
         points, _ = self.problem.keypoints(hands)
         keypoints = torch.cat([pixels, confidence[:, None]], 1).numpy()
         translations = [place(one, keypoints, np.asarray(intrinsics)) for one in points]

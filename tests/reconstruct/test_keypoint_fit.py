@@ -215,7 +215,8 @@ def test_prediction_is_the_first_start(fitter: KeypointFitter) -> None:
     torch.testing.assert_close(unrefined.rotation, truth.rotation)
     torch.testing.assert_close(unrefined.pose, truth.pose)
     # Every start is expected to have the predicted pose: beside the model's own prior, or the lifting network's.
-    spread = FitSettings().predicted_spread
+    settings = FitSettings()
+    spread = settings.predicted_spread * settings.spread_sure  # every keypoint is fully confident
     searched = fitter.starts(observation, prediction)
     assert len(searched.pose) == 1 + FitSettings().starts
     weight = spread**-2 / (1 + spread**-2)
@@ -224,10 +225,33 @@ def test_prediction_is_the_first_start(fitter: KeypointFitter) -> None:
     lifting = KeypointFitter(load_model("open"), fitter.problem.keypoint_set.name, start="lifted")
     lifted, joined = lifting.starts(observation, None), lifting.starts(observation, prediction)
     torch.testing.assert_close(joined.pose, torch.cat([truth.pose, lifted.pose]))
-    lifters, other = FitSettings().lifted_spread ** -2, spread**-2
-    own = FitSettings().lifted_own_spread ** -2
+    lifters, other = (settings.lifted_spread * settings.spread_sure) ** -2, spread**-2
+    own = settings.lifted_own_spread**-2
     middle = (lifters * lifted.pose + other * truth.pose) / (own + lifters + other)
     torch.testing.assert_close(joined.expected, torch.cat([middle[:1], middle]))
+
+
+def test_what_is_expected_counts_less_where_keypoints_were_seen_well(fitter: KeypointFitter) -> None:
+    settings = FitSettings(spread_unsure=0.5, spread_sure=2.0)
+    confidence = torch.zeros(21, dtype=torch.float64)
+    assert settings.lenience(confidence) == 0.5
+    confidence[:7] = 1.0
+    assert settings.lenience(confidence) == pytest.approx(0.5 + 1.5 / 3)
+    assert settings.lenience(torch.full((21,), 1.2)) == 2.0  # detectors' confidences may exceed 1
+    truth = random_hands(fitter.problem, 1, seed=6)
+    clear = observe(fitter.problem, truth)
+    other = random_hands(fitter.problem, 1, seed=7)
+    prediction = Prediction(
+        truth.rotation[0].numpy(),
+        truth.translation[0].numpy(),
+        fitter.problem.space.axis_angle(other.pose)[0].numpy(),
+        truth.shape[0].numpy(),
+    )
+    distances = []
+    for factor in (1.0, 0.25):
+        vague = clear._replace(confidence=clear.confidence * factor)
+        distances.append(float((fitter(vague, prediction).parameters.pose - other.pose).norm()))
+    assert distances[1] < 0.9 * distances[0]  # where keypoints say little, the prediction decides
 
 
 def test_starts_lie_over_the_keypoints(fitter: KeypointFitter) -> None:

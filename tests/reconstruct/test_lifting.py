@@ -158,7 +158,7 @@ def test_the_fit_starts_from_the_networks_hands_first(problem: KeypointProblem, 
     # Beside the hand model's own prior, a Gaussian about its mean pose.
     settings = FitSettings()
     own = settings.lifted_own_spread**-2
-    variance = 1 / (own + settings.lifted_spread**-2)
+    variance = 1 / (own + (settings.lifted_spread * settings.spread_sure) ** -2)
     torch.testing.assert_close(starts.expected, lifted.pose * (1 - own * variance))
     torch.testing.assert_close(starts.spread, torch.full_like(starts.spread, variance**0.5))
     assert "bank" not in vars(fitter)  # it was not needed
