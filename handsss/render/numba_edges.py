@@ -82,15 +82,6 @@ def _crossing(
     return -1, -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _continues(neighbours: Any, ends: Any, here: int, there: int) -> bool:
-    """Whether two faces share an edge over which the surface goes on without turning away."""
-    for k in range(3):
-        if neighbours[here, k] == there:
-            return ends[here, k] == 0
-    return False
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
 def bounds(screen: Any, height: int, width: int) -> Any:
     """Rows and columns from which a step right or down can reach a face: first, end, first, end."""
@@ -104,42 +95,71 @@ def bounds(screen: Any, height: int, width: int) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _borders(face_id: Any, box: Any, neighbours: Any, ends: Any, borders: Any) -> int:
+    """Pairs of neighbouring pixels between which the surface does not simply go on, as 2 * pixel + axis; their number.
+
+    No branch depends on the picture: one that is taken wrongly costs more than both lists.
+    """
+    height, width = face_id.shape
+    count = 0
+    for row in range(box[0], box[1]):
+        below = min(row + 1, height - 1)
+        for column in range(box[2], box[3]):
+            here = face_id[row, column]
+            pair = 2 * (row * width + column)
+            borders[count] = pair
+            count += here != face_id[row, min(column + 1, width - 1)]
+            borders[count] = pair + 1
+            count += here != face_id[below, column]
+    flat = face_id.reshape(-1)
+    kept = 0
+    for n in range(count):
+        pair = borders[n]
+        here, there = flat[pair >> 1], flat[(pair >> 1) + (width if pair & 1 else 1)]
+        f = max(here, 0)
+        # Over the first edge that the two faces share.
+        goes_on = False
+        for k in range(2, -1, -1):
+            goes_on = ends[f, k] == 0 if neighbours[f, k] == there else goes_on
+        borders[kept] = pair
+        kept += not (goes_on & (here >= 0) & (there >= 0))
+    return kept
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def find_events(screen: Any, faces: Any, neighbours: Any, face_id: Any, depth: Any, events: Any) -> int:
     """Silhouette edges between neighbouring pixels -> rows (near, far, axis, start, end); returns their number."""
     height, width = face_id.shape
-    first_row, last_row, first_column, last_column = bounds(screen, height, width)
+    box = bounds(screen, height, width)
     ends = _ends(screen, faces, neighbours)
+    borders = np.empty(2 * max(box[1] - box[0], 0) * max(box[3] - box[2], 0) + 2, dtype=np.int32)
     count = 0
-    for row in range(first_row, last_row):
-        for column in range(first_column, last_column):
-            here = face_id[row, column]
-            for axis in range(2):
-                next_row, next_column = row + axis, column + 1 - axis
-                if next_row >= height or next_column >= width:
-                    continue
-                there = face_id[next_row, next_column]
-                if here == there or (here >= 0 and there >= 0 and _continues(neighbours, ends, here, there)):
-                    continue
-                forward = there < 0 or (here >= 0 and depth[row, column] <= depth[next_row, next_column])
-                if forward:
-                    f, r, c, sign = here, row, column, 1
-                else:
-                    f, r, c, sign = there, next_row, next_column, -1
-                found, k = _crossing(screen, faces, neighbours, ends, f, c + 0.5, r + 0.5, axis, sign)
-                if found < 0:
-                    continue
-                a, b = faces[found, k], faces[found, (k + 1) % 3]
-                dx, dy = abs(screen[b, 0] - screen[a, 0]), abs(screen[b, 1] - screen[a, 1])
-                # Each edge blends along one axis only, the one it is steeper to: that counts its area once.
-                if (axis == 0) != (dy >= dx):
-                    continue
-                here_index, there_index = row * width + column, next_row * width + next_column
-                events[count, 0] = here_index if forward else there_index
-                events[count, 1] = there_index if forward else here_index
-                events[count, 2] = axis
-                events[count, 3] = a
-                events[count, 4] = b
-                count += 1
+    for n in range(_borders(face_id, box, neighbours, ends, borders)):
+        axis = borders[n] & 1
+        here_index = borders[n] >> 1
+        there_index = here_index + (width if axis else 1)
+        row, column = here_index // width, here_index % width
+        next_row, next_column = row + axis, column + 1 - axis
+        here, there = face_id[row, column], face_id[next_row, next_column]
+        forward = there < 0 or (here >= 0 and depth[row, column] <= depth[next_row, next_column])
+        if forward:
+            f, r, c, sign = here, row, column, 1
+        else:
+            f, r, c, sign = there, next_row, next_column, -1
+        found, k = _crossing(screen, faces, neighbours, ends, f, c + 0.5, r + 0.5, axis, sign)
+        if found < 0:
+            continue
+        a, b = faces[found, k], faces[found, (k + 1) % 3]
+        dx, dy = abs(screen[b, 0] - screen[a, 0]), abs(screen[b, 1] - screen[a, 1])
+        # Each edge blends along one axis only, the one it is steeper to: that counts its area once.
+        if (axis == 0) != (dy >= dx):
+            continue
+        events[count, 0] = here_index if forward else there_index
+        events[count, 1] = there_index if forward else here_index
+        events[count, 2] = axis
+        events[count, 3] = a
+        events[count, 4] = b
+        count += 1
     return count
 
 
