@@ -1,7 +1,7 @@
 """Where the keypoint fit starts: lifted keypoints, the search, a network's prediction, each alone and fitted, against
 the truth.
 
-    python benchmarks/starts.py DETECTED.h5 TRUTH.h5 [--checkpoint auto] [--rows 500] [--every 1] [--json FILE]
+    python benchmarks/starts.py DETECTED.h5 TRUTH.h5 [--checkpoint auto] [--first 0] [--rows 500] [--every 1] [--json FILE]
 
 The two stores hold the same pictures (see benchmarks/detector_error.py), one with the detector's keypoints, one with
 the truth. Scored are the 21 joints in the truth's definition after similarity alignment (no reflection), and how far
@@ -48,10 +48,10 @@ class Rows(NamedTuple):
     read: int  # rows, with those that hold no detected hand
 
 
-def read(detected: Path, truth: Path, rows: int, every: int) -> Rows:
-    """The first rows of two stores of the same pictures, or each so-manieth of them."""
+def read(detected: Path, truth: Path, first: int, rows: int, every: int) -> Rows:
+    """Rows of two stores of the same pictures, or each so-manieth of them."""
     a, b = Store(detected), Store(truth)
-    chosen = range(0, min(rows, len(a)), every)
+    chosen = range(first, min(first + rows, len(a)), every)
     observations, crops, given, joints = [], [], [], []
     for row in chosen:
         assert a.field("index", row) == b.field("index", row), "stores of different pictures"
@@ -135,12 +135,13 @@ def main() -> None:
     parser.add_argument("detected", type=Path)
     parser.add_argument("truth", type=Path)
     parser.add_argument("--checkpoint", default="auto", help="the network that predicts; none: without")
+    parser.add_argument("--first", type=int, default=0, help="row to begin with")
     parser.add_argument("--rows", type=int, default=500)
     parser.add_argument("--every", type=int, default=1, help="take each so-manieth row: a quicker look")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = read(options.detected, options.truth, options.rows, options.every)
+    rows = read(options.detected, options.truth, options.first, options.rows, options.every)
     figures: dict[str, object] = {"rows": rows.read, "hands": len(rows.observations)}
     print(f"{len(rows.observations)} hands in {rows.read} pictures", flush=True)
     for name, way in ways(rows, options.checkpoint).items():
