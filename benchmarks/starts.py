@@ -1,7 +1,7 @@
 """Where the keypoint fit starts: lifted keypoints, the search, a network's prediction, each alone and fitted, against
 the truth.
 
-    python benchmarks/starts.py DETECTED.h5 TRUTH.h5 [--checkpoint auto] [--first 0] [--rows 500] [--every 1] [--json FILE]
+    python benchmarks/starts.py DETECTED.h5 TRUTH.h5 [--checkpoint auto] [--first 0] [--rows 500] [--every 1]
 
 The two stores hold the same pictures (see benchmarks/detector_error.py), one with the detector's keypoints, one with
 the truth. Scored are the 21 joints in the truth's definition after similarity alignment (no reflection), and how far
