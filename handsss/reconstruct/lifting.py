@@ -22,7 +22,7 @@ from handsss.reconstruct.fit_problem import (
     PoseSpace,
     free_hands,
 )
-from handsss.reconstruct.lifting_network import FILE, LiftingNetwork, load_lifting, normalise, six_numbers_to_matrix
+from handsss.reconstruct.lifting_network import FILE, LiftingNetwork, load_lifting, normalise
 from handsss.reconstruct.starts import place
 
 
@@ -31,7 +31,8 @@ def _network(path: Path) -> tuple[LiftingNetwork, PoseSpace]:
     network, facts = load_lifting(path)
     if facts.get("model") not in OPEN_MODELS:
         raise InputError(f"{path}: was trained for the hand model {facts.get('model')!r}, not for the open hand.")
-    return network, PoseSpace(load_model(facts["model"]), FitSettings().pose_floor)
+    # In double precision: single rounds otherwise from call to call, and the fit would end elsewhere by as much.
+    return network.double(), PoseSpace(load_model(facts["model"]), FitSettings().pose_floor)
 
 
 def can_lift(model: HandModel) -> bool:
@@ -84,16 +85,14 @@ class Lifter:
         intrinsics = observation.intrinsics.double()
         rays = torch.cat([pixels, torch.ones(len(pixels), 1)], 1).double() @ torch.linalg.inv(intrinsics).T
         seen = normalise(rays[None, :, :2], confidence[None])
-        lifted = network(seen.features.float())
+        lifted = network(seen.features)
         order = lifted.score[0].argsort(descending=True, stable=True)
-        local = lifted.rotation[0, order].double()
-        # Rounded to single precision it is no rotation in double any more.
-        rotation = seen.turn @ six_numbers_to_matrix(torch.cat([local[..., 0], local[..., 1]], -1))
-        axis_angle = space.axis_angle(lifted.pose[0, order].double())
+        rotation = seen.turn @ lifted.rotation[0, order]
+        axis_angle = space.axis_angle(lifted.pose[0, order])
         pose = self.problem.space.coefficients(axis_angle)
         nowhere = torch.zeros(len(order), 3, dtype=torch.float64)
         settings = self.problem.settings
-        hands = free_hands(rotation, nowhere, pose, lifted.shape[0, order].double(), settings.lifted_own_spread)
+        hands = free_hands(rotation, nowhere, pose, lifted.shape[0, order], settings.lifted_own_spread)
         hands = hands.believing(pose, settings.lifted_spread * settings.lenience(confidence))
         points, _ = self.problem.keypoints(hands)
         keypoints = torch.cat([pixels, confidence[:, None]], 1).numpy()

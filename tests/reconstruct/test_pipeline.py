@@ -52,13 +52,18 @@ def left(reconstructor: Reconstructor, photo: np.ndarray, camera: np.ndarray, de
     return result
 
 
-# The fit by itself, and the prediction by itself: a network's single precision rounds otherwise from call to call (by
-# where its memory lies), and from starts that differ in the last bits the fit may end tenths of a millimetre apart.
+# The fit by itself, and the prediction by itself: single precision (the outline's pictures, the image network) rounds
+# otherwise from call to call, by where its memory lies, and by that a whole fit may end tenths of a millimetre away.
 @pytest.mark.parametrize(
-    "settings", [{"checkpoint": "none"}, {"checkpoint": "auto", "refine": False, "appearance": False}]
+    ("settings", "near"),
+    [
+        ({"checkpoint": "none"}, 3e-4),
+        ({"checkpoint": "none", "appearance": False}, 1e-5),
+        ({"checkpoint": "auto", "refine": False, "appearance": False}, 1e-5),
+    ],
 )
 def test_mirrored_keypoints_give_the_mirrored_hand(
-    photo: np.ndarray, camera: np.ndarray, detection: Detection, settings: dict[str, Any]
+    photo: np.ndarray, camera: np.ndarray, detection: Detection, settings: dict[str, Any], near: float
 ) -> None:
     width = photo.shape[1]
     mirrored = np.ascontiguousarray(photo[:, ::-1])
@@ -66,12 +71,12 @@ def test_mirrored_keypoints_give_the_mirrored_hand(
     (left,) = reconstructor(photo, camera, [detection])
     (right,) = reconstructor(mirrored, mirror_intrinsics(camera, width), [mirror(detection, width)])
     assert (left.hand, right.hand) == ("left", "right")
-    np.testing.assert_allclose(right.vertices * FLIP, left.vertices, atol=1e-5)
-    np.testing.assert_allclose(right.joints_3d * FLIP, left.joints_3d, atol=1e-5)
-    np.testing.assert_allclose(right.kinematic_joints_3d * FLIP, left.kinematic_joints_3d, atol=1e-5)
+    np.testing.assert_allclose(right.vertices * FLIP, left.vertices, atol=near)
+    np.testing.assert_allclose(right.joints_3d * FLIP, left.joints_3d, atol=near)
+    np.testing.assert_allclose(right.kinematic_joints_3d * FLIP, left.kinematic_joints_3d, atol=near)
     np.testing.assert_array_equal(right.faces[:, ::-1], left.faces)
-    np.testing.assert_allclose(width - right.joints_2d[:, 0], left.joints_2d[:, 0], atol=1e-2)
-    np.testing.assert_allclose(right.light[:8], left.light[:8], atol=1e-5)
+    np.testing.assert_allclose(width - right.joints_2d[:, 0], left.joints_2d[:, 0], atol=1e3 * near)
+    np.testing.assert_allclose(right.light[:8], left.light[:8], atol=10 * near)
 
 
 def test_parameters_repeat_the_vertices(left: HandResult) -> None:
