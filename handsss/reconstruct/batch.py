@@ -213,11 +213,8 @@ def _work(job: _Job, reconstructor: HandReconstructor, options: BatchOptions) ->
     begin = time.perf_counter()
     try:
         made = reconstruct_photo(job.source, job.destination, reconstructor, options)
-    except UserError as error:
-        made = Made(Outcome(job.source.path.as_posix(), "failed", str(error)), {})
-    except Exception as error:  # a bug: told with its traceback, but no reason to lose the other photos
-        message = f"internal error: {type(error).__name__}: {error}"
-        made = Made(Outcome(job.source.path.as_posix(), "failed", message, trace=traceback.format_exc()), {})
+    except Exception as error:
+        made = Made(_failed(job.source.path.as_posix(), error), {})
     made.outcome.seconds = time.perf_counter() - begin
     return job.number, made
 
@@ -234,14 +231,22 @@ def _in_worker(job: _Job, make: Callable[[], HandReconstructor], options: BatchO
 def _write(made: Made, protected: Collection[Path]) -> Outcome:
     """Write a photo's files; what cannot be written is a failure of this photo."""
     begin = time.perf_counter()
-    outcome = made.outcome
+    outcome, before = made.outcome, made.outcome.seconds
     try:
         refuse_overwriting(made.files, protected)
         write_files(made.files)
-    except UserError as error:
-        outcome = Outcome(outcome.image, "failed", str(error), seconds=outcome.seconds)
-    outcome.seconds += time.perf_counter() - begin
+    except Exception as error:
+        outcome = _failed(outcome.image, error)
+    outcome.seconds = before + time.perf_counter() - begin
     return outcome
+
+
+def _failed(image: str, error: Exception) -> Outcome:
+    """What the error being handled makes of a photo. A bug is told with its traceback, but no reason to lose others."""
+    if isinstance(error, UserError):
+        return Outcome(image, "failed", str(error))
+    message = f"internal error: {type(error).__name__}: {error}"
+    return Outcome(image, "failed", message, trace=traceback.format_exc())
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:

@@ -10,12 +10,7 @@ from torch import Tensor
 
 from handsss.render import numba_edges as edges
 from handsss.render import numba_kernels as kernels
-from handsss.render.numba_paint import silhouette_events
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    array: np.ndarray = tensor.detach().contiguous().numpy()
-    return array
+from handsss.render.numba_paint import as_array, silhouette_events
 
 
 def rasterise(screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
@@ -23,7 +18,7 @@ def rasterise(screen: Tensor, faces: Tensor, height: int, width: int, cull: bool
     batch = screen.shape[0]
     face_id = torch.full((batch, height, width), -1, dtype=torch.int32)
     depth = torch.full((batch, height, width), torch.inf, dtype=screen.dtype)
-    points, triangles = _array(screen), _array(faces)
+    points, triangles = as_array(screen), as_array(faces)
     for image in range(batch):
         kernels.rasterise(points[image], triangles, height, width, cull, face_id.numpy()[image], depth.numpy()[image])
     return face_id, depth
@@ -37,14 +32,14 @@ class _Interpolate(torch.autograd.Function):
         batch, height, width = face_id.shape
         out = torch.zeros(batch, height, width, attributes.shape[-1], dtype=screen.dtype)
         depth = torch.zeros(batch, height, width, dtype=screen.dtype)
-        points, values = _array(screen), _array(attributes)
+        points, values = as_array(screen), as_array(attributes)
         for i in range(batch):
             kernels.interpolate(
                 points[i],
-                _array(faces),
-                _array(face_id)[i],
+                as_array(faces),
+                as_array(face_id)[i],
                 values[i],
-                _array(attribute_faces),
+                as_array(attribute_faces),
                 out.numpy()[i],
                 depth.numpy()[i],
             )
@@ -55,15 +50,15 @@ class _Interpolate(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         screen, faces, face_id, attributes, attribute_faces = ctx.saved_tensors
         grad_screen, grad_attributes = torch.zeros_like(screen), torch.zeros_like(attributes)
-        grad_out, grad_depth = _array(gradients[0]), _array(gradients[1])
-        points, values = _array(screen), _array(attributes)
+        grad_out, grad_depth = as_array(gradients[0]), as_array(gradients[1])
+        points, values = as_array(screen), as_array(attributes)
         for i in range(screen.shape[0]):
             kernels.interpolate_backward(
                 points[i],
-                _array(faces),
-                _array(face_id)[i],
+                as_array(faces),
+                as_array(face_id)[i],
                 values[i],
-                _array(attribute_faces),
+                as_array(attribute_faces),
                 grad_out[i],
                 grad_depth[i],
                 grad_screen.numpy()[i],
@@ -87,7 +82,7 @@ class _Antialias(torch.autograd.Function):
     def forward(ctx: Any, screen: Tensor, events: list[np.ndarray], picture: Tensor) -> Tensor:
         batch, _, width, channels = picture.shape
         out = picture.clone()
-        points, flat = _array(screen), _array(picture).reshape(batch, -1, channels)
+        points, flat = as_array(screen), as_array(picture).reshape(batch, -1, channels)
         target = out.numpy().reshape(batch, -1, channels)
         for i in range(batch):
             edges.blend(points[i], events[i], len(events[i]), flat[i], width, target[i])
@@ -101,7 +96,7 @@ class _Antialias(torch.autograd.Function):
         batch, _, width, channels = picture.shape
         gradient = gradients[0].contiguous()
         grad_picture, grad_screen = gradient.clone(), torch.zeros_like(screen)
-        points, flat = _array(screen), _array(picture).reshape(batch, -1, channels)
+        points, flat = as_array(screen), as_array(picture).reshape(batch, -1, channels)
         for i in range(batch):
             edges.blend_backward(
                 points[i],

@@ -13,6 +13,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from handsss.render.numba_paint import as_array
+
 _EMPTY = 1e-30  # squared length of a normal's sum below which a vertex has no area
 _SHORTEST = 1e-8  # length of the direction
 
@@ -109,16 +111,11 @@ def _backward(points: Any, faces: Any, light: Any, summed: Any, on_out: Any, gra
         grad_points[c, 2] += cz
 
 
-def _array(tensor: Tensor) -> np.ndarray:
-    array: np.ndarray = tensor.detach().contiguous().numpy()
-    return array
-
-
 class _Arriving(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
         summed, out = torch.zeros_like(vertices), torch.empty_like(vertices)
-        points, triangles, lights = _array(vertices), _array(faces), _array(light)
+        points, triangles, lights = as_array(vertices), as_array(faces), as_array(light)
         for i in range(len(points)):
             _forward(points[i], triangles, lights[i], summed.numpy()[i], out.numpy()[i])
         ctx.save_for_backward(vertices, faces, light, summed)
@@ -128,8 +125,8 @@ class _Arriving(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         vertices, faces, light, summed = ctx.saved_tensors
         grad_vertices, grad_light = torch.zeros_like(vertices), torch.zeros_like(light)
-        points, triangles, lights = _array(vertices), _array(faces), _array(light)
-        on_out, normals = _array(gradients[0]), _array(summed).copy()
+        points, triangles, lights = as_array(vertices), as_array(faces), as_array(light)
+        on_out, normals = as_array(gradients[0]), as_array(summed).copy()
         for i in range(len(points)):
             _backward(
                 points[i],

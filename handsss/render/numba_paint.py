@@ -126,7 +126,8 @@ def _backward(
         grad_screen[b, across] -= g * slope * s
 
 
-def _array(tensor: Tensor) -> np.ndarray:
+def as_array(tensor: Tensor) -> np.ndarray:
+    """The memory of a tensor, whose gradient stays behind."""
     array: np.ndarray = tensor.detach().contiguous().numpy()
     return array
 
@@ -134,7 +135,7 @@ def _array(tensor: Tensor) -> np.ndarray:
 def _gradient(gradient: Tensor | None, shape: tuple[int, ...], like: Tensor) -> np.ndarray:
     """A gradient, or the lack of one, as an array; one number for all pixels, as sums have it, is not written out."""
     if gradient is None:
-        return np.broadcast_to(np.zeros((), dtype=_array(like).dtype), shape)
+        return np.broadcast_to(np.zeros((), dtype=as_array(like).dtype), shape)
     constant = not any(gradient.stride())
     array: np.ndarray = (gradient.detach() if constant else gradient.detach().contiguous()).numpy()
     return np.broadcast_to(array.reshape(-1)[0], shape) if constant else array.reshape(shape)
@@ -154,8 +155,8 @@ class _Paint(torch.autograd.Function):
         batch, height, width = face_id.shape
         colour = torch.empty(batch, height, width, 3, dtype=screen.dtype)
         silhouette, depth = (torch.empty(batch, height, width, dtype=screen.dtype) for _ in range(2))
-        points, triangles, shades, ids = _array(screen), _array(faces), _array(colours), _array(face_id)
-        behind = _array(background)
+        points, triangles, shades, ids = as_array(screen), as_array(faces), as_array(colours), as_array(face_id)
+        behind = as_array(background)
         differences = []
         for i in range(batch):
             scene = behind[i if len(behind) > 1 else 0]
@@ -187,7 +188,7 @@ class _Paint(torch.autograd.Function):
         on_colour, on_silhouette, on_depth = (
             _gradient(gradient, shape, screen) for gradient, shape in zip(gradients, shapes, strict=True)
         )
-        points, triangles, shades, ids = _array(screen), _array(faces), _array(colours), _array(face_id)
+        points, triangles, shades, ids = as_array(screen), as_array(faces), as_array(colours), as_array(face_id)
         for i in range(len(points)):
             _backward(
                 points[i],
@@ -209,8 +210,8 @@ def silhouette_events(
     screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor
 ) -> list[np.ndarray]:
     """Rows (near, far, axis, start, end) for each image, see ``reference.find_events``."""
-    points, triangles, beside = _array(screen), _array(faces), _array(neighbours)
-    ids, depths = _array(face_id), _array(depth)
+    points, triangles, beside = as_array(screen), as_array(faces), as_array(neighbours)
+    ids, depths = as_array(face_id), as_array(depth)
     buffer = np.empty((2 * ids.shape[1] * ids.shape[2], 5), dtype=np.int32)
     events = []
     for i in range(len(points)):

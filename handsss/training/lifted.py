@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from handsss.errors import UserError
+from handsss.geometry.cameras import unproject
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import OPEN_MODELS, HandModel, load_model
+from handsss.hand.model import HandModel, load_model
 from handsss.reconstruct.fit_problem import FitSettings, PoseSpace, reduced_model
+from handsss.reconstruct.lifting import can_lift
 from handsss.reconstruct.lifting_network import FILE, load_lifting, normalise
 
 
@@ -27,11 +29,6 @@ class LiftedHands(NamedTuple):
     joints: Tensor  # [B, H, 21, 3] m, turned as in the camera's frame, somewhere in space
     probability: Tensor  # [B, H] of being the nearest
     trust: Tensor  # [B] mean confidence of the keypoints; 0 where none was seen
-
-
-def can_teach(model: HandModel) -> bool:
-    """Whether the lifting network knows the model: the open hand, in either resolution."""
-    return model.name in OPEN_MODELS
 
 
 class LiftingTeacher:
@@ -64,9 +61,8 @@ class LiftingTeacher:
         with torch.autocast(keypoints.device.type, enabled=False):
             confidence = confidence.float()
             none = (confidence > 0).sum(1) == 0
-            rays = torch.cat([keypoints.float(), torch.ones_like(keypoints[..., :1])], 2)
-            rays = rays @ torch.linalg.inv(K.float()).transpose(1, 2)
-            seen = normalise(rays[..., :2] / rays[..., 2:], torch.where(none[:, None], 1.0, confidence))
+            rays = unproject(keypoints.float(), torch.ones_like(confidence), K.float())
+            seen = normalise(rays[..., :2], torch.where(none[:, None], 1.0, confidence))
             lifted = self.network(seen.features)
             rows, hypotheses = lifted.score.shape
             turn = seen.turn[:, None] @ lifted.rotation
@@ -85,7 +81,7 @@ def lifting_teacher(model: HandModel, keypoint_set: str, device: torch.device) -
     Raises:
         UserError: it does not know the hand model.
     """
-    if not can_teach(model):
+    if not can_lift(model):
         raise UserError(
             f"losses.w_lifted: the lifting network knows the open hand only, not {model.name!r}. Give "
             "--set losses.w_lifted=0."

@@ -13,8 +13,8 @@ from handsss.data.dataset import HandDataset
 from handsss.errors import InputError, UserError
 from handsss.hand.model import HandModel, load_model
 from handsss.network.s2hand import S2Hand
+from handsss.reconstruct.lifting import can_lift
 from handsss.training.config import TrainConfig
-from handsss.training.lifted import can_teach
 from handsss.training.objective import Objective
 
 SUPERVISIONS = ("ssl", "fsl")
@@ -96,7 +96,7 @@ def without_lifting(config: TrainConfig, recipe: Recipe) -> tuple[TrainConfig, s
         return config, ""
     if recipe.supervision == "fsl":
         reason = "true joints are given"
-    elif not can_teach(load_model(recipe.model)):
+    elif not can_lift(load_model(recipe.model)):
         reason = f"the lifting network knows the open hand only, not {recipe.model}"
     else:
         return config, ""
