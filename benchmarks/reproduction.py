@@ -1,96 +1,158 @@
 """The paper's claims on open data: one run for every row, scored, and the tables of docs/reproduction.md.
 
-    python benchmarks/reproduction.py --data TRAIN.h5 --val EVAL.h5 --out runs/reproduction [--steps 2400] [--only NAME]
+    python benchmarks/reproduction.py --data TRAIN.h5 --val EVAL.h5 --out runs/reproduction [--steps 1600] [--only NAME]
 
-All runs share data, seed and one warm-up, in which the encoder learns keypoints before any of them begins. A run that
-was interrupted goes on; one that is finished is not made again. Figures go to docs/results/reproduction/NAME.json, and
-the part of docs/reproduction.md between its two marks is written anew; rows without such a file say "not run".
+All runs share data and seed, and each begins where the stages end that it shares with others: a warm-up of the encoder
+and the stage "keypoints" are the same for all, and the stage "shape" is the same for rows that differ in the last
+stage's terms. With one thread a run, as many run at once as there are cores (--jobs). A run that was interrupted goes
+on; one that is finished is not made again. Figures go to docs/results/reproduction/NAME.json, and the part of
+docs/reproduction.md between its two marks is written anew; rows without such a file say "not run".
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-WARM_UP = "warm-up"
-# Of the small preset; the last stage has the photometric and consistency terms and so its share of the steps.
+# Of the small preset, but the paper's terms are compared, and its rate of the last stage.
 COMMON = (
-    "--set", "keypoints.epochs=8", "--set", "shape.epochs=60", "--set", "finetune.epochs=16",
-    "--set", "watch.validate_every=200", "--set", "watch.picture_every=0",
-    "--set", "network.guided=false", "--set", "losses.w_lifted=0",  # the paper's terms are compared
-)  # fmt: skip
+    "--preset small --set network.guided=false --set losses.w_lifted=0 --set finetune.rate=2.5e-4 "
+    "--set finetune.halvings=2 --set watch.validate_every=320 --set watch.picture_every=0"
+)
+BONES = (
+    "--set losses.w_photo=0 --set losses.w_2d=0 --set losses.w_con=0 --set network.stacks=0 "
+    "--set network.appearance=false"
+)
 
 
-class Row(NamedTuple):
+class Run(NamedTuple):
     """One run and what it stands for."""
 
     name: str
-    title: str
+    title: str  # empty: no row of the tables, others begin with it
     options: str
+    stages: str
+    begin: str = ""  # run whose end it begins with
     published: str = ""  # aligned MPJPE / MPVPE on FreiHAND, cm
 
 
-ROWS = (
-    Row("ours-ssl", "ours, self-supervised", "--ssl", "1.18 / 1.19"),
-    Row("ours-fsl", "ours, fully supervised", "--fsl"),
-    Row("mano-cnn-ssl", "MANO-CNN, self-supervised", "--ssl --baseline mano-cnn", "1.54 / 1.58"),
-    Row("mano-cnn-fsl", "MANO-CNN, fully supervised", "--fsl --baseline mano-cnn"),
-    Row(
-        "bones",
-        "joints, regularisers, bone directions",
-        "--ssl --set losses.w_photo=0 --set losses.w_2d=0 --set losses.w_con=0 --set network.stacks=0 "
-        "--set network.appearance=false --stages shape,finetune",
-        "1.24 / 1.26",
+RUNS = (
+    Run("start", "", "--ssl", "warm-up,keypoints"),
+    Run("shape-ssl", "", "--ssl", "shape", "start"),
+    Run(
+        "mano-cnn-ssl",
+        "MANO-CNN, self-supervised",
+        "--ssl --baseline mano-cnn",
+        "shape,finetune",
+        "start",
+        "1.54 / 1.58",
     ),
-    Row(
+    Run("shape-fsl", "", "--fsl", "shape", "start"),
+    Run("mano-cnn-fsl", "MANO-CNN, fully supervised", "--fsl --baseline mano-cnn", "shape,finetune", "start"),
+    Run("shape-average", "", "--ssl --pose-prior average", "shape", "start"),
+    Run("bones", "joints, regularisers, bone directions", f"--ssl {BONES}", "finetune", "shape-ssl", "1.24 / 1.26"),
+    Run(
         "bones-branch",
         "the same with 2D branch and E_con, without photometric terms",
         "--ssl --set losses.w_photo=0",
+        "finetune",
+        "shape-ssl",
         "1.19 / 1.20",
     ),
-    Row("without-con", "ours without E_con", "--ssl --set losses.w_con=0"),
-    Row("average", "ours, average pose prior", "--ssl --pose-prior average"),
+    Run("ours-ssl", "ours, self-supervised", "--ssl", "finetune", "shape-ssl", "1.18 / 1.19"),
+    Run("without-con", "ours without E_con", "--ssl --set losses.w_con=0", "finetune", "shape-ssl"),
+    Run("ours-fsl", "ours, fully supervised", "--fsl", "finetune", "shape-fsl"),
+    Run("average", "ours, average pose prior", "--ssl --pose-prior average", "finetune", "shape-average"),
 )
+BY_NAME = {run.name: run for run in RUNS}
+ROWS = ("ours-ssl", "ours-fsl", "mano-cnn-ssl", "mano-cnn-fsl", "bones", "bones-branch", "without-con", "average")
 LOSSES_IN_TURN = ("mano-cnn-ssl", "bones", "bones-branch", "ours-ssl")
+LAST = 0.2  # share of the last stage of a row's steps
 
 
-def handsss(*arguments: object) -> None:
+class Series(NamedTuple):
+    """The series' settings."""
+
+    data: Path
+    evaluation: Path
+    out: Path
+    steps: int  # of stages shape and finetune
+    warm_up: int  # of stages warm-up and keypoints
+    threads: int  # of a run
+
+    def folder(self, run: Run) -> Path:
+        """Of a run; those that are no rows lie apart, so that `out/*` are rows."""
+        return self.out / run.name if run.title else self.out.with_name(f"{self.out.name}-starts") / run.name
+
+    def options(self, run: Run) -> list[str]:
+        """For `handsss train`."""
+        last = round(LAST * self.steps)
+        steps = {"warm-up,keypoints": self.warm_up, "shape": self.steps - last, "finetune": last}
+        more = f"--stages {run.stages} --steps {steps.get(run.stages, self.steps)}"
+        if run.stages == "shape,finetune":
+            more += f" --set shape.epochs={self.steps - last} --set finetune.epochs={last}"  # shares of the steps
+        words = shlex.split(f"{run.options} {COMMON} {more}")
+        if run.begin:
+            words += ["--weights", str(self.folder(BY_NAME[run.begin]) / "latest.pt")]
+        return [*words, "--data", str(self.data), "--val", str(self.evaluation)]
+
+
+def handsss(threads: int, *arguments: object) -> None:
     """Run a command of the program, seen by the user."""
     words = [str(argument) for argument in arguments]
     print("handsss " + shlex.join(words), flush=True)
-    subprocess.run([sys.executable, "-m", "handsss", *words], check=True)
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    subprocess.run([sys.executable, "-m", "handsss", *words], check=True, env=environment)
 
 
-def train(folder: Path, data: list[object], options: list[str]) -> None:
+def train(series: Series, run: Run, threads: int) -> None:
     """A run to its end, from wherever it stands."""
+    folder = series.folder(run)
     if (folder / "final.pt").exists():
         return
     if (folder / "latest.pt").exists():
-        handsss("train", "--resume", "--out", folder, "--quiet")
+        handsss(threads, "train", "--resume", "--out", folder, "--quiet")
         return
-    handsss("train", *options, *data, "--preset", "small", "--out", folder, "--quiet")
+    handsss(threads, "train", *series.options(run), "--out", folder, "--quiet")
 
 
-def score(row: Row, folder: Path, evaluation: Path) -> None:
+def stages_of(series: Series, run: Run) -> list[dict[str, Any]]:
+    """All stages that a run's network went through."""
+    before = stages_of(series, BY_NAME[run.begin]) if run.begin else []
+    return [*before, *json.loads((series.folder(run) / "run.json").read_text())["stages"]]
+
+
+def score(series: Series, run: Run) -> None:
     """Evaluate a run and keep its figures, without the folders of this machine."""
+    folder = series.folder(run)
     report = folder / "report"
-    handsss("evaluate", "--checkpoint", folder, "--data", evaluation, "--report", report, "--quiet")
+    handsss(
+        series.threads,
+        *("evaluate", "--checkpoint", folder, "--data", series.evaluation, "--report", report, "--quiet"),
+    )
     metrics = json.loads((report / "metrics.json").read_text())
     kept = ("count", "about", "aligned", "root_aligned", "raw", "keypoints_2d", "keypoints_2d_definition")
-    figures: dict[str, Any] = {"row": row.name, "options": row.options}
+    figures: dict[str, Any] = {"row": run.name, "options": run.options}
     figures |= {key: metrics[key] for key in kept if key in metrics}
     places = ("data", "validation")
     figures["about"] = {k: Path(v).name if k in places else v for k, v in metrics["about"].items()}
-    run = json.loads((folder / "run.json").read_text())
-    figures["stages"] = run["stages"]
-    target = DOCS / "results" / "reproduction" / f"{row.name}.json"
+    figures["stages"] = stages_of(series, run)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    figures["validations"] = [
+        {key: line[key] for key in ("step", "aligned_mpjpe_mm", "projected_px", "predicted_px") if key in line}
+        for line in lines
+        if line["kind"] == "validation"
+    ]
+    target = DOCS / "results" / "reproduction" / f"{run.name}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(figures, indent=1) + "\n")
 
@@ -108,7 +170,7 @@ def tables() -> str:
         "2D AUC, predicted | steps |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in ROWS:
+    for row in (BY_NAME[name] for name in ROWS):
         figures = figures_of(row.name)
         if figures is None:
             text.append(f"| {row.title} (`{row.options}`) | not run | | | | | | |")
@@ -117,7 +179,7 @@ def tables() -> str:
         cells = [f"{near['mpjpe_mm']:.2f} / {near['mpvpe_mm']:.2f}", f"{far['mpjpe_mm']:.1f} / {far['mpvpe_mm']:.1f}"]
         cells += [f"{near['auc_j']:.3f}", f"{near['f5']:.3f} / {near['f15']:.3f}"]
         cells += [f"{points[kind]['per_joint']:.3f}" if kind in points else "" for kind in ("projected", "predicted")]
-        cells.append(f"{figures['about']['step']:,}")
+        cells.append(f"{sum(stage['steps'] for stage in figures['stages']):,}")
         text.append(f"| [{row.title}](results/reproduction/{row.name}.json) | " + " | ".join(cells) + " |")
     text += [
         "",
@@ -127,7 +189,7 @@ def tables() -> str:
         "|---|---|---|",
     ]
     for name in LOSSES_IN_TURN:
-        row = next(row for row in ROWS if row.name == name)
+        row = BY_NAME[name]
         figures = figures_of(name)
         here = "not run"
         if figures is not None:
@@ -145,32 +207,58 @@ def write_page() -> None:
     page.write_text(f"{before}{BEGIN}\n{tables()}\n{END}{after}")
 
 
+def make(series: Series, runs: list[Run], jobs: int, cores: int) -> None:
+    """Train and score, several runs at once; each begins when the one is done that it begins with."""
+    done: dict[str, Future[None]] = {}
+
+    def one(run: Run) -> None:
+        if run.begin:
+            done[run.begin].result()
+        alone = not run.begin  # all others wait for it
+        train(series, run, cores if alone else series.threads)
+        if run.title:
+            score(series, run)
+            write_page()
+
+    with ThreadPoolExecutor(jobs) as pool:  # takes them in order, and a run stands behind the one that it waits for
+        for run in runs:
+            done[run.name] = pool.submit(one, run)
+        for future in done.values():
+            future.result()
+
+
+def with_beginnings(names: list[str]) -> list[Run]:
+    """The rows' runs and all that they begin with, in the order of the table above."""
+    wanted = set(names)
+    for run in reversed(RUNS):
+        if run.name in wanted and run.begin:
+            wanted.add(run.begin)
+    return [run for run in RUNS if run.name in wanted]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="training store, detected keypoints and truth; none: page alone")
     parser.add_argument("--val", type=Path, help="evaluation store")
     parser.add_argument("--out", type=Path, default=Path("runs/reproduction"))
-    parser.add_argument("--steps", type=int, default=2400, help="of each run, after the warm-up")
-    parser.add_argument("--warm-up", type=int, default=900, help="steps of the shared warm-up")
-    parser.add_argument("--only", nargs="*", help="rows by name: " + ", ".join(row.name for row in ROWS))
+    parser.add_argument("--steps", type=int, default=1600, help="of a row, in the stages shape and finetune")
+    parser.add_argument("--warm-up", type=int, default=1020, help="steps of the shared stages before them")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="runs at once, each on its share of cores"
+    )
+    parser.add_argument("--only", nargs="*", choices=ROWS, help="rows by name")
     options = parser.parse_args()
     if (options.data is None) != (options.val is None):
         parser.error("--data and --val belong together")
     if options.data is not None:
-        data: list[object] = ["--data", options.data, "--val", options.val]
-        warm = options.out.with_name(f"{options.out.name}-{WARM_UP}")  # no row of any table
-        train(warm, data, ["--ssl", *COMMON, "--stages", WARM_UP, "--steps", str(options.warm_up)])
-        for row in ROWS:
-            if options.only and row.name not in options.only:
-                continue
-            folder = options.out / row.name
-            if figures_of(row.name) is not None and (folder / "final.pt").exists():
-                continue
-            stages = [] if "--stages" in row.options else ["--stages", "keypoints,shape,finetune"]
-            more = [*shlex.split(row.options), *COMMON, *stages, "--steps", str(options.steps)]
-            train(folder, data, [*more, "--weights", str(warm / "latest.pt")])
-            score(row, folder, options.val)
-            write_page()
+        cores = os.cpu_count() or 1
+        threads = max(1, cores // options.jobs)
+        series = Series(options.data, options.val, options.out, options.steps, options.warm_up, threads)
+        made = [name for name in options.only or ROWS if figures_of(name) is not None]
+        left = [
+            name for name in options.only or ROWS if name not in made or not (options.out / name / "final.pt").exists()
+        ]
+        make(series, with_beginnings(left), options.jobs, cores)
     write_page()
 
 
