@@ -22,6 +22,7 @@ from handsss.losses.geometric import location_loss, orientation_loss
 from handsss.losses.photometric import pixel_loss, ssim_loss
 from handsss.losses.regularisation import texture_loss
 from handsss.network.encoder import Encoder
+from handsss.network.precision import for_prediction
 from handsss.network.s2hand import S2Hand
 from handsss.render.backends import available_backends
 from handsss.training.loop import Trainer
@@ -173,8 +174,10 @@ def encoder(device: str, quick: bool) -> Result:
             "handsss": _encode(ours, pictures, backward),
             "efficientnet_pytorch": _encode(plain, pictures, backward),
         }
-        if device == "cuda":
-            passes["handsss, bfloat16"] = _encode(ours, pictures, backward, low=True)
+        if device == "cuda" or not backward:  # training on a CPU computes the encoder in float32
+            passes["handsss, bfloat16"] = _encode(ours, pictures, backward, torch.bfloat16)
+        if not backward:
+            passes["handsss, float16"] = _encode(ours, pictures, backward, torch.float16)
         for module in (ours, plain):
             module.train(backward)
         what = f"{name}, {'forward and backward' if backward else 'forward'}"
@@ -184,9 +187,10 @@ def encoder(device: str, quick: bool) -> Result:
     return {"rows": found, "rates": machine_rates}
 
 
-def _encode(module: nn.Module, pictures: Tensor, backward: bool, low: bool = False) -> Pass:
+def _encode(module: nn.Module, pictures: Tensor, backward: bool, low: torch.dtype | None = None) -> Pass:
     def run() -> None:
-        with torch.set_grad_enabled(backward), torch.autocast(pictures.device.type, torch.bfloat16, enabled=low):
+        autocast = torch.autocast(pictures.device.type, low or torch.bfloat16, enabled=low is not None)
+        with torch.set_grad_enabled(backward), autocast:
             vector = module(pictures).vector
         if backward:
             module.zero_grad(set_to_none=True)
@@ -269,7 +273,7 @@ def step(device: str, quick: bool) -> Result:
     assert float(difference.abs().max()) < 1e-4, "the networks do not predict the same hand"
     if device == "cuda":
         low = S2Hand(load_model("open")).to(device)
-        low.low_precision = "all"
+        low.precision = for_prediction("bfloat16")
         trainers["handsss, bfloat16"], data["handsss, bfloat16"] = _trainer(low, batch), data["handsss"]
     found, operations = [], 0.0
     for name, trainer in trainers.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from handsss.cli.network_options import DEVICE_HELP, PRECISION_HELP, Precision
 from handsss.cli.preprocess_options import Split
 
 if TYPE_CHECKING:
@@ -89,10 +90,10 @@ def evaluate(
         typer.Option("--align-root", rich_help_panel="Output", help="In the submission, shift hands to the root joints "
                      "that the dataset gives (the paper does not)."),
     ] = False,
-    device: Annotated[
-        str | None,
-        typer.Option("--device", metavar="cpu|cuda", rich_help_panel="Run", help="Default: cuda where there is one."),
-    ] = None,
+    device: Annotated[str, typer.Option("--device", rich_help_panel="Run", help=DEVICE_HELP)] = "auto",
+    precision: Annotated[
+        Precision, typer.Option("--precision", rich_help_panel="Run", help=PRECISION_HELP)
+    ] = Precision.float32,
     batch: Annotated[int, typer.Option("--batch", min=1, rich_help_panel="Run", help="Pictures at a time.")] = 32,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel="Run", help="Print errors only.")] = False,
 ) -> None:  # fmt: skip
@@ -108,6 +109,7 @@ def evaluate(
 
     from handsss.cli import evaluate_report as shown
     from handsss.evaluation.find import default_data, newest_checkpoint
+    from handsss.network.device import choose_device
 
     source = predictions or checkpoint or newest_checkpoint()
     where = data or default_data()
@@ -120,7 +122,7 @@ def evaluate(
         "split": None if split is None else split.value,
         "limit": limit,
     }
-    device = shown.chosen_device(device)
+    network: dict[str, Any] = {"device": choose_device(device), "precision": precision.value, "batch": batch}
     evaluation: Evaluation | None
     with printer.progress() as steps:
         if predictions is not None:
@@ -130,13 +132,14 @@ def evaluate(
         elif submission is not None:
             from handsss.evaluation.evaluate import submit_checkpoint
 
-            options |= {"device": device, "batch": batch, "align_root": align_root}
-            submitted = submit_checkpoint(source, where, submission, **options, **steps)
+            submitted = submit_checkpoint(
+                source, where, submission, align_root=align_root, **network, **options, **steps
+            )
             evaluation = submitted.evaluation
         else:
             from handsss.evaluation.evaluate import evaluate_checkpoint
 
-            evaluation = evaluate_checkpoint(source, where, device=device, batch=batch, **options, **steps)
+            evaluation = evaluate_checkpoint(source, where, **network, **options, **steps)
     if evaluation is not None:
         printer.figures(evaluation.metrics, camera_space=not procrustes)
         printer.notes(evaluation.notes)
@@ -144,4 +147,4 @@ def evaluate(
         printer.submission(submitted)
     if evaluation is not None:
         folder = report or shown.report_folder(source, where, options["split"])
-        printer.report(evaluation, folder, None if predictions is not None else source, device)
+        printer.report(evaluation, folder, None if predictions is not None else source, network["device"])

@@ -8,32 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handsss.cli.console import error_console, output_console, plain, progress_bar
-from handsss.errors import UserError
 from handsss.evaluation.report.write import write_report
 from handsss.evaluation.tables import ALIGNMENTS, SPACE_COLUMNS, Table, number
 
 if TYPE_CHECKING:
-    from handsss.evaluation.evaluate import Submitted
-    from handsss.evaluation.samples import Evaluation
-
-
-def chosen_device(name: str | None) -> str:
-    """The device to compute on: the one asked for, or a GPU where there is one.
-
-    Raises:
-        UserError: no such device here.
-    """
     import torch
 
-    if name is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"--device {name}: expected cpu, cuda or cuda:NUMBER.") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"--device {name}: {torch.cuda.device_count()} CUDA devices are here. Use --device cpu.")
-    return name
+    from handsss.evaluation.evaluate import Submitted
+    from handsss.evaluation.samples import Evaluation
 
 
 def report_folder(source: Path, data: Path, split: str | None) -> Path:
@@ -175,7 +157,7 @@ class Printer:
         if submitted.evaluation is None:
             self.say("not scored: the truth of these pictures is not known")
 
-    def report(self, evaluation: Evaluation, folder: Path, checkpoint: Path | None, device: str) -> None:
+    def report(self, evaluation: Evaluation, folder: Path, checkpoint: Path | None, device: torch.device) -> None:
         """Write the report and say where it is.
 
         Args:

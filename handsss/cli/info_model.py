@@ -8,10 +8,10 @@ import torch
 
 from handsss.cli.console import output_console
 from handsss.hand.model import load_model
+from handsss.network.device import choose_device
 from handsss.network.s2hand import S2Hand, parameter_counts
 from handsss.training.config import TrainConfig, resolve
 from handsss.training.objective import STAGES, WARM_UP, Batch, Objective
-from handsss.training.prepare import choose_device
 
 
 def show_model(preset: str, settings: tuple[str, ...], batch: int, device: str) -> None:

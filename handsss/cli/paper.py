@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from handsss.cli.network_options import DEVICE_HELP
+
 app = typer.Typer(
     help="The tables and figures of the paper's supplement, from trained runs, on whatever data, beside what was "
     "published.",
@@ -51,7 +53,7 @@ FigureOut = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="
 Samples = Annotated[
     str | None, typer.Option("--samples", metavar="3,17,...", help="Rows to show. Default: spread over the data.")
 ]
-Device = Annotated[str | None, typer.Option("--device", metavar="cpu|cuda", help="Default: cuda where there is one.")]
+Device = Annotated[str, typer.Option("--device", help=DEVICE_HELP)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
 _FIGURES = Path("paper")
@@ -63,7 +65,7 @@ def table4(
     data: TestData = None,
     out: Out = None,
     limit: Limit = None,
-    device: Device = None,
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Unaligned errors of MANO-CNN and ours, full and self-supervised, and the degradation between them."""
@@ -79,7 +81,7 @@ def table5(
     data: TrainingData = None,
     out: Out = None,
     limit: Limit = None,
-    device: Device = None,
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """2D keypoints on the training images: detector, 2D branch and projection, with and without E_con."""
@@ -96,7 +98,7 @@ def figure1(
     out: FigureOut = _FIGURES,
     samples: Samples = None,
     count: Annotated[int, typer.Option("--count", min=1, help="Pictures, where none are named.")] = 2,
-    device: Device = None,
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Average pose prior and joint limits on the same pictures: input, keypoints, mesh in two views."""
@@ -112,7 +114,7 @@ def figure2(
     data: TrainingData = None,
     out: FigureOut = _FIGURES,
     limit: Limit = None,
-    device: Device = None,
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Share of frames within a largest 2D error, for table 5's keypoints, on the training images."""
@@ -129,7 +131,7 @@ def figure3(
     out: FigureOut = _FIGURES,
     samples: Samples = None,
     count: Annotated[int, typer.Option("--count", min=1, help="Pictures, where none are named.")] = 8,
-    device: Device = None,
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Input, projected joints, projected mesh and the mesh from seven sides (figures 3, 4 and 5)."""
@@ -144,7 +146,7 @@ def figure6(
     runs: Runs = None,
     data: TestData = None,
     out: FigureOut = _FIGURES,
-    device: Device = None,
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Four sequences of eight frames: input, projected joints, mesh."""

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from handsss.cli.evaluate_report import Printer, chosen_device
+from handsss.cli.evaluate_report import Printer
 from handsss.evaluation.paper.make import Made, Request
 from handsss.evaluation.report.write import write_all
+from handsss.network.device import choose_device
 from handsss.reconstruct.atomic import check_writable
 
 
@@ -18,7 +19,7 @@ def run(
     data: Path | None,
     out: Path | None,
     *,
-    device: str | None,
+    device: str,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -29,7 +30,7 @@ def run(
         runs: folders or checkpoints.
         data: to score or show.
         out: folder for the files; None writes none.
-        device: that computes.
+        device: that computes: auto, cpu, cuda or cuda:NUMBER.
         quiet: print errors only.
         options: further fields of the request.
     """
@@ -37,7 +38,7 @@ def run(
         check_writable(out)
     printer = Printer(quiet=quiet)
     with printer.progress() as steps:
-        made = make(Request(runs or (), data, device=chosen_device(device), **steps, **options))
+        made = make(Request(runs or (), data, device=choose_device(device), **steps, **options))
     for table in made.tables:
         printer.table(table)
         for note in table.notes:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from handsss.cli.network_options import DEVICE_HELP, PRECISION_HELP, Precision
+
 if TYPE_CHECKING:
     from handsss.reconstruct.batch import BatchOptions
     from handsss.reconstruct.pipeline import Reconstructor, ReconstructSettings
@@ -114,6 +116,15 @@ def reconstruct(
             "possible.",
         ),
     ] = Start.auto,
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device", rich_help_panel="Run", help=f"Of the network; the fit computes on the CPU. {DEVICE_HELP}"
+        ),
+    ] = "cpu",
+    precision: Annotated[
+        Precision, typer.Option("--precision", rich_help_panel="Run", help=PRECISION_HELP)
+    ] = Precision.float32,
     refine: Annotated[
         bool,
         typer.Option(
@@ -195,6 +206,8 @@ def reconstruct(
         all_hands=all_hands,
         refine=refine,
         checkpoint=checkpoint,
+        device=device,
+        precision=precision.value,
         start=start.value,
         texture_size=texture_size,
     )

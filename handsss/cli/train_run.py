@@ -15,10 +15,11 @@ import torch
 from handsss.cli.console import output_console
 from handsss.cli.train_view import View, show_profile, show_replay, show_start, show_summary
 from handsss.errors import UserError
+from handsss.network.device import choose_device
 from handsss.training.config import resolve
 from handsss.training.files import newest_run
 from handsss.training.memory import keep_memory
-from handsss.training.prepare import MANO_CNN, Recipe, as_baseline, choose_device, default_data, without_lifting
+from handsss.training.prepare import MANO_CNN, Recipe, as_baseline, default_data, without_lifting
 from handsss.training.processes import Processes, from_environment, joined
 from handsss.training.profile import profile as measure
 from handsss.training.replay import replay

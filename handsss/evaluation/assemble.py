@@ -83,7 +83,12 @@ def of_network(trained: Trained, truth: Truth, run: NetworkRun, rows: np.ndarray
         true_keypoints=projected(flat_truth, truth.K[rows]),
         corresponding=corresponding,
     )
-    about = {"checkpoint": str(trained.path), "hand_model": trained.model, "about": trained.about}
+    about = {
+        "checkpoint": str(trained.path),
+        "precision": trained.network.precision.name,
+        "hand_model": trained.model,
+        "about": trained.about,
+    }
     return Prepared(samples, about, definition, notes)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from handsss.errors import InputError, UserError
 from handsss.evaluation.assemble import Prepared, evaluation_of, of_network, projected, samples_of
@@ -17,6 +18,7 @@ from handsss.evaluation.recognise import recognise
 from handsss.evaluation.samples import Evaluation
 from handsss.evaluation.submission import check_name, write_submission
 from handsss.evaluation.truth import Truth, open_truth
+from handsss.network.precision import FLOAT32
 from handsss.training.trained import load_trained
 
 _MIRROR = np.array([-1.0, 1.0, 1.0])
@@ -50,7 +52,8 @@ def evaluate_checkpoint(
     proper: bool = False,
     split: str | None = None,
     limit: int | None = None,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
+    precision: str = FLOAT32,
     batch: int = 32,
     progress: Progress | None = None,
     announce: Announce | None = None,
@@ -70,6 +73,7 @@ def evaluate_checkpoint(
         split: "training" or "evaluation", of a folder.
         limit: first pictures only.
         device: that computes.
+        precision: of the network: float32, bfloat16 or float16.
         batch: pictures at a time.
         progress: told pictures done and in all.
         announce: told what is done next.
@@ -78,7 +82,7 @@ def evaluate_checkpoint(
         UserError, InputError: see :func:`load_trained` and :func:`open_truth`.
     """
     progress, announce = progress or _count_nothing, announce or _say_nothing
-    trained = load_trained(checkpoint, device)
+    trained = load_trained(checkpoint, device, precision)
     announce("reading the truth")
     truth = open_truth(data, split, limit=limit, progress=progress)
     chosen = protocol_for(protocol, truth)
@@ -99,7 +103,8 @@ def submit_checkpoint(
     align_root: bool = False,
     split: str | None = None,
     limit: int | None = None,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
+    precision: str = FLOAT32,
     batch: int = 32,
     progress: Progress | None = None,
     announce: Announce | None = None,
@@ -113,7 +118,7 @@ def submit_checkpoint(
     Args:
         submission: a .zip or .json.
         align_root: shift each hand to the root joint that the dataset gives; the paper does not use it.
-        checkpoint, data, protocol, proper, split, limit, device, batch, progress, announce: see
+        checkpoint, data, protocol, proper, split, limit, device, precision, batch, progress, announce: see
             :func:`evaluate_checkpoint`.
 
     Raises:
@@ -121,7 +126,7 @@ def submit_checkpoint(
     """
     progress, announce = progress or _count_nothing, announce or _say_nothing
     check_name(submission)
-    trained = load_trained(checkpoint, device)
+    trained = load_trained(checkpoint, device, precision)
     announce("reading the truth")
     truth = open_truth(data, split, scored=False, limit=limit, progress=progress)
     chosen = protocol_for(protocol, truth)

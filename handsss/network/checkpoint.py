@@ -13,6 +13,7 @@ from torch import nn
 
 from handsss.errors import InputError
 from handsss.hand.model import load_model
+from handsss.network.precision import FLOAT32, for_prediction
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.network.weights import SHIPPED, SUFFIX, read_weights, shipped
 
@@ -72,14 +73,16 @@ def no_numbers(path: Path, where: str = "") -> InputError:
     )
 
 
-def load_network(path: Path, device: str | torch.device = "cpu") -> LoadedNetwork:
+def load_network(path: Path, device: str | torch.device = "cpu", precision: str = FLOAT32) -> LoadedNetwork:
     """Read a checkpoint and build its network; averaged weights are taken where there are some.
 
     Args:
         path: a checkpoint, a run's folder, a file of weights, or a name of :data:`handsss.network.weights.SHIPPED`.
         device: of the network.
+        precision: that it predicts in: float32, bfloat16 or float16.
 
     Raises:
+        UserError: an unknown precision.
         InputError: not readable as a checkpoint, or its weights do not fit its settings (names the layers), or its
             hand model is not here.
     """
@@ -93,6 +96,7 @@ def load_network(path: Path, device: str | torch.device = "cpu") -> LoadedNetwor
     load_weights(network, content.get("averaged") or content["network"], file)
     about = {"program": content.get("program")} | dict(content.get("about", {}))
     _view(config, file)  # a mistake in it is told here, not in the middle of the work
+    network.precision = for_prediction(precision)
     network.to(device).eval()
     return LoadedNetwork(file, network, model, str(content["keypoint_set"]), config, about, content.get("facts", {}))
 

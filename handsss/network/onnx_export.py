@@ -20,6 +20,7 @@ from handsss.hand.joints import JOINT_ORDERS
 from handsss.hand.model import OPEN_MODELS
 from handsss.network.checkpoint import LoadedNetwork, view_of
 from handsss.network.encoder import IMAGE
+from handsss.network.precision import Precision
 from handsss.network.s2hand import Prediction, S2Hand
 
 OPSET = 18  # what torch's exporter writes by itself; other versions are converted from it
@@ -185,7 +186,7 @@ class _Exported(nn.Module):
     def __init__(self, network: S2Hand, keypoint_set: str, keypoints: bool) -> None:
         super().__init__()
         self.network = copy.deepcopy(network).cpu()
-        self.network.low_precision = "none"
+        self.network.precision = Precision()
         self.keypoint_set, self.keypoints = keypoint_set, keypoints
 
     def predict(self, image: Tensor, K: Tensor) -> Prediction:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from handsss.hand.model import HandModel
 from handsss.network.auxiliary import GUIDE, AuxiliaryHeads, AuxiliaryOutput, guide
 from handsss.network.encoder import IMAGE, NORM_MOMENTUM, Encoder, Features
 from handsss.network.keypoint_branch import KeypointBranch
+from handsss.network.precision import Precision
 from handsss.network.regressors import AppearanceRegressor, HandRegressor, HandVector
 from handsss.render.pipeline import render
 from handsss.render.types import RenderOutput
@@ -83,8 +84,7 @@ class S2Hand(nn.Module):
         super().__init__()
         self.settings = settings or NetworkSettings()
         self.reduction = self.settings.reduction  # coarse steps of short schedules see still smaller pictures
-        # Computed in lower precision: nothing, the keypoint branch, or encoder and regressors too; never the hand.
-        self.low_precision: Literal["none", "branch", "all"] = "none"
+        self.precision = Precision()
         self.upright: Tensor
         self.mean: Tensor
         self.std: Tensor
@@ -187,8 +187,7 @@ class S2Hand(nn.Module):
         return keypoints
 
     def _autocast(self, image: Tensor, part: str) -> torch.autocast:
-        low = self.low_precision in (part, "all")
-        return torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=low)
+        return torch.autocast(image.device.type, dtype=self.precision.dtype, enabled=self.precision.of(part))
 
     def _reduced(self, image: Tensor) -> Tensor:
         more = self.reduction * image.shape[-1] // IMAGE  # pictures may come reduced already

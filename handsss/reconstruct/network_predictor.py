@@ -15,6 +15,8 @@ from handsss.errors import InputError
 from handsss.hand.model import share_poses
 from handsss.network.checkpoint import is_weights, load_network, no_numbers, view_of
 from handsss.network.encoder import IMAGE
+from handsss.network.precision import FLOAT32
+from handsss.network.regressors import HandVector
 from handsss.reconstruct.predictor import Prediction
 from handsss.reconstruct.starts import place, rotation_to_ray
 
@@ -28,13 +30,17 @@ class NetworkPredictor:
     Args:
         path: a checkpoint, or a run's folder.
         model: the hand model that is fitted: one with the network's own pose and shape space.
+        device: that the network computes on.
+        precision: of the network: float32, bfloat16 or float16.
 
     Raises:
+        UserError: an unknown precision.
         InputError: not a checkpoint, or one of another hand model.
     """
 
-    def __init__(self, path: Path, model: str) -> None:
-        self.loaded = load_network(path)
+    def __init__(self, path: Path, model: str, device: str | torch.device = "cpu", precision: str = FLOAT32) -> None:
+        self.loaded = load_network(path, device, precision)
+        self.device = torch.device(device)
         file = self.loaded.path
         self.name = file.stem if is_weights(file) else str(file)
         own = self.loaded.model
@@ -65,15 +71,16 @@ class NetworkPredictor:
         known = self.loaded.network.hand.model.keypoint_sets
         name = detection.keypoint_set if detection.keypoint_set in known else "openpose"
         with torch.no_grad():
-            made = self.loaded.network(picture, K, name, branch=False)
-            rotation = self.loaded.network.turn(made.hand)
-            pose = self.loaded.network.hand.absolute_pose(pca=made.hand.pose)
-        scale = float(made.hand.scale[0].abs())
+            made = self.loaded.network(picture.to(self.device), K.to(self.device), name, branch=False)
+            rotation = self.loaded.network.turn(made.hand).cpu()
+            pose = self.loaded.network.hand.absolute_pose(pca=made.hand.pose).cpu()
+            hand, joints = HandVector(*(part.cpu() for part in made.hand)), made.joints.cpu()
+        scale = float(hand.scale[0].abs())
         ray = np.linalg.solve(intrinsics, np.array([*centre, 1.0]))
         turn = rotation_to_ray(torch.as_tensor(ray)[None])[0] @ _about_view(roll)
         # Size and distance cannot be told apart in one picture: the hand keeps its model's size.
-        offset = made.hand.translation[0].double()
-        points = (made.joints[0].double() - offset) / scale @ turn.T
+        offset = hand.translation[0].double()
+        points = (joints[0].double() - offset) / scale @ turn.T
         if not bool(torch.isfinite(points).all()):
             raise no_numbers(self.loaded.path)
         translation = place(points, detection.keypoints, intrinsics)
@@ -81,7 +88,7 @@ class NetworkPredictor:
             rotation=(turn @ rotation[0].double()).numpy(),
             translation=translation.numpy(),
             axis_angle=pose[0].double().numpy(),
-            shape=made.hand.shape[0].double().numpy(),
+            shape=hand.shape[0].double().numpy(),
         )
 
 

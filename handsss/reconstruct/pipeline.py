@@ -46,6 +46,8 @@ class ReconstructSettings:
     refine: bool = True  # fit; otherwise the start is taken as it is
     appearance: bool = True  # silhouette refinement, light and texture
     checkpoint: str | None = AUTO  # the network that predicts, see load_predictor
+    device: str = "cpu"  # that it computes on; all else computes on the CPU
+    precision: str = "float32"  # that it computes in
     start: Start = "auto"  # of the fit, beside the prediction, see KeypointFitter
     texture_size: int = 512  # px
     silhouette: SilhouetteSettings = field(default_factory=SilhouetteSettings)
@@ -67,7 +69,9 @@ class Reconstructor:
         self.model: HandModel = load_model(model)
         if self.settings.start == "lifted":
             check_liftable(self.model)  # a mistake to tell before any work
-        self.predictor = load_predictor(self.settings.checkpoint, self.model.name)
+        self.predictor = load_predictor(
+            self.settings.checkpoint, self.model.name, self.settings.device, self.settings.precision
+        )
         self.layer = HandLayer(self.model, flat_hand_mean=True)
         if self.model.uv is None or self.model.uv_faces is None:
             self.uv, self.uv_faces = planar_uv(self.model)

@@ -34,18 +34,23 @@ class Predictor(Protocol):
 AUTO, NONE = "auto", "none"
 
 
-def load_predictor(checkpoint: str | None, model: str = "open") -> Predictor | None:
+def load_predictor(
+    checkpoint: str | None, model: str = "open", device: str = "cpu", precision: str = "float32"
+) -> Predictor | None:
     """The predictor of a checkpoint.
 
     Args:
         checkpoint: a file of ``handsss train``, a run's folder, weights, or the name of some that come along;
             "auto": those that come along, for the hand model that they were trained with, else none; "none" or None.
         model: name of the hand model that is fitted.
+        device: that the network computes on: auto, cpu, cuda or cuda:NUMBER.
+        precision: of the network: float32, bfloat16 or float16.
 
     Returns:
         None where there is none: the fit then starts from keypoints alone.
 
     Raises:
+        UserError: no such device here, or an unknown precision.
         InputError: not a checkpoint, or one of another hand model.
     """
     if checkpoint is None or checkpoint == NONE:
@@ -54,6 +59,7 @@ def load_predictor(checkpoint: str | None, model: str = "open") -> Predictor | N
         if model not in OPEN_MODELS:
             return None
         checkpoint = str(shipped(OPEN))  # whatever has its name in the working folder
+    from handsss.network.device import choose_device
     from handsss.reconstruct.network_predictor import NetworkPredictor
 
-    return NetworkPredictor(Path(checkpoint), model)
+    return NetworkPredictor(Path(checkpoint), model, choose_device(device), precision)

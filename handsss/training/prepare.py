@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ import torch
 from handsss.data.dataset import HandDataset
 from handsss.errors import InputError, UserError
 from handsss.hand.model import HandModel, load_model
+from handsss.network.precision import for_training
 from handsss.network.s2hand import S2Hand
 from handsss.reconstruct.lifting import can_lift
 from handsss.training.config import TrainConfig
@@ -50,32 +51,6 @@ def default_data(split: str = "training") -> Path:
         "  handsss preprocess freihand synthetic\n"
         "or give FreiHAND's, HO-3D's or your own photos' file as `handsss preprocess` wrote it: --data FILE."
     )
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """The device to train on.
-
-    Args:
-        name: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:1".
-
-    Raises:
-        UserError: not a device that torch knows, or not on this machine.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"--device {name}: expected auto, cpu, cuda or cuda:NUMBER.") from None
-    if device.type == "cuda":
-        if not torch.cuda.is_available():
-            why = "this torch is built without CUDA" if torch.version.cuda is None else "torch finds no CUDA GPU"
-            raise UserError(f"--device {name}: {why}. Train with --device cpu, or see the README on choosing a torch.")
-        if device.index is not None and device.index >= torch.cuda.device_count():
-            raise UserError(f"--device {name}: this machine has {torch.cuda.device_count()} GPU(s), numbered from 0.")
-    elif device.type != "cpu":
-        raise UserError(f"--device {name}: the renderer runs on cpu and cuda only.")
-    return device
 
 
 def as_baseline(config: TrainConfig) -> TrainConfig:
@@ -156,29 +131,10 @@ def build(config: TrainConfig, recipe: Recipe, data: HandDataset, device: torch.
         raise UserError(f"losses.pose_prior {config.losses.pose_prior!r}: expected limits or average.")
     torch.manual_seed(config.schedule.seed)
     network = S2Hand(model, config.network).to(device)
-    network.low_precision = precision_of(config.schedule.precision, device)
+    network.precision = for_training(config.schedule.precision, device)
     objective = Objective(
         config.losses,
         keypoint_set_of(data.attributes, model, recipe.supervision),
         mean_bone_of(data.attributes, config, model)[0],
     )
     return network, objective
-
-
-def precision_of(name: str, device: torch.device) -> Literal["none", "branch", "all"]:
-    """What of the network is computed in bfloat16.
-
-    "auto" does so where it is faster: all of it on GPUs that compute with bfloat16; the keypoint branch, which is
-    large convolutions, on CPUs that multiply it (AMX, AVX512-BF16); nothing elsewhere. The encoder's many thin
-    convolutions are slower in bfloat16 on a CPU.
-    """
-    if name == "float32":
-        return "none"
-    if name == "bfloat16":
-        return "all"
-    if name != "auto":
-        raise UserError(f"schedule.precision {name!r}: expected auto, float32 or bfloat16.")
-    if device.type == "cuda":
-        return "all" if torch.cuda.is_bf16_supported() else "none"
-    multiplies = [getattr(torch.cpu, f"_is_{name}_supported", bool) for name in ("amx_tile", "avx512_bf16")]
-    return "branch" if any(known() for known in multiplies) else "none"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from handsss.network.checkpoint import FINAL, LATEST, checkpoint_file, load_network
+from handsss.network.precision import FLOAT32
 from handsss.network.s2hand import S2Hand
 from handsss.training.config import TrainConfig, from_toml
 
@@ -25,17 +26,18 @@ class Trained(NamedTuple):
     about: dict[str, Any]  # supervision, baseline, data, step, program: see docs/training.md
 
 
-def load_trained(path: Path, device: str | torch.device = "cpu") -> Trained:
+def load_trained(path: Path, device: str | torch.device = "cpu", precision: str = FLOAT32) -> Trained:
     """Read a checkpoint and build its network: see :func:`handsss.network.checkpoint.load_network`.
 
     Args:
         path: a checkpoint, or a run's folder.
         device: of the network.
+        precision: that it predicts in: float32, bfloat16 or float16.
 
     Raises:
         InputError: see there.
-        UserError: it has settings that this program does not know.
+        UserError: an unknown precision; settings that this program does not know.
     """
-    loaded = load_network(path, device)
+    loaded = load_network(path, device, precision)
     config = from_toml(loaded.config, f"{loaded.path} (its config)")
     return Trained(loaded.path, loaded.network, config, loaded.model, loaded.keypoint_set, loaded.about)

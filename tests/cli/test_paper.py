@@ -97,7 +97,7 @@ def test_sheets(run: Run, place: Path, tmp_path: Path) -> None:
         (("figure6", "--data", "training.h5"), "figure 6 shows 8 frames of a sequence, but the data has 3 rows"),
         (("table4",), "no data to evaluate on: none was given"),
         (("table4", "--data", "training.h5", "--out", "training.h5/x"), "cannot be written"),
-        (("table4", "--device", "toaster"), "--device toaster: expected cpu, cuda"),
+        (("table4", "--device", "toaster"), "--device toaster: expected auto, cpu, cuda"),
     ],
 )
 def test_mistakes_are_told(run: Run, place: Path, arguments: tuple[str, ...], message: str) -> None:

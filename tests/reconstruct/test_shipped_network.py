@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from handsss.data.dataset import HandDataset
 from handsss.data.freihand import open_freihand
 from handsss.data.keypoint_sources import TruthSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
 from handsss.data.synthetic.generate import SynthesizeOptions, settings_of, synthesize
+from handsss.errors import UserError
 from handsss.evaluation.alignment import procrustes
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import load_model
@@ -67,3 +69,23 @@ def test_photos_are_predicted_with_it_unless_told_otherwise() -> None:
     detail = Reconstructor("open-detail", ReconstructSettings(**quick))
     assert isinstance(detail.predictor, NetworkPredictor)
     assert Reconstructor("open", ReconstructSettings(checkpoint="none", **quick)).predictor is None
+
+
+@pytest.mark.parametrize(("precision", "allowed"), [("bfloat16", 4.0), ("float16", 0.5)])
+def test_lower_precision_moves_hands_little(hands: Path, precision: str, allowed: float) -> None:
+    data = HandDataset(hands)
+    image = torch.stack([data[row]["image"] for row in range(8)])
+    camera = torch.stack([data[row]["K"] for row in range(8)]).float()
+    with torch.inference_mode():
+        made = [load_network(Path(OPEN), "cpu", name).network(image, camera) for name in ("float32", precision)]
+    places = [each.vertices - each.joints[:, :1] for each in made]
+    assert all(each.vertices.dtype == torch.float32 for each in made)  # the hand itself never computes in less
+    moved = 1e3 * (places[1] - places[0]).norm(dim=2)
+    assert 0 < float(moved.mean()) < allowed, f"{float(moved.mean()):.2f} mm"
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(UserError, match=r"precision 'int4': expected one of float32, bfloat16, float16"):
+        load_network(Path(OPEN), "cpu", "int4")
+    with pytest.raises(UserError, match=r"--device abacus: expected auto, cpu, cuda or cuda:NUMBER"):
+        Reconstructor("open", ReconstructSettings(device="abacus"))

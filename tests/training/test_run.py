@@ -13,11 +13,12 @@ import torch
 
 from handsss.errors import InputError, UserError
 from handsss.network.checkpoint import load_checkpoint
+from handsss.network.device import choose_device
 from handsss.training.config import TrainConfig, resolve
 from handsss.training.files import newest_run
 from handsss.training.journal import Journal, read_journal
 from handsss.training.objective import Batch
-from handsss.training.prepare import Recipe, as_baseline, choose_device, default_data, mean_bone_of
+from handsss.training.prepare import Recipe, as_baseline, default_data, mean_bone_of
 from handsss.training.replay import replay
 from handsss.training.resume import resume
 from handsss.training.run import NotFiniteStopError, Progress, Run, StoppedError

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from PIL import Image
 
 from handsss.evaluation.curves import draw
@@ -39,7 +40,7 @@ class Request:
     runs: Sequence[Path] = ()  # folders or checkpoints; none: all in runs/
     data: Path | None = None
     limit: int | None = None  # first pictures only
-    device: str = "cpu"
+    device: str | torch.device = "cpu"
     samples: str | None = None  # rows of a sheet, "3,17"
     count: int = 8  # rows of a sheet where none are named
     progress: Callable[[int, int], None] = field(default=lambda done, total: None)

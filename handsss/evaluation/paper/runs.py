@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
+import torch
+
 from handsss.errors import UserError
 from handsss.training.trained import FINAL, LATEST, Trained, load_trained
 
@@ -75,7 +77,7 @@ def find_runs(folder: Path = RUNS) -> list[Path]:
     return found
 
 
-def read_runs(paths: Iterable[Path], device: str = "cpu") -> list[Run]:
+def read_runs(paths: Iterable[Path], device: str | torch.device = "cpu") -> list[Run]:
     """Read trained runs; each folder or checkpoint once.
 
     Raises:
@@ -85,7 +87,7 @@ def read_runs(paths: Iterable[Path], device: str = "cpu") -> list[Run]:
     return [read_run(path, device) for path in once.values()]
 
 
-def read_run(path: Path, device: str = "cpu") -> Run:
+def read_run(path: Path, device: str | torch.device = "cpu") -> Run:
     """Read one run and recognise what it is.
 
     Raises:

@@ -1,0 +1,17 @@
+"""Options of commands that run a trained network."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Precision(StrEnum):
+    """Values of --precision."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+DEVICE_HELP = "auto (a GPU where there is one), cpu, cuda or cuda:NUMBER."
+PRECISION_HELP = "Of the network. The lower ones are faster on GPUs, and move vertices a little."
