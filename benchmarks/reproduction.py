@@ -1,10 +1,10 @@
 """The paper's claims on open data: one run for every row, scored, and the tables of docs/reproduction.md.
 
-    python benchmarks/reproduction.py --data TRAIN.h5 --val EVAL.h5 --out runs/reproduction [--steps 1600] [--only NAME]
+    python benchmarks/reproduction.py --data TRAIN.h5 --val EVAL.h5 --out runs/reproduction [--steps 1280] [--only NAME]
 
 All runs share data and seed, and each begins where the stages end that it shares with others: a warm-up of the encoder
-and the stage "keypoints" are the same for all, and the stage "shape" is the same for rows that differ in the last
-stage's terms. With one thread a run, as many run at once as there are cores (--jobs). A run that was interrupted goes
+is the same for all, a longer stage "keypoints" for all that have a 2D branch, and the stage "shape" for rows that differ
+in the last stage's terms. With one thread a run, as many run at once as there are cores (--jobs). A run that was interrupted goes
 on; one that is finished is not made again. Figures go to docs/results/reproduction/NAME.json, and the part of
 docs/reproduction.md between its two marks is written anew; rows without such a file say "not run".
 """
@@ -47,7 +47,7 @@ class Run(NamedTuple):
 
 RUNS = (
     Run("start", "", "--ssl", "warm-up,keypoints"),
-    Run("shape-ssl", "", "--ssl", "shape", "start"),
+    Run("keypoints", "", "--ssl --set keypoints.halvings=2", "keypoints", "start"),
     Run(
         "mano-cnn-ssl",
         "MANO-CNN, self-supervised",
@@ -56,9 +56,10 @@ RUNS = (
         "start",
         "1.54 / 1.58",
     ),
-    Run("shape-fsl", "", "--fsl", "shape", "start"),
     Run("mano-cnn-fsl", "MANO-CNN, fully supervised", "--fsl --baseline mano-cnn", "shape,finetune", "start"),
-    Run("shape-average", "", "--ssl --pose-prior average", "shape", "start"),
+    Run("shape-ssl", "", "--ssl", "shape", "keypoints"),
+    Run("shape-fsl", "", "--fsl", "shape", "keypoints"),
+    Run("shape-average", "", "--ssl --pose-prior average", "shape", "keypoints"),
     Run("bones", "joints, regularisers, bone directions", f"--ssl {BONES}", "finetune", "shape-ssl", "1.24 / 1.26"),
     Run(
         "bones-branch",
@@ -86,7 +87,8 @@ class Series(NamedTuple):
     evaluation: Path
     out: Path
     steps: int  # of stages shape and finetune
-    warm_up: int  # of stages warm-up and keypoints
+    warm_up: int  # of the small preset's stages warm-up and keypoints
+    keypoints: int  # of the stage keypoints after them
     threads: int  # of a run
 
     def folder(self, run: Run) -> Path:
@@ -96,8 +98,15 @@ class Series(NamedTuple):
     def options(self, run: Run) -> list[str]:
         """For `handsss train`."""
         last = round(LAST * self.steps)
-        steps = {"warm-up,keypoints": self.warm_up, "shape": self.steps - last, "finetune": last}
+        steps = {
+            "warm-up,keypoints": self.warm_up,
+            "keypoints": self.keypoints,
+            "shape": self.steps - last,
+            "finetune": last,
+        }
         more = f"--stages {run.stages} --steps {steps.get(run.stages, self.steps)}"
+        if not run.title:
+            more += " --set schedule.averaging=0"  # the average would hold on to what a stage has just changed
         if run.stages == "shape,finetune":
             more += f" --set shape.epochs={self.steps - last} --set finetune.epochs={last}"  # shares of the steps
         words = shlex.split(f"{run.options} {COMMON} {more}")
@@ -241,8 +250,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="training store, detected keypoints and truth; none: page alone")
     parser.add_argument("--val", type=Path, help="evaluation store")
     parser.add_argument("--out", type=Path, default=Path("runs/reproduction"))
-    parser.add_argument("--steps", type=int, default=1600, help="of a row, in the stages shape and finetune")
-    parser.add_argument("--warm-up", type=int, default=1020, help="steps of the shared stages before them")
+    parser.add_argument("--steps", type=int, default=1280, help="of a row, in the stages shape and finetune")
+    parser.add_argument("--warm-up", type=int, default=1020, help="steps of the warm-up before them")
+    parser.add_argument("--keypoints", type=int, default=900, help="steps of the 2D branch alone before them")
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="runs at once, each on its share of cores"
     )
@@ -253,7 +263,9 @@ def main() -> None:
     if options.data is not None:
         cores = os.cpu_count() or 1
         threads = max(1, cores // options.jobs)
-        series = Series(options.data, options.val, options.out, options.steps, options.warm_up, threads)
+        series = Series(
+            options.data, options.val, options.out, options.steps, options.warm_up, options.keypoints, threads
+        )
         made = [name for name in options.only or ROWS if figures_of(name) is not None]
         left = [
             name for name in options.only or ROWS if name not in made or not (options.out / name / "final.pt").exists()

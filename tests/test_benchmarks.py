@@ -135,9 +135,20 @@ def test_the_papers_claims_begin_where_they_share_stages(tmp_path: Path, monkeyp
     monkeypatch.setattr(reproduction, "handsss", fake)
     monkeypatch.setattr(reproduction, "score", lambda series, run: None)
     monkeypatch.setattr(reproduction, "write_page", lambda: None)
-    series = reproduction.Series(tmp_path / "t.h5", tmp_path / "e.h5", tmp_path / "runs", 10, 4, 1)
+    series = reproduction.Series(tmp_path / "t.h5", tmp_path / "e.h5", tmp_path / "runs", 10, 4, 6, 1)
     reproduction.make(series, reproduction.with_beginnings(["bones", "mano-cnn-fsl"]), 2, 2)
-    assert began == {"start": "", "shape-ssl": "start", "mano-cnn-fsl": "start", "bones": "shape-ssl"}
+    assert began == {
+        "start": "",
+        "keypoints": "start",
+        "mano-cnn-fsl": "start",
+        "shape-ssl": "keypoints",
+        "bones": "shape-ssl",
+    }
     stages = reproduction.stages_of(series, reproduction.BY_NAME["bones"])
-    assert [(stage["name"], stage["steps"]) for stage in stages] == [("start", 4), ("shape-ssl", 8), ("bones", 2)]
+    assert [(stage["name"], stage["steps"]) for stage in stages] == [
+        ("start", 4),
+        ("keypoints", 6),
+        ("shape-ssl", 8),
+        ("bones", 2),
+    ]
     assert [path.name for path in sorted((tmp_path / "runs").iterdir())] == ["bones", "mano-cnn-fsl"]

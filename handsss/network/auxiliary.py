@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from handsss.network.heat_maps import mean_place, shares
+
 KEYPOINTS = 21
 GUIDE = 3 * KEYPOINTS  # length of what :func:`guide` gives
 _LOUD = 8.0  # half the picture's side in the guide: beside a thousand features, numbers up to 1 would hardly be heard
@@ -66,10 +68,6 @@ def guide(maps: Tensor) -> Tensor:
     Returns:
         [B, 63].
     """
-    height, width = maps.shape[-2:]
-    share = maps.float().flatten(2).softmax(-1).unflatten(2, (height, width))
-    x, y = (
-        (share.sum(axis) * ((torch.arange(count, device=maps.device) + 0.5) * (2 / count) - 1)).sum(-1) * _LOUD
-        for axis, count in ((2, width), (3, height))
-    )
+    share = shares(maps)
+    x, y = ((2 * mean_place(share) - 1) * _LOUD).unbind(-1)
     return torch.cat([x, y, share.flatten(2).amax(-1)], 1)

@@ -10,6 +10,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from handsss.network.heat_maps import mean_place, shares
+
 KEYPOINTS = 21
 PADDED, HEAT = 256, 64  # px: side of the padded picture and of a heat map
 _DEPTH = 4
@@ -111,8 +113,4 @@ def soft_argmax(heat: Tensor) -> Tensor:
 
     Its upper left part is the crop, so crop pixels are the same.
     """
-    height, width = heat.shape[-2:]
-    weight = heat.float().flatten(-2).softmax(-1).unflatten(-1, (height, width))
-    x = (torch.arange(width, device=heat.device, dtype=weight.dtype) + 0.5) * (PADDED / width)
-    y = (torch.arange(height, device=heat.device, dtype=weight.dtype) + 0.5) * (PADDED / height)
-    return torch.stack([(weight.sum(-2) * x).sum(-1), (weight.sum(-1) * y).sum(-1)], -1)
+    return PADDED * mean_place(shares(heat))

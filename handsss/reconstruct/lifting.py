@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,13 +27,31 @@ from handsss.reconstruct.lifting_network import FILE, LiftingNetwork, load_lifti
 from handsss.reconstruct.starts import place
 
 
-@lru_cache(maxsize=2)
-def _network(path: Path) -> tuple[LiftingNetwork, PoseSpace]:
+class Lifting(NamedTuple):
+    """A lifting network and what its output means."""
+
+    network: LiftingNetwork
+    space: PoseSpace  # of its poses
+    model: HandModel  # that it was trained for
+
+
+def open_lifting(path: Path, dtype: torch.dtype) -> Lifting:
+    """Read a lifting network of the open hand, to compute in the precision.
+
+    Raises:
+        InputError: not readable, or of another hand.
+    """
     network, facts = load_lifting(path)
     if facts.get("model") not in OPEN_MODELS:
         raise InputError(f"{path}: was trained for the hand model {facts.get('model')!r}, not for the open hand.")
+    model = load_model(facts["model"])
+    return Lifting(network.to(dtype), PoseSpace(model, FitSettings().pose_floor, dtype), model)
+
+
+@lru_cache(maxsize=2)
+def _lifting(path: Path) -> Lifting:
     # In double precision: single rounds otherwise from call to call, and the fit would end elsewhere by as much.
-    return network.double(), PoseSpace(load_model(facts["model"]), FitSettings().pose_floor)
+    return open_lifting(path, torch.float64)
 
 
 def can_lift(model: HandModel) -> bool:
@@ -78,7 +97,7 @@ class Lifter:
         Args:
             observation: at least one keypoint with confidence; what has none may be NaN.
         """
-        network, space = _network(self.path)
+        network, space, _ = _lifting(self.path)
         used = (observation.confidence > 0) & torch.isfinite(observation.keypoints).all(1)
         confidence = torch.where(used, observation.confidence, 0.0).double()
         pixels = torch.where(used[:, None], observation.keypoints.double(), 0.0)

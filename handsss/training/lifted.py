@@ -17,10 +17,10 @@ from torch import Tensor
 from handsss.errors import UserError
 from handsss.geometry.cameras import unproject
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import HandModel, load_model
-from handsss.reconstruct.fit_problem import FitSettings, PoseSpace, reduced_model
-from handsss.reconstruct.lifting import can_lift
-from handsss.reconstruct.lifting_network import FILE, load_lifting, normalise
+from handsss.hand.model import HandModel
+from handsss.reconstruct.fit_problem import reduced_model
+from handsss.reconstruct.lifting import can_lift, open_lifting
+from handsss.reconstruct.lifting_network import FILE, normalise
 
 
 class LiftedHands(NamedTuple):
@@ -41,10 +41,8 @@ class LiftingTeacher:
     """
 
     def __init__(self, keypoint_set: str, device: torch.device, path: Path = FILE) -> None:
-        network, facts = load_lifting(path)
+        network, self.space, model = open_lifting(path, torch.float32)
         self.network = network.to(device)
-        model = load_model(facts["model"])
-        self.space = PoseSpace(model, FitSettings().pose_floor, torch.float32)
         self.space.mean, self.space.basis = self.space.mean.to(device), self.space.basis.to(device)
         small, self.keypoint_set = reduced_model(model, model.keypoint_set(keypoint_set))
         self.layer = HandLayer(small, flat_hand_mean=True).to(device)
