@@ -3,10 +3,10 @@
     python benchmarks/reproduction.py --data TRAIN.h5 --val EVAL.h5 --out runs/reproduction [--steps 1280] [--only NAME]
 
 All runs share data and seed, and each begins where the stages end that it shares with others: a warm-up of the encoder
-is the same for all, a longer stage "keypoints" for all that have a 2D branch, and the stage "shape" for rows that differ
-in the last stage's terms. With one thread a run, as many run at once as there are cores (--jobs). A run that was interrupted goes
-on; one that is finished is not made again. Figures go to docs/results/reproduction/NAME.json, and the part of
-docs/reproduction.md between its two marks is written anew; rows without such a file say "not run".
+is the same for all, a longer stage "keypoints" for all that have a 2D branch, and the stage "shape" for rows that
+differ in the last stage's terms. With one thread a run, as many run at once as there are cores (--jobs). A run that was
+interrupted goes on; one that is finished is not made again. Figures go to docs/results/reproduction/NAME.json, and the
+part of docs/reproduction.md between its two marks is written anew; rows without such a file say "not run".
 """
 
 from __future__ import annotations
@@ -232,8 +232,12 @@ def make(series: Series, runs: list[Run], jobs: int, cores: int) -> None:
     with ThreadPoolExecutor(jobs) as pool:  # takes them in order, and a run stands behind the one that it waits for
         for run in runs:
             done[run.name] = pool.submit(one, run)
-        for future in done.values():
-            future.result()
+        try:
+            for future in done.values():
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def with_beginnings(names: list[str]) -> list[Run]:
