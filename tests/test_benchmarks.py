@@ -135,7 +135,7 @@ def test_the_papers_claims_begin_where_they_share_stages(tmp_path: Path, monkeyp
     monkeypatch.setattr(reproduction, "handsss", fake)
     monkeypatch.setattr(reproduction, "score", lambda series, run: None)
     monkeypatch.setattr(reproduction, "write_page", lambda: None)
-    series = reproduction.Series(tmp_path / "t.h5", tmp_path / "e.h5", tmp_path / "runs", 10, 4, 6, 1)
+    series = reproduction.Series(tmp_path / "t.h5", tmp_path / "e.h5", tmp_path / "runs", 12, 4, 6, 1)
     reproduction.make(series, reproduction.with_beginnings(["bones", "mano-cnn-fsl"]), 2, 2)
     assert began == {
         "start": "",
