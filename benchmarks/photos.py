@@ -24,7 +24,7 @@ from PIL import Image
 from handsss.geometry.cameras import intrinsics_from_fov, mirror_intrinsics
 from handsss.hand.joints import JOINT_ORDERS
 from handsss.reconstruct.camera_choice import choose_camera
-from handsss.reconstruct.fit import keypoint_fitter, observation_of
+from handsss.reconstruct.fit import Start, keypoint_fitter, observation_of
 from handsss.reconstruct.images import read_image
 from handsss.reconstruct.overlay import picture
 from handsss.reconstruct.pipeline import Reconstructor, ReconstructSettings
@@ -55,7 +55,7 @@ def overlaps(hand: HandResult, mask: np.ndarray) -> tuple[float, float]:
     return float(both[counted].sum() / max(either[counted].sum(), 1)), float(both.sum() / max(either.sum(), 1))
 
 
-def residuals(hand: HandResult, width: int) -> dict[str, np.ndarray]:
+def residuals(hand: HandResult, width: int, start: Start) -> dict[str, np.ndarray]:
     """Residual of each joint over the hand's box, of keypoint fits with two definitions of the keypoints."""
     keypoints, intrinsics = hand.keypoints_2d.copy(), hand.intrinsics
     if hand.hand == "left":
@@ -65,7 +65,7 @@ def residuals(hand: HandResult, width: int) -> dict[str, np.ndarray]:
     box = float(np.ptp(keypoints[:, :2], axis=0).max())
     result = {}
     for when, name in (("before", "joints"), ("after", hand.keypoint_set)):
-        problem = keypoint_fitter("open", name)
+        problem = keypoint_fitter("open", name, start)
         points, _ = problem.problem.keypoints(problem(observation, None).parameters)
         projected = (points[0] @ torch.as_tensor(intrinsics).T).numpy()
         miss = projected[:, :2] / projected[:, 2:] - keypoints[:, :2]
@@ -93,7 +93,7 @@ def run(folder: Path, reconstructor: Reconstructor, out: Path, with_residuals: b
                 pixels = np.asarray(Image.open(mask).convert("L")) > 127
                 row["mask_iou"], row["mask_iou_with_forearm"] = overlaps(hand, pixels)
             if with_residuals:
-                per_joint.append(residuals(hand, size[1]))
+                per_joint.append(residuals(hand, size[1], reconstructor.settings.start))
             Image.fromarray(picture(photo.array, hands[:1])).save(out / f"{path.stem}.jpg", quality=88)
         rows.append(row)
         if number % 50 == 49:

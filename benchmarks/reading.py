@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from handsss.data.augment import Augmentation
 from handsss.data.dataset import HandDataset
 from handsss.data.images import encode_crop
 from handsss.data.schema import ENCODINGS
@@ -50,9 +51,9 @@ def rewrite(store: Store, rows: int, target: Path, encoding: str) -> None:
                 crops[row] = store.crop(row)
 
 
-def rate(path: Path, workers: int, seconds: float = 6.0) -> float:
+def rate(path: Path, workers: int, seconds: float = 6.0, augmentation: Augmentation | None = None) -> float:
     """Crops a second in random order, batches of 32, the workers' start not counted."""
-    data = HandDataset(path, fields=())
+    data = HandDataset(path, augmentation, fields=())
     sampler = torch.utils.data.RandomSampler(data, replacement=True, num_samples=1_000_000)
     loader = iter(DataLoader(data, batch_size=32, sampler=sampler, num_workers=workers))
     for _ in range(2 * max(workers, 1)):
