@@ -27,7 +27,7 @@ NOTES = {
     "step": "Last stage: EfficientNet-b3, keypoint branch, hand, renderer, all losses, clipping, Adam. *plain "
     "assembly*: the same network and weights with efficientnet_pytorch as it comes, the textbook layer and the "
     "{plain_renderer} renderer. Floor as for the encoder.",
-    "loader": "Crops a second from an HDF5 store, random order, batches of 32; augmentation (turned upright, cut close, "
+    "loader": "Crops a second from an HDF5 store, random order, batches of 32; augmentation (upright, cut close, "
     "turned and zoomed at random, colours) is the workers' too.",
     "photo": "The photo that is shipped with the package, in wall time. The fit is part of it. FOLDER: one run, "
     "its start included, time a photo; by default there is a process a core where each has eight photos.",
