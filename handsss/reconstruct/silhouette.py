@@ -10,6 +10,7 @@ from torch import Tensor
 
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.layer import HandLayer
+from handsss.reconstruct.adam import Adam
 from handsss.reconstruct.crop import Crop
 from handsss.reconstruct.fit_problem import (
     PARAMETERS,
@@ -104,7 +105,7 @@ def refine(
     area = float((target * certainty).sum().clamp_min(1))
     weight = settings.weight * segmentation.quality
     delta = torch.zeros(1, PARAMETERS, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.Adam([delta], lr=settings.rate, betas=(0.8, 0.95))
+    optimiser = Adam(delta, betas=(0.8, 0.95))
     best_cost, best = float("inf"), parameters
     for iteration in range(settings.iterations + 1):
         moved = step(parameters, delta * _SCALES)
@@ -118,11 +119,8 @@ def refine(
             best = HandParameters(*(part.detach().clone() for part in moved))
         if iteration == settings.iterations or not np.isfinite(value):
             break
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate * (1 - 0.8 * iteration / settings.iterations)
-        optimiser.zero_grad()
-        total.backward()
-        optimiser.step()
+        (gradient,) = torch.autograd.grad(total, delta)
+        optimiser.step(gradient, settings.rate * (1 - 0.8 * iteration / settings.iterations))
     return best
 
 
