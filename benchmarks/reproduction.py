@@ -21,62 +21,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-DOCS = Path(__file__).parents[1] / "docs"
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-# Of the small preset, but the paper's terms are compared, and its rate of the last stage.
-COMMON = (
-    "--preset small --set network.guided=false --set losses.w_lifted=0 --set finetune.rate=2.5e-4 "
-    "--set finetune.halvings=2 --set watch.validate_every=320 --set watch.picture_every=0"
-)
-BONES = (
-    "--set losses.w_photo=0 --set losses.w_2d=0 --set losses.w_con=0 --set network.stacks=0 "
-    "--set network.appearance=false"
-)
+from reproduction_page import DOCS, write_page
+from reproduction_runs import BY_NAME, COMMON, ROWS, RUNS, Run
 
-
-class Run(NamedTuple):
-    """One run and what it stands for."""
-
-    name: str
-    title: str  # empty: no row of the tables, others begin with it
-    options: str
-    stages: str
-    begin: str = ""  # run whose end it begins with
-    published: str = ""  # aligned MPJPE / MPVPE on FreiHAND, cm
-
-
-RUNS = (
-    Run("start", "", "--ssl", "warm-up,keypoints"),
-    Run("keypoints", "", "--ssl --set keypoints.halvings=2", "keypoints", "start"),
-    Run(
-        "mano-cnn-ssl",
-        "MANO-CNN, self-supervised",
-        "--ssl --baseline mano-cnn",
-        "shape,finetune",
-        "start",
-        "1.54 / 1.58",
-    ),
-    Run("mano-cnn-fsl", "MANO-CNN, fully supervised", "--fsl --baseline mano-cnn", "shape,finetune", "start"),
-    Run("shape-ssl", "", "--ssl", "shape", "keypoints"),
-    Run("shape-fsl", "", "--fsl", "shape", "keypoints"),
-    Run("shape-average", "", "--ssl --pose-prior average", "shape", "keypoints"),
-    Run("bones", "joints, regularisers, bone directions", f"--ssl {BONES}", "finetune", "shape-ssl", "1.24 / 1.26"),
-    Run(
-        "bones-branch",
-        "the same with 2D branch and E_con, without photometric terms",
-        "--ssl --set losses.w_photo=0",
-        "finetune",
-        "shape-ssl",
-        "1.19 / 1.20",
-    ),
-    Run("ours-ssl", "ours, self-supervised", "--ssl", "finetune", "shape-ssl", "1.18 / 1.19"),
-    Run("without-con", "ours without E_con", "--ssl --set losses.w_con=0", "finetune", "shape-ssl"),
-    Run("ours-fsl", "ours, fully supervised", "--fsl", "finetune", "shape-fsl"),
-    Run("average", "ours, average pose prior", "--ssl --pose-prior average", "finetune", "shape-average"),
-)
-BY_NAME = {run.name: run for run in RUNS}
-ROWS = ("ours-ssl", "ours-fsl", "mano-cnn-ssl", "mano-cnn-fsl", "bones", "bones-branch", "without-con", "average")
-LOSSES_IN_TURN = ("mano-cnn-ssl", "bones", "bones-branch", "ours-ssl")
 LAST = 1 / 6  # share of the last stage of a row's steps
 
 
@@ -134,20 +81,41 @@ def train(series: Series, run: Run, threads: int) -> None:
     handsss(threads, "train", *series.options(run), "--out", folder, "--quiet")
 
 
+def chain(run: Run) -> list[Run]:
+    """The runs that a run's network went through, itself last."""
+    return [*(chain(BY_NAME[run.begin]) if run.begin else []), run]
+
+
+def own_stages(series: Series, run: Run) -> list[dict[str, Any]]:
+    """The stages of a run alone."""
+    stages: list[dict[str, Any]] = json.loads((series.folder(run) / "run.json").read_text())["stages"]
+    return stages
+
+
 def stages_of(series: Series, run: Run) -> list[dict[str, Any]]:
     """All stages that a run's network went through."""
-    before = stages_of(series, BY_NAME[run.begin]) if run.begin else []
-    return [*before, *json.loads((series.folder(run) / "run.json").read_text())["stages"]]
+    return [stage for one in chain(run) for stage in own_stages(series, one)]
+
+
+def validations_of(series: Series, run: Run) -> list[dict[str, Any]]:
+    """What was measured on the way; steps from the beginning of all."""
+    found, before = [], 0
+    for one in chain(run):
+        for line in map(json.loads, (series.folder(one) / "metrics.jsonl").read_text().splitlines()):
+            if line["kind"] == "validation":
+                kept = ("aligned_mpjpe_mm", "mpjpe_mm", "projected_px", "predicted_px")
+                found.append({"step": before + line["step"], "run": one.name} | {k: line[k] for k in kept if k in line})
+        before += sum(stage["steps"] for stage in own_stages(series, one))
+    return found
 
 
 def score(series: Series, run: Run) -> None:
-    """Evaluate a run and keep its figures, without the folders of this machine."""
+    """Evaluate a run, once, and keep its figures, without the folders of this machine."""
     folder = series.folder(run)
     report = folder / "report"
-    handsss(
-        series.threads,
-        *("evaluate", "--checkpoint", folder, "--data", series.evaluation, "--report", report, "--quiet"),
-    )
+    if not (report / "metrics.json").exists():
+        command = "evaluate", "--checkpoint", folder, "--data", series.evaluation, "--report", report, "--quiet"
+        handsss(series.threads, *command)
     metrics = json.loads((report / "metrics.json").read_text())
     kept = ("count", "about", "aligned", "root_aligned", "raw", "keypoints_2d", "keypoints_2d_definition")
     figures: dict[str, Any] = {"row": run.name, "options": run.options}
@@ -155,65 +123,10 @@ def score(series: Series, run: Run) -> None:
     places = ("data", "validation")
     figures["about"] = {k: Path(v).name if k in places else v for k, v in metrics["about"].items()}
     figures["stages"] = stages_of(series, run)
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    figures["validations"] = [
-        {key: line[key] for key in ("step", "aligned_mpjpe_mm", "projected_px", "predicted_px") if key in line}
-        for line in lines
-        if line["kind"] == "validation"
-    ]
+    figures["validations"] = validations_of(series, run)
     target = DOCS / "results" / "reproduction" / f"{run.name}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(figures, indent=1) + "\n")
-
-
-def figures_of(name: str) -> dict[str, Any] | None:
-    """What a row's run reached, if it was made."""
-    file = DOCS / "results" / "reproduction" / f"{name}.json"
-    return json.loads(file.read_text()) if file.exists() else None
-
-
-def tables() -> str:
-    """The tables, from the files alone."""
-    text = [
-        "| run | aligned MPJPE / MPVPE, mm | unaligned MPJPE / MPVPE, mm | AUC J | F@5 / F@15 | 2D AUC, projected | "
-        "2D AUC, predicted | steps |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in (BY_NAME[name] for name in ROWS):
-        figures = figures_of(row.name)
-        if figures is None:
-            text.append(f"| {row.title} (`{row.options}`) | not run | | | | | | |")
-            continue
-        near, far, points = figures["aligned"], figures["raw"], figures.get("keypoints_2d", {})
-        cells = [f"{near['mpjpe_mm']:.2f} / {near['mpvpe_mm']:.2f}", f"{far['mpjpe_mm']:.1f} / {far['mpvpe_mm']:.1f}"]
-        cells += [f"{near['auc_j']:.3f}", f"{near['f5']:.3f} / {near['f15']:.3f}"]
-        cells += [f"{points[kind]['per_joint']:.3f}" if kind in points else "" for kind in ("projected", "predicted")]
-        cells.append(f"{sum(stage['steps'] for stage in figures['stages']):,}")
-        text.append(f"| [{row.title}](results/reproduction/{row.name}.json) | " + " | ".join(cells) + " |")
-    text += [
-        "",
-        "Each loss added in turn, aligned:",
-        "",
-        "| terms | here, cm | paper (FreiHAND), cm |",
-        "|---|---|---|",
-    ]
-    for name in LOSSES_IN_TURN:
-        row = BY_NAME[name]
-        figures = figures_of(name)
-        here = "not run"
-        if figures is not None:
-            here = " / ".join(f"{0.1 * figures['aligned'][key]:.2f}" for key in ("mpjpe_mm", "mpvpe_mm"))
-        title = "joints and regularisers (MANO-CNN)" if name == LOSSES_IN_TURN[0] else row.title
-        text.append(f"| {title} | {here} | {row.published} |")
-    return "\n".join(text)
-
-
-def write_page() -> None:
-    """The part of docs/reproduction.md between its marks."""
-    page = DOCS / "reproduction.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{tables()}\n{END}{after}")
 
 
 def make(series: Series, runs: list[Run], jobs: int, cores: int) -> None:
@@ -270,11 +183,7 @@ def main() -> None:
         series = Series(
             options.data, options.val, options.out, options.steps, options.warm_up, options.keypoints, threads
         )
-        made = [name for name in options.only or ROWS if figures_of(name) is not None]
-        left = [
-            name for name in options.only or ROWS if name not in made or not (options.out / name / "final.pt").exists()
-        ]
-        make(series, with_beginnings(left), options.jobs, cores)
+        make(series, with_beginnings(options.only or list(ROWS)), options.jobs, cores)
     write_page()
 
 

@@ -89,28 +89,30 @@ def test_the_page_has_every_figure_of_its_file(tmp_path: Path) -> None:
 
 
 def test_the_papers_claims_are_tabled_from_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import reproduction
+    import reproduction_page as page
 
-    monkeypatch.setattr(reproduction, "DOCS", tmp_path)
-    (tmp_path / "reproduction.md").write_text(f"before\n{reproduction.BEGIN}\nold\n{reproduction.END}\nafter\n")
+    monkeypatch.setattr(page, "DOCS", tmp_path)
+    (tmp_path / "reproduction.md").write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
     kept = tmp_path / "results" / "reproduction"
     kept.mkdir(parents=True)
     figures = {
         "stages": [{"name": "shape", "steps": 2000}, {"name": "finetune", "steps": 400}],
         "aligned": {"mpjpe_mm": 12.345, "mpvpe_mm": 11.0, "auc_j": 0.7654, "f5": 0.5, "f15": 0.9},
+        "validations": [{"step": 0, "aligned_mpjpe_mm": 16.2}, {"step": 320, "aligned_mpjpe_mm": 12.5}],
         "raw": {"mpjpe_mm": 101.26, "mpvpe_mm": 100.0},
         "keypoints_2d": {"projected": {"per_joint": 0.812}},
     }
     (kept / "bones.json").write_text(json.dumps(figures))
-    reproduction.write_page()
+    page.write_page()
     text = (tmp_path / "reproduction.md").read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
     row = "12.35 / 11.00 | 101.3 / 100.0 | 0.765 | 0.500 / 0.900 | 0.812 |  | 2,400 |"
     assert f"| [joints, regularisers, bone directions](results/reproduction/bones.json) | {row}" in text
     assert "| joints, regularisers, bone directions | 1.23 / 1.10 | 1.24 / 1.26 |" in text
-    assert text.count("not run") == len(reproduction.ROWS) - 1 + len(reproduction.LOSSES_IN_TURN) - 1
+    assert text.count("not run") == len(page.ROWS) - 1 + len(page.LOSSES_IN_TURN) - 1
+    assert "reproduction.png" in text and (tmp_path / "images" / "reproduction.png").stat().st_size > 10_000
     names = {path.stem for path in (Path(__file__).parents[1] / "docs" / "results" / "reproduction").glob("*.json")}
-    assert names <= set(reproduction.ROWS)
+    assert names <= set(page.ROWS)
 
 
 def test_the_papers_claims_begin_where_they_share_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +130,7 @@ def test_the_papers_claims_begin_where_they_share_stages(tmp_path: Path, monkeyp
         began[folder.name] = Path(weights).parent.name
         folder.mkdir(parents=True)
         steps = int(text[text.index("--steps") + 1])
+        (folder / "metrics.jsonl").write_text(json.dumps({"kind": "validation", "step": steps, "mpjpe_mm": 9.0}))
         (folder / "run.json").write_text(json.dumps({"stages": [{"name": folder.name, "steps": steps}]}))
         for name in ("latest.pt", "final.pt"):
             (folder / name).write_text("")
@@ -150,5 +153,12 @@ def test_the_papers_claims_begin_where_they_share_stages(tmp_path: Path, monkeyp
         ("keypoints", 6),
         ("shape-ssl", 8),
         ("bones", 2),
+    ]
+    on_the_way = reproduction.validations_of(series, reproduction.BY_NAME["bones"])
+    assert [(one["run"], one["step"]) for one in on_the_way] == [
+        ("start", 4),
+        ("keypoints", 10),
+        ("shape-ssl", 20),
+        ("bones", 22),
     ]
     assert [path.name for path in sorted((tmp_path / "runs").iterdir())] == ["bones", "mano-cnn-fsl"]

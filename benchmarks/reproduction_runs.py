@@ -1,0 +1,60 @@
+"""The runs of reproduction.py, and what they stand for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+# Of the small preset, but the paper's terms are compared, and its rate of the last stage.
+COMMON = (
+    "--preset small --set network.guided=false --set losses.w_lifted=0 --set finetune.rate=2.5e-4 "
+    "--set finetune.halvings=2 --set watch.validate_every=320 --set watch.picture_every=0"
+)
+BONES = (
+    "--set losses.w_photo=0 --set losses.w_2d=0 --set losses.w_con=0 --set network.stacks=0 "
+    "--set network.appearance=false"
+)
+
+
+class Run(NamedTuple):
+    """One run and what it stands for."""
+
+    name: str
+    title: str  # empty: no row of the tables, others begin with it
+    options: str
+    stages: str
+    begin: str = ""  # run whose end it begins with
+    published: str = ""  # aligned MPJPE / MPVPE on FreiHAND, cm
+
+
+RUNS = (
+    Run("start", "", "--ssl", "warm-up,keypoints"),
+    Run("keypoints", "", "--ssl --set keypoints.halvings=2", "keypoints", "start"),
+    Run(
+        "mano-cnn-ssl",
+        "MANO-CNN, self-supervised",
+        "--ssl --baseline mano-cnn",
+        "shape,finetune",
+        "start",
+        "1.54 / 1.58",
+    ),
+    Run("mano-cnn-fsl", "MANO-CNN, fully supervised", "--fsl --baseline mano-cnn", "shape,finetune", "start"),
+    Run("shape-ssl", "", "--ssl", "shape", "keypoints"),
+    Run("shape-fsl", "", "--fsl", "shape", "keypoints"),
+    Run("shape-average", "", "--ssl --pose-prior average", "shape", "keypoints"),
+    Run("bones", "joints, regularisers, bone directions", f"--ssl {BONES}", "finetune", "shape-ssl", "1.24 / 1.26"),
+    Run(
+        "bones-branch",
+        "the same with 2D branch and E_con, without photometric terms",
+        "--ssl --set losses.w_photo=0",
+        "finetune",
+        "shape-ssl",
+        "1.19 / 1.20",
+    ),
+    Run("ours-ssl", "ours, self-supervised", "--ssl", "finetune", "shape-ssl", "1.18 / 1.19"),
+    Run("without-con", "ours without E_con", "--ssl --set losses.w_con=0", "finetune", "shape-ssl"),
+    Run("ours-fsl", "ours, fully supervised", "--fsl", "finetune", "shape-fsl"),
+    Run("average", "ours, average pose prior", "--ssl --pose-prior average", "finetune", "shape-average"),
+)
+BY_NAME = {run.name: run for run in RUNS}
+ROWS = ("ours-ssl", "ours-fsl", "mano-cnn-ssl", "mano-cnn-fsl", "bones", "bones-branch", "without-con", "average")
+LOSSES_IN_TURN = ("mano-cnn-ssl", "bones", "bones-branch", "ours-ssl")
