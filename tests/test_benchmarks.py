@@ -151,7 +151,7 @@ def test_the_papers_claims_begin_where_they_share_stages(tmp_path: Path, monkeyp
     assert [(stage["name"], stage["steps"]) for stage in stages] == [
         ("start", 4),
         ("keypoints", 6),
-        ("shape-ssl", 8),
+        ("shape-ssl", 10),
         ("bones", 2),
     ]
     on_the_way = reproduction.validations_of(series, reproduction.BY_NAME["bones"])
