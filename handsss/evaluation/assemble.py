@@ -127,6 +127,7 @@ def samples_of(
         source=truth.path,
         rows=rows,
         corresponding=corresponding and same,
+        detected=None if truth.detected is None else truth.detected.rows(rows),
         crop=lambda i: np.array(truth.crop(int(rows[i]))),
     )
 

@@ -66,14 +66,8 @@ def run_network(
     for first in range(0, count, batch):
         part = slice(first, min(first + batch, count))
         crops = np.stack([truth.crop(int(row)) for row in chosen[part]])
-        detected = truth.detected
-        seen = as_seen(
-            crops,
-            truth.K[chosen[part]],
-            None if detected is None else detected.keypoints[chosen[part]],
-            None if detected is None else detected.confidence[chosen[part]],
-            view=trained.config.augmentation.view,
-        )
+        detected = None if truth.detected is None else truth.detected.rows(chosen[part])
+        seen = as_seen(crops, truth.K[chosen[part]], detected, view=trained.config.augmentation.view)
         image = torch.from_numpy(seen.crops).to(device).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode():
             made = network(image, torch.from_numpy(seen.K).float().to(device), trained.keypoint_set)

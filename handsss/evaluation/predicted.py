@@ -9,6 +9,7 @@ import torch
 
 from handsss.evaluation.drawing import Mesh, clay_mesh
 from handsss.evaluation.samples import Samples
+from handsss.evaluation.truth import Detected
 from handsss.evaluation.upright import as_seen
 from handsss.geometry.cameras import project
 from handsss.training.trained import Trained
@@ -24,17 +25,19 @@ class Predicted(NamedTuple):
     keypoints: np.ndarray | None  # [21, 2] px, of the 2D branch's last stack
 
 
-def predict(trained: Trained, crop: np.ndarray, camera: np.ndarray) -> Predicted:
+def predict(trained: Trained, crop: np.ndarray, camera: np.ndarray, detected: Detected | None = None) -> Predicted:
     """Predict one hand.
 
     Args:
         trained: the network.
         crop: [224, 224, 3] uint8 RGB.
         camera: [3, 3] px of the crop.
+        detected: of this one picture, N = 1; where there are none, the built-in detector is run if the network's view
+            depends on it.
     """
     network = trained.network
     device = next(network.parameters()).device
-    seen = as_seen(np.array(crop)[None], camera[None], None, None, view=trained.config.augmentation.view)
+    seen = as_seen(np.array(crop)[None], camera[None], detected, view=trained.config.augmentation.view)
     image = torch.from_numpy(seen.crops).to(device).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
         made = network(image, torch.from_numpy(seen.K).float().to(device), trained.keypoint_set)
@@ -73,4 +76,5 @@ class TexturedHands:
         """The mesh of a sample; None where the network predicts no texture."""
         if self.samples.crop is None or self.samples.K is None or self.trained.network.appearance is None:
             return None
-        return predict(self.trained, self.samples.crop(sample), self.samples.K[sample]).mesh
+        detected = None if self.samples.detected is None else self.samples.detected.rows(np.array([sample]))
+        return predict(self.trained, self.samples.crop(sample), self.samples.K[sample], detected).mesh

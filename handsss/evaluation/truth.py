@@ -23,6 +23,10 @@ class Detected(NamedTuple):
     confidence: np.ndarray  # [N, 21] 0..1
     keypoint_set: str  # the definition they follow
 
+    def rows(self, chosen: np.ndarray) -> Detected:
+        """Those of some pictures."""
+        return Detected(self.keypoints[chosen], self.confidence[chosen], self.keypoint_set)
+
 
 @dataclass(frozen=True)
 class Truth:

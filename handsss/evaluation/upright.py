@@ -13,6 +13,7 @@ import numpy as np
 
 from handsss.data.augment import Augmentation, Turn
 from handsss.detect.detector import HandDetector
+from handsss.evaluation.truth import Detected
 
 
 class Upright(NamedTuple):
@@ -31,27 +32,25 @@ class Upright(NamedTuple):
         return np.stack([turn.pixels_before(values) for values, turn in zip(points, self.turns, strict=True)])
 
 
-def as_seen(
-    crops: np.ndarray, K: np.ndarray, keypoints: np.ndarray | None, confidence: np.ndarray | None, view: Augmentation
-) -> Upright:
+def as_seen(crops: np.ndarray, K: np.ndarray, detected: Detected | None, view: Augmentation) -> Upright:
     """Turn and zoom pictures as a network's training did.
 
     Args:
         crops: [B, 224, 224, 3] uint8.
         K: [B, 3, 3] px.
-        keypoints: [B, 21, 2] px, detected; None: the built-in detector is run.
-        confidence: [B, 21].
+        detected: of these pictures; None: the built-in detector is run.
         view: see :attr:`handsss.data.augment.Augmentation.view`.
     """
     if not view.turns:
         return Upright(crops, K, [Turn(0.0)] * len(crops))
     turns = []
     for number, crop in enumerate(crops):
-        if keypoints is None or confidence is None:
+        if detected is None:
             turns.append(view.turn(*_detected(crop)))
         else:
-            seen = np.where(np.isfinite(keypoints[number]).all(1), confidence[number], 0.0)
-            turns.append(view.turn(np.nan_to_num(keypoints[number]), seen))
+            keypoints = detected.keypoints[number]
+            seen = np.where(np.isfinite(keypoints).all(1), detected.confidence[number], 0.0)
+            turns.append(view.turn(np.nan_to_num(keypoints), seen))
     pictures = np.stack([turn.picture(crop) for turn, crop in zip(turns, crops, strict=True)])
     return Upright(pictures, np.stack([turn.camera(k) for turn, k in zip(turns, K, strict=True)]), turns)
 

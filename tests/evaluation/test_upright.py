@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
 from handsss.data.augment import Augmentation, Turn, upright_angle
+from handsss.evaluation.network_run import run_network
+from handsss.evaluation.predicted import TexturedHands
+from handsss.evaluation.samples import Samples
+from handsss.evaluation.truth import Detected, Truth
 from handsss.evaluation.upright import as_seen
 from handsss.geometry.cameras import project
+from handsss.training.trained import load_trained
 
 K = np.array([[470.0, 0, 108], [0, 480.0, 116], [0, 0, 1]])
 
@@ -34,7 +41,7 @@ def test_the_angle_by_hand() -> None:
 def test_there_and_back() -> None:
     points, pixels = hands()
     crops = np.random.default_rng(1).integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
-    seen = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), Augmentation(upright=True))
+    seen = as_seen(crops, np.stack([K, K]), Detected(pixels, np.ones((2, 21)), "openpose"), Augmentation(upright=True))
     for i, turn in enumerate(seen.turns):
         assert abs(turn.angle) > 0.01
         turned = turn.points(points[i])
@@ -43,7 +50,7 @@ def test_there_and_back() -> None:
         assert abs(up[0]) < 1e-6 and up[1] < 0
         np.testing.assert_allclose(seen.points(np.stack([turned, turned]))[i], points[i], atol=1e-12)
         np.testing.assert_allclose(seen.pixels(np.stack([flat, flat]))[i], pixels[i], atol=1e-6)
-    plain = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), Augmentation())
+    plain = as_seen(crops, np.stack([K, K]), Detected(pixels, np.ones((2, 21)), "openpose"), Augmentation())
     assert plain.crops is crops
     np.testing.assert_array_equal(plain.points(points), points)
 
@@ -52,10 +59,10 @@ def test_unseen_keypoints_turn_nothing() -> None:
     _, pixels = hands()
     pixels[0, 9] = np.nan
     crops = np.zeros((2, 224, 224, 3), np.uint8)
-    seen = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), Augmentation(upright=True))
+    seen = as_seen(crops, np.stack([K, K]), Detected(pixels, np.ones((2, 21)), "openpose"), Augmentation(upright=True))
     assert seen.turns[0].angle == 0 and seen.turns[1].angle != 0
     # Without detections the detector looks; there is nothing to find in black pictures.
-    assert [turn.angle for turn in as_seen(crops, np.stack([K, K]), None, None, Augmentation(upright=True)).turns] == [
+    assert [turn.angle for turn in as_seen(crops, np.stack([K, K]), None, Augmentation(upright=True)).turns] == [
         0,
         0,
     ]
@@ -65,7 +72,7 @@ def test_close_hands_fill_the_picture_and_come_back() -> None:
     points, pixels = hands()
     crops = np.random.default_rng(1).integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
     for view in (Augmentation(close=0.6), Augmentation(upright=True, close=0.6)):
-        seen = as_seen(crops, np.stack([K, K]), pixels, np.ones((2, 21)), view)
+        seen = as_seen(crops, np.stack([K, K]), Detected(pixels, np.ones((2, 21)), "openpose"), view)
         for i, turn in enumerate(seen.turns):
             moved = turn.points(points[i])
             flat = project(torch.as_tensor(moved)[None], torch.as_tensor(seen.K[i])[None]).numpy()[0]
@@ -86,3 +93,22 @@ def test_a_hand_of_which_little_was_seen_is_taken_for_a_usual_one() -> None:
     assert lost.turn(hands()[1][0], np.ones(21)).zoom != turn.zoom  # not in evaluation
     assert lost.view == Augmentation(upright=True, close=0.6)
     assert turn.centre == (112, 112) and np.isclose(turn.zoom, 0.6 * 224 / 96)
+
+
+def test_a_sample_is_drawn_with_the_view_that_was_scored() -> None:
+    crop = np.random.default_rng(2).integers(0, 255, (224, 224, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(3).uniform(40, 180, (1, 21, 2))
+    detected = Detected(pixels, np.ones((1, 21)), "mediapipe")
+    camera = np.stack([K])
+    trained = load_trained(Path("handsss-open-b0"))
+    nothing, row, path = np.zeros((1, 21, 3)), np.zeros(1, int), Path("none")
+    truth = Truth(
+        path, "images", "", "", 1, ["a"], row, camera, row > 0, nothing, None, nothing[:, 0], lambda _: crop, detected
+    )
+    scored = run_network(trained, truth, ("openpose",)).vertices
+    samples = Samples(
+        ["a"], nothing, nothing, scored, None, {}, None, None, camera, None, row, True, detected, truth.crop
+    )
+    mesh = TexturedHands(trained, samples)(0)
+    assert mesh is not None
+    np.testing.assert_allclose(mesh.vertices, scored[0], atol=1e-5)
