@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal, cast
 
@@ -73,6 +73,7 @@ class HandModel:
             raise InputError(f"the hand model {self.name!r} has no keypoint set {name!r}; it has: {known}.")
         return self.keypoint_sets[name]
 
+    @cached_property
     def boundary(self) -> np.ndarray:
         """Vertex ids of the open ring at the wrist, in the order in which the faces run along it (empty if closed)."""
         edges = np.concatenate([self.faces[:, [0, 1]], self.faces[:, [1, 2]], self.faces[:, [2, 0]]])

@@ -32,12 +32,15 @@ class _Mixture(NamedTuple):
 
     def log_density(self, colours: np.ndarray) -> np.ndarray:
         """[N] for colours [N, 3]."""
-        logs = np.empty((len(self.weights), len(colours)), dtype=np.float32)
-        for k in range(len(self.weights)):
-            offset = colours - self.means[k]
-            logs[k] = self.log_norm[k] - 0.5 * ((offset @ self.inverse[k]) * offset).sum(1)
+        # Distances as squared lengths of whitened colours, all in one product, colours along the rows.
+        whiten = np.linalg.cholesky(self.inverse).transpose(0, 2, 1)  # [K, 3, 3]; its square is the inverse
+        centres = np.einsum("kij,kj->ki", whiten, self.means).reshape(-1, 1)
+        white = whiten.reshape(-1, 3) @ np.ascontiguousarray(colours.T) - centres
+        np.square(white, out=white)
+        logs = self.log_norm[:, None] - 0.5 * white.reshape(len(self.means), 3, -1).sum(1)
         top = logs.max(0)
-        total: np.ndarray = top + np.log(np.exp(logs - top).sum(0))
+        logs -= top
+        total: np.ndarray = top + np.log(np.exp(logs, out=logs).sum(0))
         return total
 
 

@@ -75,7 +75,7 @@ def segment_hand(crop: Crop, vertices: Tensor, layer: HandLayer, parameters: Han
     with torch.no_grad():
         silhouette = coverage(vertices, layer, crop).numpy()
     rotation = parameters.rotation[0].numpy()
-    ring = layer.model.boundary()
+    ring = layer.model.boundary
     wrist = vertices[0, ring].mean(0).numpy() if len(ring) else parameters.translation[0].numpy()
     # The canonical hand's fingers point along -x (a right hand), so the forearm lies along +x.
     zone = forearm_zone(crop.size, wrist.astype(np.float64), rotation[:, 0], crop.intrinsics)

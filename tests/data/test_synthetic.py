@@ -213,7 +213,7 @@ def test_the_arm_begins_at_the_wrist() -> None:
     model = load_model("open-detail")
     hand = model.v_template * 1.1 + 0.01
     arm = make_arm(hand, (model.j_regressor @ hand)[0], np.deg2rad([30, -10]))
-    ring = hand[model.boundary()]
+    ring = hand[model.boundary]
     nearest = np.linalg.norm(ring[:, None] - arm.vertices[None], axis=-1)
     assert nearest.min(1).max() < 1e-9
     assert (arm.distance[nearest.argmin(1)] < 0.004).all()

@@ -34,7 +34,7 @@ def test_shipped_models_are_sound(name, side) -> None:
 @pytest.mark.parametrize("name", sorted(OPEN_MODELS))
 def test_the_only_opening_is_one_ring_at_the_wrist(name) -> None:
     model = load_model(name)
-    ring = model.boundary()
+    ring = model.boundary
     edges = {tuple(sorted(e)) for f in model.faces.tolist() for e in ((f[0], f[1]), (f[1], f[2]), (f[2], f[0]))}
     assert len(set(ring.tolist())) == len(ring) >= 12
     assert all(tuple(sorted(pair)) in edges for pair in zip(ring.tolist(), np.roll(ring, -1).tolist(), strict=True))

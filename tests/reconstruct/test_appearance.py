@@ -7,10 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
 
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.model import HandModel, load_model
 from handsss.reconstruct.crop import Crop, crop_around
+from handsss.reconstruct.segmentation import _mixture as fit_mixture
 from handsss.reconstruct.segmentation import forearm_zone, segment
 from handsss.reconstruct.texture import Appearance, bake, texels
 from handsss.render.pipeline import render
@@ -114,3 +117,20 @@ def test_forearm_zone_lies_behind_the_wrist() -> None:
     assert zone[80, 50]
     assert not zone[20, 50]
     assert zone[60].sum() < zone[90].sum()  # a cone
+
+
+def test_densities_of_colours_are_those_of_the_mixture() -> None:
+    rng = np.random.default_rng(0)
+    two = [rng.normal(mean, spread, (400, 3)) for mean, spread in ((0.2, (0.01, 0.05, 0.1)), (0.7, (0.1, 0.02, 0.05)))]
+    mixture = fit_mixture(np.concatenate(two).astype(np.float32), 4, rng)
+    assert len(mixture.weights) > 1
+    colours = rng.uniform(-0.5, 1.2, (300, 3)).astype(np.float32)
+    expected = logsumexp(
+        [
+            np.log(weight) + multivariate_normal(mean, np.linalg.inv(inverse.astype(float))).logpdf(colours)
+            for weight, mean, inverse in zip(mixture.weights, mixture.means, mixture.inverse, strict=True)
+        ],
+        axis=0,
+    )
+    expected += 1.5 * np.log(2 * np.pi)  # a constant of every component, which comparing two mixtures does not need
+    np.testing.assert_allclose(mixture.log_density(colours), expected, rtol=1e-4, atol=1e-3)

@@ -85,7 +85,7 @@ def main() -> None:
     used = np.unique(faces)
     renumber = np.full(len(vertices), -1)
     renumber[used] = np.arange(len(used))
-    ring_hand = load_model("open-detail").boundary()
+    ring_hand = load_model("open-detail").boundary
     in_body = kept[ring_hand]
     ring_arm = renumber[in_body]
     assert (ring_arm >= 0).all(), "the forearm does not begin at the hand's ring"
