@@ -9,8 +9,8 @@ COMMON = (
     "--preset small --set network.guided=false --set losses.w_lifted=0 --set finetune.rate=2.5e-4 "
     "--set finetune.halvings=2 --set watch.validate_every=320 --set watch.picture_every=0"
 )
-# Views that are turned upright and cut close hide how far away hands are: E_3dj in camera space is hundreds of times as
-# large as all other terms then, and a run of this length learns nothing from it.
+# Views that are turned upright and cut close hide how far away hands are: E_3dj in camera space is many times as large
+# as all other terms then, gradients are cut to a fraction, and a run of this length learns nothing.
 FULL = "--fsl --set losses.relative_joints=true"
 BONES = (
     "--set losses.w_photo=0 --set losses.w_2d=0 --set losses.w_con=0 --set network.stacks=0 "

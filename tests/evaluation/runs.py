@@ -27,6 +27,7 @@ def write_run(
     baseline: str = "",
     prior: str = "limits",
     data: str = "",
+    start: str = "random weights",
     seed: int = 0,
     **weights: float,
 ) -> Path:
@@ -42,7 +43,7 @@ def write_run(
         "model": "open",
         "keypoint_set": "openpose",
         "mean_bone": 0.033,
-        "about": {"supervision": supervision, "baseline": baseline, "data": data, "step": 7},
+        "about": {"supervision": supervision, "baseline": baseline, "data": data, "step": 7, "start": start},
     }
     folder.mkdir(parents=True)
     save_checkpoint(folder / "final.pt", content)

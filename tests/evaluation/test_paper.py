@@ -247,6 +247,13 @@ def test_figure1_shows_both_priors(lab: Lab) -> None:
     assert 0.4 < _painted(empty) * empty.size / (_painted(whole) * whole.size) < 0.6
 
 
+def test_a_run_that_went_on_from_another_says_so(tmp_path: Path) -> None:
+    fresh = read_run(write_run(tmp_path / "fresh", start="random weights"))
+    later = read_run(write_run(tmp_path / "later", start="weights of shape/latest.pt (ssl, 800 steps)"))
+    assert fresh.training == "7 steps" and fresh.begun_with == ""
+    assert later.training == "7 steps, begun with weights of shape/latest.pt (ssl, 800 steps)"
+
+
 def test_figure3_has_ten_panels_a_line(lab: Lab) -> None:
     made = make_figure3(Request([lab.baseline, lab.ours], lab.store, count=2))
     assert made.used == [f"shown: {lab.ours} (Ours, {DIRECTIONS}, 7 steps)"]

@@ -276,7 +276,7 @@ def _sheet(
 
 def _used(places: Mapping[str, Run]) -> list[str]:
     return [
-        f"{place}: {run.path} ({run.describe()}" + (f", {run.step} steps)" if run.step is not None else ")")
+        f"{place}: {run.path} (" + ", ".join(part for part in (run.describe(), run.training) if part) + ")"
         for place, run in places.items()
     ]
 
@@ -287,6 +287,7 @@ def _about(name: str, truth: Truth, places: Mapping[str, Run]) -> dict[str, Any]
             "path": str(run.path),
             "is": run.describe(),
             "step": run.step,
+            "begun_with": run.begun_with or None,
             "trained_on": run.data or None,
             "hand_model": run.trained.model,
         }

@@ -45,6 +45,18 @@ class Run(NamedTuple):
         step = self.trained.about.get("step")
         return None if step is None else int(step)
 
+    @property
+    def begun_with(self) -> str:
+        """Another run's weights that it went on from, as the run has it; empty for none."""
+        start = str(self.trained.about.get("start") or "")
+        return start if start.startswith("weights of ") else ""
+
+    @property
+    def training(self) -> str:
+        """How long it was trained; empty if it does not say."""
+        steps = "" if self.step is None else f"{self.step} steps"
+        return f"{steps}, begun with {self.begun_with}" if steps and self.begun_with else steps
+
     def describe(self) -> str:
         """The run in a line."""
         parts = [METHODS[self.method], SUPERVISION[self.supervision]]
