@@ -110,6 +110,9 @@ def evaluate(
     from handsss.cli import evaluate_report as shown
     from handsss.evaluation.find import default_data, newest_checkpoint
     from handsss.network.device import choose_device
+    from handsss.training.memory import keep_memory
+
+    keep_memory()
 
     source = predictions or checkpoint or newest_checkpoint()
     where = data or default_data()

@@ -11,6 +11,7 @@ from handsss.evaluation.paper.make import Made, Request
 from handsss.evaluation.report.write import write_all
 from handsss.network.device import choose_device
 from handsss.reconstruct.atomic import check_writable
+from handsss.training.memory import keep_memory
 
 
 def run(
@@ -36,6 +37,7 @@ def run(
     """
     if out is not None:
         check_writable(out)
+    keep_memory()
     printer = Printer(quiet=quiet)
     with printer.progress() as steps:
         made = make(Request(runs or (), data, device=choose_device(device), **steps, **options))
