@@ -14,4 +14,4 @@ class Precision(StrEnum):
 
 
 DEVICE_HELP = "auto (a GPU where there is one), cpu, cuda or cuda:NUMBER."
-PRECISION_HELP = "Of the network. The lower ones are faster on GPUs, and move vertices a little."
+PRECISION_HELP = "Of the network, never of the hand. bfloat16 is faster where the processor multiplies it."
