@@ -140,7 +140,6 @@ def make(series: Series, runs: list[Run], jobs: int, cores: int) -> None:
         train(series, run, cores if alone else series.threads)
         if run.title:
             score(series, run)
-            write_page()
 
     with ThreadPoolExecutor(jobs) as pool:  # takes them in order, and a run stands behind the one that it waits for
         for run in runs:
@@ -148,6 +147,7 @@ def make(series: Series, runs: list[Run], jobs: int, cores: int) -> None:
         try:
             for future in done.values():
                 future.result()
+                write_page()  # here alone: runs that end together would write over each other
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

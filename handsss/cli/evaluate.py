@@ -150,4 +150,5 @@ def evaluate(
         printer.submission(submitted)
     if evaluation is not None:
         folder = report or shown.report_folder(source, where, options["split"])
-        printer.report(evaluation, folder, None if predictions is not None else source, network["device"])
+        drawn = None if predictions is not None else source
+        printer.report(evaluation, folder, drawn, network["device"], precision.value)

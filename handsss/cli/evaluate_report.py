@@ -157,7 +157,9 @@ class Printer:
         if submitted.evaluation is None:
             self.say("not scored: the truth of these pictures is not known")
 
-    def report(self, evaluation: Evaluation, folder: Path, checkpoint: Path | None, device: torch.device) -> None:
+    def report(
+        self, evaluation: Evaluation, folder: Path, checkpoint: Path | None, device: torch.device, precision: str
+    ) -> None:
         """Write the report and say where it is.
 
         Args:
@@ -165,13 +167,14 @@ class Printer:
             folder: of the report.
             checkpoint: the network, which draws its textures; None for predictions of others.
             device: that draws.
+            precision: of the network.
         """
         redraw = None
         if checkpoint is not None:
             from handsss.evaluation.predicted import TexturedHands
             from handsss.training.trained import load_trained
 
-            redraw = TexturedHands(load_trained(checkpoint, device), evaluation.samples)
+            redraw = TexturedHands(load_trained(checkpoint, device, precision), evaluation.samples)
         with self.progress("drawing samples") as steps:
             files = write_report(evaluation, folder, redraw=redraw, progress=steps["progress"])
         self.say(f"report: {files[0]} (all figures: {folder / 'metrics.json'})")

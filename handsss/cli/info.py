@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from handsss.cli.network_options import DEVICE_HELP
+
 app = typer.Typer(
     help="What the network is made of, and what weights hold.", no_args_is_help=True, rich_markup_mode="rich"
 )
@@ -19,7 +21,7 @@ def model(
     preset: Annotated[str, typer.Option("--preset", help="full or small.")] = "full",
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="One setting.")] = None,
     batch: Annotated[int, typer.Option("--batch", min=2, help="Pictures of the pass that is measured.")] = 2,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
 ) -> None:
     """Parameters of every part, shapes, and one forward and backward pass of each stage of the training."""
     from handsss.cli.info_model import show_model

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from handsss.cli.network_options import DEVICE_HELP
+
 EPILOG = """[bold]Examples[/bold]
 
   handsss train --preset small --data freihand_training.h5 --val freihand_evaluation.h5
@@ -98,7 +100,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out (default: the newest one).")
     ] = False,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:NUMBER.")] = "auto",
+    device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     workers: Annotated[int | None, typer.Option("--workers", min=0, help="Processes that read.")] = None,
     model: Annotated[str, typer.Option("--model", help="Hand model: open, mano, or a file.")] = "open",
     imagenet: Annotated[

@@ -127,7 +127,7 @@ def samples_of(
         source=truth.path,
         rows=rows,
         corresponding=corresponding and same,
-        detected=None if truth.detected is None else truth.detected.rows(rows),
+        detected=truth.detections(rows),
         crop=lambda i: np.array(truth.crop(int(rows[i]))),
     )
 

@@ -65,9 +65,9 @@ def run_network(
     predicted = None if network.branch is None else np.zeros((count, 21, 2), np.float32)
     for first in range(0, count, batch):
         part = slice(first, min(first + batch, count))
-        crops = np.stack([truth.crop(int(row)) for row in chosen[part]])
-        detected = None if truth.detected is None else truth.detected.rows(chosen[part])
-        seen = as_seen(crops, truth.K[chosen[part]], detected, view=trained.config.augmentation.view)
+        here = chosen[part]
+        crops = np.stack([truth.crop(int(row)) for row in here])
+        seen = as_seen(crops, truth.K[here], truth.detections(here), view=trained.config.augmentation.view)
         image = torch.from_numpy(seen.crops).to(device).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode():
             made = network(image, torch.from_numpy(seen.K).float().to(device), trained.keypoint_set)

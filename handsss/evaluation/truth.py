@@ -56,6 +56,10 @@ class Truth:
         """[N] bool: the true joints are known."""
         return np.isfinite(self.joints).all((1, 2))
 
+    def detections(self, rows: np.ndarray) -> Detected | None:
+        """The detections of some pictures; None where the data bring none."""
+        return None if self.detected is None else self.detected.rows(rows)
+
     def require(self) -> None:
         """Refuse pictures without truth.
 

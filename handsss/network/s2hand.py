@@ -39,9 +39,7 @@ class NetworkSettings:
     # Ours, for short runs from random weights; the defaults are the paper's network.
     reduction: int = 1  # the encoder sees pictures of 224 / reduction px: 1, 2 or 4
     norm_momentum: float = NORM_MOMENTUM  # what a step gives to batch norm's running statistics; short runs need more
-    auxiliary: bool = (
-        False  # heads that teach the encoder to see keypoints; a finished run's result has those it predicts with
-    )
+    auxiliary: bool = False  # heads that teach the encoder to see keypoints; results lack what predicts nothing
     guided: bool = False  # the regressor is told where the auxiliary heat maps have the keypoints
     # px: the network places hands as before a camera of this focal length that looks at the picture's middle, and the
     # picture's own camera is accounted for after; 0: in the picture's own camera. Pictures zoomed on hands need it.

@@ -109,7 +109,7 @@ def figure6(run: Run, truth: Truth, chosen: Chosen, progress: Progress = _silent
 
 def _look(run: Run, truth: Truth, row: int) -> tuple[Window, Predicted]:
     crop = truth.crop(row)
-    detected = None if truth.detected is None else truth.detected.rows(np.array([row]))
+    detected = truth.detections(np.array([row]))
     return crop_window(crop, _SIDE * SUPERSAMPLING), predict(run.trained, crop, truth.K[row], detected)
 
 
