@@ -13,7 +13,7 @@ import typer
 from handsss.cli.network_options import DEVICE_HELP, PRECISION_HELP, Precision
 
 if TYPE_CHECKING:
-    from handsss.reconstruct.batch import BatchOptions
+    from handsss.reconstruct.photo import BatchOptions
     from handsss.reconstruct.pipeline import Reconstructor, ReconstructSettings
 
 EPILOG = """[bold]Examples[/bold]
@@ -178,6 +178,15 @@ def reconstruct(
             "--texture-size", min=16, max=8192, rich_help_panel="Output", help="Side of the texture in pixels."
         ),
     ] = 512,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            "--batch",
+            min=1,
+            rich_help_panel="Run",
+            help="Photos of a folder whose hands go through network and fit together. Default: 8.",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -198,7 +207,7 @@ def reconstruct(
     inputs = expand(images)
     plan = plan_outputs(inputs, output, None if mesh_format is None else mesh_format.value)
     options = _options(intrinsics, intrinsics_file, keypoints, keypoint_set, hand, vertices, inputs.several)
-    from handsss.reconstruct.batch import exit_code, reconstruct_all
+    from handsss.reconstruct.batch import BATCH, exit_code, reconstruct_all
     from handsss.reconstruct.pipeline import ReconstructSettings
 
     settings = ReconstructSettings(
@@ -230,6 +239,7 @@ def reconstruct(
                 plan,
                 reconstructor,
                 options,
+                batch=batch or BATCH,
                 workers=min(count, len(inputs.sources)),
                 make=partial(make_reconstructor, model, settings),
                 on_end=show,
@@ -270,8 +280,8 @@ def _options(
     several: bool,
 ) -> BatchOptions:
     from handsss.errors import UserError
-    from handsss.reconstruct.batch import BatchOptions
     from handsss.reconstruct.camera_choice import CameraOptions, parse_intrinsics, read_intrinsics_file
+    from handsss.reconstruct.photo import BatchOptions
 
     if intrinsics is not None and intrinsics_file is not None:
         raise UserError("--intrinsics and --intrinsics-file were both given. Leave one of them out.")

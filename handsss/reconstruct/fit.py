@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
@@ -10,8 +11,15 @@ import torch
 
 from handsss.errors import InputError
 from handsss.hand.model import HandModel, load_model
-from handsss.reconstruct.fit_problem import FitSettings, HandParameters, KeypointProblem, Observation
-from handsss.reconstruct.levenberg import minimise
+from handsss.reconstruct.fit_problem import (
+    FitSettings,
+    HandParameters,
+    KeypointProblem,
+    Observation,
+    joined,
+    several,
+)
+from handsss.reconstruct.levenberg import FitState, minimise
 from handsss.reconstruct.lifting import Lifter, can_lift
 from handsss.reconstruct.predictor import Prediction
 from handsss.reconstruct.starts import StartBank
@@ -68,44 +76,63 @@ class KeypointFitter:
         found = self.bank.starts(observation, self.settings.starts) if self.lifter is None else self.lifter(observation)
         if prediction is None:
             return found
-        axis_angle = torch.as_tensor(prediction.axis_angle, dtype=torch.float64).reshape(1, 15, 3)
+        axis_angle = torch.tensor(prediction.axis_angle, dtype=torch.float64).reshape(1, 15, 3)
         given = HandParameters(
-            torch.as_tensor(prediction.rotation, dtype=torch.float64)[None],
-            torch.as_tensor(prediction.translation, dtype=torch.float64)[None],
+            torch.tensor(prediction.rotation, dtype=torch.float64)[None],
+            torch.tensor(prediction.translation, dtype=torch.float64)[None],
             self.problem.space.coefficients(axis_angle),
-            torch.as_tensor(prediction.shape, dtype=torch.float64)[None],
+            torch.tensor(prediction.shape, dtype=torch.float64)[None],
             # Where keypoints were lifted, what they say of the pose holds for the predicted hand too.
             expected=found.expected[:1],
             spread=found.spread[:1],
             doubt=found.doubt[:1],
         )
         spread = self.settings.predicted_spread * self.settings.lenience(observation.confidence)
-        return _joined(given, found).believing(given.pose, spread)
+        return joined([given, found]).believing(given.pose, spread)
 
     def __call__(
         self, observation: Observation, prediction: Prediction | None = None, *, refine: bool = True
     ) -> KeypointFit:
-        """Fit one hand.
+        """Fit one hand; see :meth:`many`."""
+        return self.many([observation], [prediction], refine=refine)[0]
+
+    def many(
+        self,
+        observations: Sequence[Observation],
+        predictions: Sequence[Prediction | None],
+        *,
+        refine: bool = True,
+    ) -> list[KeypointFit]:
+        """Fit hands, all hypotheses of all of them at once.
 
         Args:
-            observation: keypoints of a right hand.
-            prediction: a network's start.
-            refine: False returns the first start as it is.
+            observations: keypoints of a right hand each.
+            predictions: a network's start for each.
+            refine: False returns the first starts as they are.
         """
-        hypotheses = self.starts(observation, prediction)
+        found = [self.starts(*pair) for pair in zip(observations, predictions, strict=True)]
         if not refine:
-            first = hypotheses.pick(0)
-            cost, _ = self.problem.robust(self.problem.residuals(first, observation))
-            return KeypointFit(first, float(cost[0]), 1)
-        rough = minimise(self.problem, hypotheses, observation, self.settings.first_iterations)
-        best = rough.cost.argsort(stable=True)[:_KEPT]
-        fine = minimise(self.problem, rough.parameters.pick(best), observation, self.settings.final_iterations)
-        chosen = int(fine.cost.argmin())
-        return KeypointFit(fine.parameters.pick(chosen), float(fine.cost[chosen]), len(rough.cost))
+            firsts = [hypotheses.pick(0) for hypotheses in found]
+            costs, _ = self.problem.robust(self.problem.residuals(joined(firsts), several(observations)))
+            return [KeypointFit(first, float(cost), 1) for first, cost in zip(firsts, costs, strict=True)]
+        rough = self._minimised(found, observations, self.settings.first_iterations)
+        best = [state.parameters.pick(state.cost.argsort(stable=True)[:_KEPT]) for state in rough]
+        fine = self._minimised(best, observations, self.settings.final_iterations)
+        fits = []
+        for begun, state in zip(found, fine, strict=True):
+            chosen = int(state.cost.argmin())
+            fits.append(KeypointFit(state.parameters.pick(chosen), float(state.cost[chosen]), len(begun.pose)))
+        return fits
 
-
-def _joined(first: HandParameters, second: HandParameters) -> HandParameters:
-    return HandParameters(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
+    def _minimised(
+        self, hypotheses: Sequence[HandParameters], observations: Sequence[Observation], iterations: int
+    ) -> list[FitState]:
+        """Hypotheses of each hand after so many steps at most."""
+        counts = [len(hand.pose) for hand in hypotheses]
+        hand = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        state = minimise(self.problem, joined(hypotheses), several(observations).pick(hand), iterations, hand)
+        parts = [value.split(counts) for value in (*state.parameters, state.cost)]
+        return [FitState(HandParameters(*part[:-1]), part[-1]) for part in zip(*parts, strict=True)]
 
 
 @lru_cache(maxsize=4)
@@ -143,7 +170,7 @@ def observation_of(keypoints: np.ndarray, intrinsics: np.ndarray) -> Observation
     lift = max(0.0, LEAST_MEAN_CONFIDENCE - float(sure[usable].mean()))
     confidence = np.where(usable, np.minimum(sure + lift, 1), 0.0)
     return Observation(
-        torch.as_tensor(positions),
-        torch.as_tensor(confidence),
-        torch.as_tensor(np.asarray(intrinsics, dtype=np.float64)),
+        torch.tensor(positions),
+        torch.tensor(confidence),
+        torch.tensor(np.asarray(intrinsics, dtype=np.float64)),
     )

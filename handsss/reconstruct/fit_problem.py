@@ -6,6 +6,7 @@ standard deviation, so that the sum of squares is a negative log posterior and i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -83,6 +84,11 @@ class HandParameters(NamedTuple):
         return self._replace(expected=middle, spread=(own + other).rsqrt(), doubt=doubt)
 
 
+def joined(hands: Sequence[HandParameters]) -> HandParameters:
+    """Hands of several batches in one."""
+    return HandParameters(*(torch.cat(values) for values in zip(*hands, strict=True)))
+
+
 def free_hands(
     rotation: Tensor, translation: Tensor, pose: Tensor, shape: Tensor, spread: float = 1.0
 ) -> HandParameters:
@@ -145,21 +151,32 @@ class PoseSpace:
 
 
 class Observation(NamedTuple):
-    """The 2D keypoints of one hand, as a right hand."""
+    """The 2D keypoints of one hand, as a right hand; or of several, with a leading dimension B beside as many hands."""
 
     keypoints: Tensor  # [21, 2] px
     confidence: Tensor  # [21] 0..1; zero for points that are not to be used
     intrinsics: Tensor  # [3, 3]
 
     @property
-    def size(self) -> float:
-        """The longer side of the box of the confident keypoints, px (at least 1)."""
-        used = self.keypoints[self.confidence > 0]
-        return max(float((used.amax(0) - used.amin(0)).max()), 1.0)
+    def size(self) -> Tensor:
+        """The longer side of the box of the confident keypoints, px (at least 1); [] or [B]."""
+        unused = (self.confidence <= 0)[..., None]
+        low = self.keypoints.masked_fill(unused, float("inf")).amin(-2)
+        high = self.keypoints.masked_fill(unused, float("-inf")).amax(-2)
+        return (high - low).amax(-1).clamp_min(1.0)
+
+    def pick(self, index: Tensor) -> Observation:
+        """Those of several hands [B] that an index names; the same one where there is only one."""
+        return self if self.confidence.ndim == 1 else Observation(*(value[index] for value in self))
+
+
+def several(observations: Sequence[Observation]) -> Observation:
+    """Observations of one hand each as one of all."""
+    return Observation(*(torch.stack(values) for values in zip(*observations, strict=True)))
 
 
 class KeypointProblem:
-    """Residuals of hypotheses against one observation."""
+    """Residuals of hands against what was observed."""
 
     def __init__(self, model: HandModel, keypoint_set: KeypointSet, settings: FitSettings) -> None:
         self.settings = settings
@@ -177,20 +194,25 @@ class KeypointProblem:
         return self.layer.keypoints(output, self.keypoint_set), local
 
     def residuals(self, parameters: HandParameters, observation: Observation) -> Tensor:
-        """All residuals [B, M], in standard deviations, before robust weighting: keypoints come first (42)."""
+        """All residuals [B, M], in standard deviations, before robust weighting: keypoints come first (42).
+
+        Args:
+            parameters: hands [B].
+            observation: of one hand, or of B.
+        """
         settings = self.settings
         points, local = self.keypoints(parameters)
         projected = project(points, observation.intrinsics)
-        size = observation.size
-        confidence = observation.confidence
-        offsets = (projected - observation.keypoints) * (confidence[:, None] / (settings.keypoint_sigma * size))
+        size = observation.size[..., None]
+        keypoints, confidence = observation.keypoints, observation.confidence
+        offsets = (projected - keypoints) * (confidence / (settings.keypoint_sigma * size))[..., None]
         start, end = self._bones[:, 0], self._bones[:, 1]
-        seen = observation.keypoints[end] - observation.keypoints[start]
+        seen = keypoints[..., end, :] - keypoints[..., start, :]
         length = seen.norm(dim=-1)
         # A bone seen end-on has no direction to speak of: trust grows with its length over 8 % of the hand.
-        trust = (confidence[start] * confidence[end]).sqrt() * (length / (0.08 * size)).clamp(max=1)
+        trust = (confidence[..., start] * confidence[..., end]).sqrt() * (length / (0.08 * size)).clamp(max=1)
         made = torch.nn.functional.normalize(projected[:, end] - projected[:, start], dim=-1, eps=1e-6)
-        directions = (made - seen / length.clamp_min(1e-6)[:, None]) * (trust[:, None] / settings.bone_sigma)
+        directions = (made - seen / length.clamp_min(1e-6)[..., None]) * (trust[..., None] / settings.bone_sigma)
         excess = self.layer.limit_excess(local) / np.deg2rad(settings.limit_sigma_deg)
         batch = projected.shape[0]
         return torch.cat(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +19,7 @@ from handsss.network.checkpoint import is_weights, load_network, no_numbers, vie
 from handsss.network.encoder import IMAGE
 from handsss.network.precision import FLOAT32
 from handsss.network.regressors import HandVector
-from handsss.reconstruct.predictor import Prediction
+from handsss.reconstruct.predictor import Pictured, Prediction
 from handsss.reconstruct.starts import place, rotation_to_ray
 
 _MARGIN = 0.25  # around the keypoints' box, of its longer side, on every side: as the training crops are cut
@@ -54,42 +56,68 @@ class NetworkPredictor:
         self.upright, self.fill = view.upright, view.close or 1 / (1 + 2 * _MARGIN)
 
     def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection) -> Prediction:
+        """One hand; see :meth:`many`."""
+        return self.many([(image, intrinsics, detection)])[0]
+
+    def many(self, hands: Sequence[Pictured]) -> list[Prediction]:
         """See :class:`handsss.reconstruct.predictor.Predictor`.
 
         Raises:
             InputError: the network predicts no numbers.
         """
+        known = self.loaded.network.hand.model.keypoint_sets
+        made: list[Prediction | None] = [None] * len(hands)
+        names = [hand.keypoint_set if hand.keypoint_set in known else "openpose" for _, _, hand in hands]
+        for name in dict.fromkeys(names):
+            rows = [row for row, own in enumerate(names) if own == name]
+            for row, prediction in zip(rows, self._predict([hands[row] for row in rows], name), strict=True):
+                made[row] = prediction
+        return [prediction for prediction in made if prediction is not None]
+
+    def _predict(self, hands: Sequence[Pictured], keypoint_set: str) -> list[Prediction]:
+        """Hands whose keypoints follow one definition."""
+        cuts = [self._cut(image, detection) for image, _, detection in hands]
+        pictures = torch.tensor(np.stack([cut.picture for cut in cuts])).permute(0, 3, 1, 2).contiguous()
+        # The network sees a crop as if the camera looked at its middle.
+        K = torch.tensor([[_FOCAL, 0, IMAGE / 2], [0, _FOCAL, IMAGE / 2], [0, 0, 1]]).expand(len(cuts), 3, 3)
+        network = self.loaded.network
+        with torch.no_grad():
+            made = network(pictures.to(self.device), K.to(self.device), keypoint_set, branch=False)
+            rotation = network.turn(made.hand).cpu().double()
+            pose = network.hand.absolute_pose(pca=made.hand.pose).cpu().double()
+            hand = HandVector(*(part.cpu().double() for part in made.hand))
+            joints = made.joints.cpu().double()
+        found = []
+        for row, (cut, (_, intrinsics, detection)) in enumerate(zip(cuts, hands, strict=True)):
+            ray = np.linalg.solve(intrinsics, np.array([*cut.centre, 1.0]))
+            turn = rotation_to_ray(torch.tensor(ray)[None])[0] @ _about_view(cut.roll)
+            # Size and distance cannot be told apart in one picture: the hand keeps its model's size.
+            points = (joints[row] - hand.translation[row]) / float(hand.scale[row].abs()) @ turn.T
+            if not bool(torch.isfinite(points).all()):
+                raise no_numbers(self.loaded.path)
+            translation = place(points, detection.keypoints, intrinsics)
+            found.append(
+                Prediction(
+                    (turn @ rotation[row]).numpy(), translation.numpy(), pose[row].numpy(), hand.shape[row].numpy()
+                )
+            )
+        return found
+
+    def _cut(self, image: np.ndarray, detection: Detection) -> _Cut:
+        """The square around a hand that the network looks at."""
         roll = _roll(detection.keypoints) if self.upright else 0.0
         axes = Square(np.zeros(2), 1.0, roll).axes()
         box = bounding_box(np.concatenate([detection.keypoints[:, :2] @ axes, detection.keypoints[:, 2:]], 1))
         centre = axes @ (0.5 * (box[:2] + box[2:]))
         side = max(float((box[2:] - box[:2]).max()), 1.0) / self.fill
-        crop = warp(image, Square(centre, side, roll).to_picture(IMAGE), IMAGE, repeat=False)
-        # The network sees the crop as if the camera looked at its middle.
-        K = torch.tensor([[[_FOCAL, 0, IMAGE / 2], [0, _FOCAL, IMAGE / 2], [0, 0, 1]]])
-        picture = torch.as_tensor(np.ascontiguousarray(crop, dtype=np.float32)).permute(2, 0, 1)[None]
-        known = self.loaded.network.hand.model.keypoint_sets
-        name = detection.keypoint_set if detection.keypoint_set in known else "openpose"
-        with torch.no_grad():
-            made = self.loaded.network(picture.to(self.device), K.to(self.device), name, branch=False)
-            rotation = self.loaded.network.turn(made.hand).cpu()
-            pose = self.loaded.network.hand.absolute_pose(pca=made.hand.pose).cpu()
-            hand, joints = HandVector(*(part.cpu() for part in made.hand)), made.joints.cpu()
-        scale = float(hand.scale[0].abs())
-        ray = np.linalg.solve(intrinsics, np.array([*centre, 1.0]))
-        turn = rotation_to_ray(torch.as_tensor(ray)[None])[0] @ _about_view(roll)
-        # Size and distance cannot be told apart in one picture: the hand keeps its model's size.
-        offset = hand.translation[0].double()
-        points = (joints[0].double() - offset) / scale @ turn.T
-        if not bool(torch.isfinite(points).all()):
-            raise no_numbers(self.loaded.path)
-        translation = place(points, detection.keypoints, intrinsics)
-        return Prediction(
-            rotation=(turn @ rotation[0].double()).numpy(),
-            translation=translation.numpy(),
-            axis_angle=pose[0].double().numpy(),
-            shape=hand.shape[0].double().numpy(),
-        )
+        picture = warp(image, Square(centre, side, roll).to_picture(IMAGE), IMAGE, repeat=False)
+        return _Cut(picture.astype(np.float32), centre, roll)
+
+
+class _Cut(NamedTuple):
+    picture: np.ndarray  # [IMAGE, IMAGE, 3] float32 0..1
+    centre: np.ndarray  # [2] px of the photo
+    roll: float  # radians
 
 
 def _roll(keypoints: np.ndarray) -> float:

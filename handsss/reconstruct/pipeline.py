@@ -1,8 +1,9 @@
-"""The whole way from a picture to hands."""
+"""The whole way from pictures to hands."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -10,24 +11,18 @@ import numpy as np
 import torch
 
 from handsss.detect.types import KEYPOINT_SET, Detection
-from handsss.geometry.cameras import mirror_intrinsics, project
-from handsss.geometry.rotations import matrix_to_axis_angle, mirror_axis_angle
+from handsss.geometry.cameras import project
+from handsss.geometry.rotations import matrix_to_axis_angle
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import HandModel, load_model
 from handsss.reconstruct.crop import crop_around
-from handsss.reconstruct.fit import KeypointFitter, Start, observation_of
-from handsss.reconstruct.fit_problem import HandParameters, KeypointProblem, Observation
+from handsss.reconstruct.fit import KeypointFitter, Start
+from handsss.reconstruct.fit_problem import HandParameters, joined
+from handsss.reconstruct.hand_view import HandView, hand_views, mirror_result
 from handsss.reconstruct.lifting import check_liftable
-from handsss.reconstruct.predictor import AUTO, load_predictor
+from handsss.reconstruct.predictor import AUTO, Prediction, load_predictor
 from handsss.reconstruct.results import HandResult
-from handsss.reconstruct.silhouette import (
-    SilhouetteSettings,
-    coverage,
-    intersection_over_union,
-    posed_vertices,
-    refine,
-    segment_hand,
-)
+from handsss.reconstruct.silhouette import SilhouetteSettings, fit_outlines, posed_vertices, segment_hand
 from handsss.reconstruct.texture import Appearance, Texels, bake, planar_uv, texels
 
 if TYPE_CHECKING:
@@ -84,7 +79,17 @@ class Reconstructor:
     def __call__(
         self, image: np.ndarray, intrinsics: np.ndarray, detections: list[Detection] | None = None
     ) -> list[HandResult]:
-        """Reconstruct the hands of one picture.
+        """Reconstruct the hands of one picture: :meth:`look` and :meth:`reconstruct`.
+
+        Returns:
+            The surest hand, or all (surest first); empty where there is none.
+        """
+        return self.reconstruct(self.look(image, intrinsics, detections))
+
+    def look(
+        self, image: np.ndarray, intrinsics: np.ndarray, detections: list[Detection] | None = None
+    ) -> list[HandView]:
+        """The hands of one picture that are to be reconstructed.
 
         Args:
             image: [H, W, 3] uint8 RGB.
@@ -95,7 +100,7 @@ class Reconstructor:
             The surest hand, or all (surest first); empty where there is none.
 
         Raises:
-            InputError: keypoints given that cannot be fitted.
+            InputError: keypoints given that cannot be fitted, or of a definition that the hand model lacks.
         """
         begin = time.perf_counter()
         found = self.detect(image) if detections is None else list(detections)
@@ -105,7 +110,9 @@ class Reconstructor:
         found.sort(key=lambda detection: -detection.score)
         if not self.settings.all_hands:
             found = found[:1]
-        return [self.fit(image, intrinsics, detection, seconds / len(found)) for detection in found]
+        for detection in found:
+            self.model.keypoint_set(self._keypoint_set(detection))
+        return hand_views(image, intrinsics, found, seconds / max(len(found), 1))
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Hands in the picture, by the built-in detector."""
@@ -116,100 +123,54 @@ class Reconstructor:
             self._detector = HandDetector(thorough=self.settings.all_hands or self.settings.hand != "auto")
         return self._detector.detect(image)
 
-    def fit(
-        self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection, detect_seconds: float = 0.0
-    ) -> HandResult:
-        """Reconstruct one detected hand. A left hand is mirrored, solved as a right one and mirrored back, so that
-        both sides are treated exactly alike."""
-        left = detection.hand == "left"
-        width = image.shape[1]
-        keypoints = np.array(detection.keypoints, dtype=np.float64)
-        if left:
-            image = np.ascontiguousarray(image[:, ::-1])
-            intrinsics = mirror_intrinsics(intrinsics, width)
-            keypoints[:, 0] = width - keypoints[:, 0]
-        right = Detection(
-            hand="right",
-            score=detection.score,
-            handedness=detection.handedness,
-            keypoints=keypoints,
-            keypoint_set=detection.keypoint_set,
-            region=detection.region,
-        )
-        result = self._fit_right(image, intrinsics, right)
-        result.seconds["detect"] = detect_seconds
-        if left:
-            _mirror_result(result, width)
-        return result
+    def reconstruct(self, views: Sequence[HandView]) -> list[HandResult]:
+        """Reconstruct hands of any pictures: network and fit take all of them at once.
 
-    def _fit_right(self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection) -> HandResult:
-        clock = time.perf_counter
-        times = {"detect": 0.0, "predict": 0.0, "fit": 0.0, "texture": 0.0, "export": 0.0}
-        keypoint_set = detection.keypoint_set
-        if keypoint_set == KEYPOINT_SET and keypoint_set not in self.model.keypoint_sets:
-            keypoint_set = "openpose"  # the joints as they are, as the paper takes detections
-        self.model.keypoint_set(keypoint_set)  # a name that keypoints given by a user may have wrong
-        observation = observation_of(detection.keypoints, intrinsics)
-        begin = clock()
-        prediction = None if self.predictor is None else self.predictor(image, intrinsics, detection)
-        times["predict"] = clock() - begin
-        begin = clock()
+        Args:
+            views: of :meth:`look`.
+
+        Returns:
+            one result per view.
+        """
+        results: list[HandResult | None] = [None] * len(views)
+        begin = time.perf_counter()
+        predictions: list[Prediction | None] = [None] * len(views)
+        if self.predictor is not None and views:
+            predictions[:] = self.predictor.many([(view.image, view.intrinsics, view.detection) for view in views])
+        predict_seconds = (time.perf_counter() - begin) / max(len(views), 1)
+        names = [self._keypoint_set(view.detection) for view in views]
+        for name in dict.fromkeys(names):
+            rows = [row for row, own in enumerate(names) if own == name]
+            begin = time.perf_counter()
+            fitted, figures = self._fit([views[row] for row in rows], [predictions[row] for row in rows], name)
+            fit_seconds = (time.perf_counter() - begin) / len(rows)
+            for number, row in enumerate(rows):
+                result = self._result(views[row], name, fitted.pick(number), figures[number])
+                result.seconds |= {"predict": predict_seconds, "fit": fit_seconds}
+                results[row] = result
+        return [result for result in results if result is not None]
+
+    def _keypoint_set(self, detection: Detection) -> str:
+        """The definition that a hand's keypoints are fitted as."""
+        if detection.keypoint_set == KEYPOINT_SET and KEYPOINT_SET not in self.model.keypoint_sets:
+            return "openpose"  # the joints as they are, as the paper takes detections
+        return detection.keypoint_set
+
+    def _fit(
+        self, views: Sequence[HandView], predictions: Sequence[Prediction | None], keypoint_set: str
+    ) -> tuple[HandParameters, list[dict[str, float]]]:
+        """Hands [B] fitted to keypoints of one definition and to their outlines, and figures of each."""
         if keypoint_set not in self._fitters:
             self._fitters[keypoint_set] = KeypointFitter(self.model, keypoint_set, start=self.settings.start)
         fitter = self._fitters[keypoint_set]
-        problem = fitter.problem
-        parameters = fitter(observation, prediction, refine=self.settings.refine).parameters
-        figures: dict[str, float] = {}
-        if self.settings.refine and self.settings.appearance:
-            parameters = self._silhouette(image, intrinsics, parameters, problem, observation, figures)
-        times["fit"] = clock() - begin
-        begin = clock()
-        with torch.no_grad():
-            vertices = posed_vertices(self.layer, problem, parameters)[0].double().numpy()
-        appearance = (
-            self._appearance(image, intrinsics, vertices, parameters, problem) if self.settings.appearance else None
-        )
-        times["texture"] = clock() - begin
-        return self._result(
-            detection, keypoint_set, intrinsics, parameters, problem, vertices, appearance, times, figures
-        )
+        fits = fitter.many([view.observation for view in views], predictions, refine=self.settings.refine)
+        parameters = joined([fit.parameters for fit in fits])
+        if not (self.settings.refine and self.settings.appearance):
+            return parameters, [{} for _ in views]
+        return fit_outlines(views, parameters, fitter.problem, self.layer, self.settings.silhouette)
 
-    def _silhouette(
-        self,
-        image: np.ndarray,
-        intrinsics: np.ndarray,
-        parameters: HandParameters,
-        problem: KeypointProblem,
-        observation: Observation,
-        figures: dict[str, float],
-    ) -> HandParameters:
-        """Pull the silhouette to the photo's, where colours tell the hand from what is behind it."""
-        settings = self.settings.silhouette
-        with torch.no_grad():
-            vertices = posed_vertices(self.layer, problem, parameters)
-        outline = project(vertices.double(), torch.as_tensor(intrinsics)).numpy()[0]
-        crop = crop_around(image, intrinsics, outline, margin=0.25, longer_side=settings.longer_side)
-        if crop is None:
-            return parameters
-        segmentation = segment_hand(crop, vertices, self.layer, parameters)
-        if segmentation is None:
-            return parameters
-        figures["segmentation_quality"] = segmentation.quality
-        if segmentation.quality >= settings.minimum_quality:
-            parameters = refine(parameters, problem, self.layer, observation, crop, segmentation, settings)
-            with torch.no_grad():
-                after = coverage(posed_vertices(self.layer, problem, parameters), self.layer, crop).numpy()
-            figures["silhouette_iou"] = intersection_over_union(after, segmentation)
-        return parameters
-
-    def _appearance(
-        self,
-        image: np.ndarray,
-        intrinsics: np.ndarray,
-        vertices: np.ndarray,
-        parameters: HandParameters,
-        problem: KeypointProblem,
-    ) -> Appearance | None:
+    def _appearance(self, view: HandView, vertices: np.ndarray, parameters: HandParameters) -> Appearance | None:
+        image, intrinsics = view.image, view.intrinsics
         outline = project(torch.as_tensor(vertices)[None], torch.as_tensor(intrinsics)).numpy()[0]
         longer = int(np.clip((outline.max(0) - outline.min(0)).max() * 1.2, 192, 768))
         crop = crop_around(image, intrinsics, outline, margin=0.12, longer_side=longer)
@@ -225,17 +186,15 @@ class Reconstructor:
         return bake(vertices, self.model, crop, probability, uv=self.uv, uv_faces=self.uv_faces, atlas=self._atlas)
 
     def _result(
-        self,
-        detection: Detection,
-        keypoint_set: str,
-        intrinsics: np.ndarray,
-        parameters: HandParameters,
-        problem: KeypointProblem,
-        vertices: np.ndarray,
-        appearance: Appearance | None,
-        seconds: dict[str, float],
-        figures: dict[str, float],
+        self, view: HandView, keypoint_set: str, parameters: HandParameters, figures: dict[str, float]
     ) -> HandResult:
+        """One fitted hand with its appearance, in the photo as it was given."""
+        problem = self._fitters[keypoint_set].problem
+        begin = time.perf_counter()
+        with torch.no_grad():
+            vertices = posed_vertices(self.layer, problem, parameters)[0].double().numpy()
+        appearance = self._appearance(view, vertices, parameters) if self.settings.appearance else None
+        texture_seconds = time.perf_counter() - begin
         with torch.no_grad():
             points, local = problem.keypoints(parameters)
             output = problem.layer(
@@ -244,18 +203,17 @@ class Reconstructor:
                 rotation=parameters.rotation,
                 translation=parameters.translation,
             )
-            joints_2d = project(points, torch.as_tensor(intrinsics))[0].numpy()
-        keypoints = np.asarray(detection.keypoints, dtype=np.float64)
+            joints_2d = project(points, torch.as_tensor(view.intrinsics))[0].numpy()
+        keypoints = view.detection.keypoints
         used = np.isfinite(keypoints).all(1) & (keypoints[:, 2] > 0)
         box = float(np.ptp(keypoints[used, :2], axis=0).max())
         error = float(np.linalg.norm(joints_2d[used] - keypoints[used, :2], axis=1).mean())
-        figures |= {"reprojection_px": error, "reprojection_of_box": error / max(box, 1e-9)}
         count = self.model.vertex_count
-        return HandResult(
+        result = HandResult(
             hand="right",
-            score=detection.score,
+            score=view.detection.score,
             model=self.model.name,
-            intrinsics=np.asarray(intrinsics, dtype=np.float64),
+            intrinsics=np.asarray(view.intrinsics, dtype=np.float64),
             keypoints_2d=keypoints,
             keypoint_set=keypoint_set,
             joints_3d=points[0].numpy(),
@@ -274,28 +232,10 @@ class Reconstructor:
             uv_faces=self.uv_faces,
             texture=None if appearance is None else appearance.texture,
             network="" if self.predictor is None else self.predictor.name,
-            seconds=seconds,
-            fit=figures,
+            seconds={"detect": view.detect_seconds, "predict": 0.0, "fit": 0.0, "texture": texture_seconds}
+            | {"export": 0.0},
+            fit=figures | {"reprojection_px": error, "reprojection_of_box": error / max(box, 1e-9)},
         )
-
-
-def _mirror_result(result: HandResult, width: int) -> None:
-    """Turn a right hand solved in the mirrored picture into the left hand of the original one, in place."""
-    flip = np.array([-1.0, 1.0, 1.0])
-    result.hand = "left" if result.hand == "right" else "right"
-    result.intrinsics = mirror_intrinsics(result.intrinsics, width)
-    result.keypoints_2d = result.keypoints_2d.copy()
-    result.keypoints_2d[:, 0] = width - result.keypoints_2d[:, 0]
-    result.joints_2d = result.joints_2d.copy()
-    result.joints_2d[:, 0] = width - result.joints_2d[:, 0]
-    result.joints_3d = result.joints_3d * flip
-    result.kinematic_joints_3d = result.kinematic_joints_3d * flip
-    result.vertices = result.vertices * flip
-    result.faces = np.ascontiguousarray(result.faces[:, ::-1])
-    if result.uv_faces is not None:
-        result.uv_faces = np.ascontiguousarray(result.uv_faces[:, ::-1])
-    result.pose = mirror_axis_angle(torch.as_tensor(result.pose).reshape(15, 3), 0).reshape(45).numpy()
-    result.rotation = mirror_axis_angle(torch.as_tensor(result.rotation), 0).numpy()
-    result.translation = result.translation * flip
-    result.light = result.light.copy()
-    result.light[8] = -result.light[8]
+        if view.left:
+            mirror_result(result, view.image.shape[1])
+        return result

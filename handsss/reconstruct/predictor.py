@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -21,13 +22,17 @@ class Prediction(NamedTuple):
     shape: np.ndarray  # [10]
 
 
+# A picture [H, W, 3] uint8 (left hands come mirrored), its camera [3, 3], the right hand found in it.
+Pictured = tuple[np.ndarray, np.ndarray, Detection]
+
+
 class Predictor(Protocol):
-    """Anything that looks at a picture of a right hand and says how it is posed."""
+    """Anything that looks at pictures of right hands and says how they are posed."""
 
     name: str  # what users know it by
 
-    def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection) -> Prediction:
-        """Args: image [H, W, 3] uint8 (left hands come mirrored), its camera [3, 3], the hand found in it."""
+    def many(self, hands: Sequence[Pictured]) -> list[Prediction]:
+        """Hands of any pictures, all in one batch."""
         ...
 
 

@@ -51,9 +51,14 @@ def _opponent(image: np.ndarray) -> np.ndarray:
     return np.stack([0.5 * lightness, r - g, 0.5 * (r + g) - b], -1).astype(np.float32)
 
 
-def _mixture(colours: np.ndarray, count: int, rng: np.random.Generator) -> _Mixture:
-    if len(colours) > _SAMPLES:
-        colours = colours[rng.choice(len(colours), _SAMPLES, replace=False)]
+def _mixture(flat: np.ndarray, mask: np.ndarray, order: np.ndarray, count: int, seed: int) -> _Mixture:
+    """The mixture of the colours [N, 3] that a mask [h, w] names.
+
+    Which of them are looked at is decided by an order of all pixels, so that a pixel more or less in the mask changes
+    one sample and not all of them: equal photos then give equal hands although arithmetic rounds otherwise at times.
+    """
+    colours = flat[order[mask.ravel()[order]][:_SAMPLES]]
+    rng = np.random.default_rng(seed)
     count = max(1, min(count, len(colours) // 20))
     jittered = colours + rng.normal(scale=1e-4, size=colours.shape)
     _, labels = kmeans2(jittered, count, minit="++", iter=8, seed=rng, missing="warn")
@@ -123,7 +128,7 @@ def segment(image: np.ndarray, silhouette: np.ndarray, forearm: np.ndarray, *, s
     Returns:
         None if there is too little inside or outside to learn colours from.
     """
-    rng = np.random.default_rng(seed)
+    order = np.random.default_rng(seed).permutation(silhouette.size)
     inside = silhouette > 0.5
     scale = float(np.sqrt(max(inside.sum(), 1)))
     signed = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
@@ -139,8 +144,8 @@ def segment(image: np.ndarray, silhouette: np.ndarray, forearm: np.ndarray, *, s
     spatial = np.clip(depth / 0.05, -2.0, 2.0)
     probability = inside.astype(np.float32)
     for _ in range(2):
-        log_hand = _mixture(colours[hand], 4, rng).log_density(flat)
-        log_background = _mixture(colours[background], 6, rng).log_density(flat)
+        log_hand = _mixture(flat, hand, order, 4, seed).log_density(flat)
+        log_background = _mixture(flat, background, order, 6, seed + 1).log_density(flat)
         logit = np.clip(log_hand - log_background, -5, 5).reshape(inside.shape) + spatial
         probability = 1 / (1 + np.exp(-logit))
         probability = np.clip(_guided(grey, probability.astype(np.float32), 3, 1e-3), 0, 1)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from handsss.geometry.cameras import project
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.layer import HandLayer
 from handsss.reconstruct.adam import Adam
-from handsss.reconstruct.crop import Crop
+from handsss.reconstruct.crop import Crop, crop_around
 from handsss.reconstruct.fit_problem import (
     PARAMETERS,
     POSE,
@@ -21,8 +24,10 @@ from handsss.reconstruct.fit_problem import (
     HandParameters,
     KeypointProblem,
     Observation,
+    several,
     step,
 )
+from handsss.reconstruct.hand_view import HandView
 from handsss.reconstruct.segmentation import Segmentation, forearm_zone, segment
 from handsss.render.pipeline import render
 
@@ -58,22 +63,22 @@ def posed_vertices(layer: HandLayer, problem: KeypointProblem, parameters: HandP
     return output.vertices.contiguous()
 
 
-def coverage(vertices: Tensor, layer: HandLayer, crop: Crop) -> Tensor:
-    """Anti-aliased silhouette [h, w] of vertices [1, V, 3]."""
-    intrinsics = torch.as_tensor(crop.intrinsics, dtype=torch.float32)
-    return render(
-        vertices,
-        layer.faces,
-        colours=torch.ones_like(vertices[0]),
-        intrinsics=intrinsics,
-        size=crop.size,
-    ).silhouette[0]
+def coverage(vertices: Tensor, layer: HandLayer, intrinsics: Tensor, size: tuple[int, int]) -> Tensor:
+    """Anti-aliased silhouettes [B, *size] of vertices [B, V, 3] under cameras [B, 3, 3]."""
+    white = torch.ones_like(vertices[0])
+    return render(vertices, layer.faces, colours=white, intrinsics=intrinsics, size=size).silhouette
+
+
+def crop_coverage(vertices: Tensor, layer: HandLayer, crop: Crop) -> np.ndarray:
+    """Anti-aliased silhouette [h, w] of vertices [1, V, 3] in a crop."""
+    with torch.no_grad():
+        silhouette = coverage(vertices, layer, torch.as_tensor(crop.intrinsics[None]).float(), crop.size)
+    return silhouette[0].numpy()
 
 
 def segment_hand(crop: Crop, vertices: Tensor, layer: HandLayer, parameters: HandParameters) -> Segmentation | None:
     """Segment the photo around a fitted hand; see :func:`handsss.reconstruct.segmentation.segment`."""
-    with torch.no_grad():
-        silhouette = coverage(vertices, layer, crop).numpy()
+    silhouette = crop_coverage(vertices, layer, crop)
     rotation = parameters.rotation[0].numpy()
     ring = layer.model.boundary
     wrist = vertices[0, ring].mean(0).numpy() if len(ring) else parameters.translation[0].numpy()
@@ -82,46 +87,125 @@ def segment_hand(crop: Crop, vertices: Tensor, layer: HandLayer, parameters: Han
     return segment(crop.image, silhouette, zone)
 
 
+class _Outlines(NamedTuple):
+    """Hands' outlines in photos, each in the upper left of a square as large as the longest side of all crops."""
+
+    target: Tensor  # [B, S, S] probability of being hand
+    certainty: Tensor  # [B, S, S] 0: does not count
+    area: Tensor  # [B] px
+    weight: Tensor  # [B]
+    intrinsics: Tensor  # [B, 3, 3] of the crops
+
+
+def _outlines(crops: Sequence[Crop], segmentations: Sequence[Segmentation], settings: SilhouetteSettings) -> _Outlines:
+    side = settings.longer_side  # whatever the crops' shapes, so that a hand is the same beside any others
+    target = torch.zeros(len(crops), side, side)
+    certainty = torch.zeros_like(target)
+    for number, (crop, segmentation) in enumerate(zip(crops, segmentations, strict=True)):
+        height, width = crop.size
+        probability = segmentation.probability
+        target[number, :height, :width] = torch.as_tensor(probability)
+        # Undecided pixels and the forearm's do not count.
+        counted = (2 * np.abs(probability - 0.5)) * segmentation.counted
+        certainty[number, :height, :width] = torch.as_tensor(counted)
+    return _Outlines(
+        target,
+        certainty,
+        (target * certainty).sum((1, 2)).clamp_min(1),
+        settings.weight * torch.tensor([segmentation.quality for segmentation in segmentations]),
+        torch.as_tensor(np.stack([crop.intrinsics for crop in crops])).float(),
+    )
+
+
 def refine(
     parameters: HandParameters,
     problem: KeypointProblem,
     layer: HandLayer,
     observation: Observation,
-    crop: Crop,
-    segmentation: Segmentation,
+    crops: Sequence[Crop],
+    segmentations: Sequence[Segmentation],
     settings: SilhouetteSettings,
 ) -> HandParameters:
-    """Minimise keypoint residuals, priors and the silhouette's mismatch together (Adam); the best step is returned.
+    """Minimise keypoint residuals, priors and silhouettes' mismatch together (Adam), for all hands at once; each
+    hand's best step is returned.
 
     Args:
-        parameters: one hand, right, in the crop's photo.
-        observation: its keypoints in the photo.
-        crop: photo part at working resolution.
-        segmentation: of the crop.
+        parameters: hands [B], right, in their crops' photos.
+        observation: their keypoints in the photos, B of them.
+        crops: photo parts at working resolution.
+        segmentations: of the crops.
     """
-    target = torch.as_tensor(segmentation.probability)
-    # Undecided pixels and the forearm's do not count.
-    certainty = torch.as_tensor((2 * np.abs(segmentation.probability - 0.5)) * segmentation.counted)
-    area = float((target * certainty).sum().clamp_min(1))
-    weight = settings.weight * segmentation.quality
-    delta = torch.zeros(1, PARAMETERS, dtype=torch.float64, requires_grad=True)
+    outlines = _outlines(crops, segmentations, settings)
+    size = outlines.target.shape[1], outlines.target.shape[2]
+    delta = torch.zeros(len(crops), PARAMETERS, dtype=torch.float64, requires_grad=True)
     optimiser = Adam(delta, betas=(0.8, 0.95))
-    best_cost, best = float("inf"), parameters
+    best = HandParameters(*(part.clone() for part in parameters))
+    best_cost = torch.full((len(crops),), float("inf"), dtype=torch.float64)
     for iteration in range(settings.iterations + 1):
         moved = step(parameters, delta * _SCALES)
         cost, _ = problem.robust(problem.residuals(moved, observation))
-        silhouette = coverage(posed_vertices(layer, problem, moved), layer, crop)
-        mismatch = (certainty * (silhouette - target).square()).sum() / area
-        total = cost[0] + weight * mismatch
-        value = float(total.detach())
-        if value < best_cost:
-            best_cost = value
-            best = HandParameters(*(part.detach().clone() for part in moved))
-        if iteration == settings.iterations or not np.isfinite(value):
+        silhouette = coverage(posed_vertices(layer, problem, moved), layer, outlines.intrinsics, size)
+        mismatch = (outlines.certainty * (silhouette - outlines.target).square()).sum((1, 2)) / outlines.area
+        total = cost + outlines.weight * mismatch
+        values = total.detach()
+        better = values < best_cost  # False for NaN
+        best_cost = torch.where(better, values, best_cost)
+        for kept, part in zip(best, moved, strict=True):
+            kept[better] = part.detach()[better]
+        if iteration == settings.iterations or not bool(torch.isfinite(values).any()):
             break
-        (gradient,) = torch.autograd.grad(total, delta)
+        (gradient,) = torch.autograd.grad(total.sum(), delta)
         optimiser.step(gradient, settings.rate * (1 - 0.8 * iteration / settings.iterations))
     return best
+
+
+def fit_outlines(
+    views: Sequence[HandView],
+    parameters: HandParameters,
+    problem: KeypointProblem,
+    layer: HandLayer,
+    settings: SilhouetteSettings,
+) -> tuple[HandParameters, list[dict[str, float]]]:
+    """Pull silhouettes to the photos', where colours tell a hand from what is behind it.
+
+    Args:
+        views: the hands' photos.
+        parameters: the hands [B], fitted to keypoints.
+
+    Returns:
+        the hands, and figures of each: ``segmentation_quality`` where there was a segmentation, ``silhouette_iou``
+        where the hand was pulled to it.
+    """
+    with torch.no_grad():
+        vertices = posed_vertices(layer, problem, parameters)
+    figures: list[dict[str, float]] = [{} for _ in views]
+    rows, crops, segmentations = [], [], []
+    for row, view in enumerate(views):
+        outline = project(vertices[row].double(), torch.as_tensor(view.intrinsics)).numpy()
+        crop = crop_around(view.image, view.intrinsics, outline, margin=0.25, longer_side=settings.longer_side)
+        if crop is None:
+            continue
+        segmentation = segment_hand(crop, vertices[row : row + 1], layer, parameters.pick(row))
+        if segmentation is None:
+            continue
+        figures[row]["segmentation_quality"] = segmentation.quality
+        if segmentation.quality >= settings.minimum_quality:
+            rows.append(row)
+            crops.append(crop)
+            segmentations.append(segmentation)
+    if not rows:
+        return parameters, figures
+    observation = several([views[row].observation for row in rows])
+    pulled = refine(parameters.pick(torch.tensor(rows)), problem, layer, observation, crops, segmentations, settings)
+    with torch.no_grad():
+        vertices = posed_vertices(layer, problem, pulled)
+    every = HandParameters(*(part.clone() for part in parameters))
+    for kept, part in zip(every, pulled, strict=True):
+        kept[rows] = part
+    for row, crop, segmentation, posed in zip(rows, crops, segmentations, vertices, strict=True):
+        after = crop_coverage(posed[None], layer, crop)
+        figures[row]["silhouette_iou"] = intersection_over_union(after, segmentation)
+    return every, figures
 
 
 def intersection_over_union(silhouette: np.ndarray, segmentation: Segmentation) -> float:

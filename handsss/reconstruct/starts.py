@@ -137,9 +137,9 @@ def place(points: Tensor, keypoints: np.ndarray, intrinsics: np.ndarray) -> Tens
     Returns:
         [3] metres.
     """
-    sure = torch.as_tensor(np.nan_to_num(keypoints[:, 2])).clamp(0, 1)
-    pixels = torch.as_tensor(np.nan_to_num(keypoints[:, :2]))
-    K = torch.as_tensor(np.asarray(intrinsics, dtype=np.float64))
+    sure = torch.tensor(np.nan_to_num(keypoints[:, 2])).clamp(0, 1)
+    pixels = torch.tensor(np.nan_to_num(keypoints[:, :2]))
+    K = torch.tensor(np.asarray(intrinsics, dtype=np.float64))
     rays = (torch.cat([pixels, torch.ones(len(pixels), 1)], 1).double() @ torch.linalg.inv(K).T)[:, :2]
     depth = torch.ones(len(points), dtype=torch.float64)
     result = torch.zeros(3, dtype=torch.float64)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import ndimage
+from scipy.sparse import csr_matrix
 
 from handsss.hand.model import HandModel
 from handsss.reconstruct.appearance import (
@@ -40,6 +41,13 @@ class Texels(NamedTuple):
     face: np.ndarray  # [N] for the texels inside, row-major
     barycentric: np.ndarray  # [N, 3]
     nearest: np.ndarray  # [2, h, w] indices of the closest texel inside: padding around the charts
+
+    def blend(self, faces: np.ndarray, count: int) -> csr_matrix:
+        """[N, count] that takes values at vertices to the texels inside; faces [F, 3] are the mesh's."""
+        rows = np.arange(0, 3 * len(self.face) + 1, 3)
+        return csr_matrix(
+            (self.barycentric.ravel(), faces[self.face].ravel(), rows), shape=(len(self.face), count), copy=False
+        )
 
 
 def planar_uv(model: HandModel) -> tuple[np.ndarray, np.ndarray]:
@@ -154,12 +162,9 @@ def bake(
     albedo = at_vertices.colours / np.maximum(shading(normals, light.values), 0.15)
     colours = fill_surface(np.clip(albedo, 0, 1), at_vertices.weights, model.faces, light.skin)
 
-    corners = model.faces[atlas.face]
-    weights = atlas.barycentric
-    points = np.einsum("nk,nkc->nc", weights, vertices[corners])
-    texel_normals = np.einsum("nk,nkc->nc", weights, normals[corners])
+    surface = atlas.blend(model.faces, len(vertices)) @ np.concatenate([vertices, normals, colours], 1)
+    points, texel_normals, base = surface[:, :3], surface[:, 3:6], surface[:, 6:]
     texel_normals /= np.maximum(np.linalg.norm(texel_normals, axis=1, keepdims=True), 1e-9)
-    base = np.einsum("nk,nkc->nc", weights, colours[corners])
     found = _look_up(points, texel_normals, view)
     detail = np.clip(found.colours / np.maximum(shading(texel_normals, light.values), 0.15), 0, 1)
     trust = found.weights[:, None]

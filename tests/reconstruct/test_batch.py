@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,11 @@ import pytest
 from PIL import Image
 
 from handsss.cli.reconstruct import processes_for
-from handsss.errors import UserError
-from handsss.reconstruct.batch import BatchOptions, Outcome, exit_code, reconstruct_all
+from handsss.errors import InputError, UserError
+from handsss.reconstruct.batch import batches, exit_code, reconstruct_all
 from handsss.reconstruct.inputs import expand
 from handsss.reconstruct.outputs import plan_outputs
+from handsss.reconstruct.photo import BatchOptions, Outcome
 from handsss.reconstruct.results import HandResult
 from tests.conftest import MakeHand
 
@@ -26,8 +29,9 @@ class Scripted:
 
     def __init__(self, hand: HandResult) -> None:
         self.hand = hand
+        self.batches: list[list[Any]] = []  # that were reconstructed together
 
-    def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detections: Any = None) -> list[HandResult]:
+    def look(self, image: np.ndarray, intrinsics: np.ndarray, detections: Any = None) -> list[Any]:
         red = int(image[0, 0, 0])
         if red == 1:
             raise KeyboardInterrupt
@@ -35,7 +39,15 @@ class Scripted:
             raise IndexError("a bug")
         if red == 4:
             os._exit(9)  # as for want of memory
-        return [] if red == 3 else [self.hand]
+        return [] if red == 3 else [red]
+
+    def reconstruct(self, views: Sequence[Any]) -> list[HandResult]:
+        self.batches.append(list(views))
+        if 5 in views:
+            raise InputError("no numbers")
+        if 6 in views:
+            raise ZeroDivisionError("a bug of the fit")
+        return [replace(self.hand, score=view / 1000, seconds={}) for view in views]
 
 
 @pytest.fixture
@@ -50,18 +62,18 @@ def photos(folder: Path, **reds: int) -> list[str]:
     return [str(folder)]
 
 
-def run(arguments: list[str], reconstructor: Scripted, output: Path, workers: int = 1) -> list[Outcome]:
+def run(arguments: list[str], reconstructor: Scripted, output: Path, workers: int = 1, batch: int = 8) -> list[Outcome]:
     inputs = expand(arguments)
     plan = plan_outputs(inputs, str(output), "ply")
     make = partial(Scripted, reconstructor.hand)
-    return reconstruct_all(inputs.sources, plan, reconstructor, BatchOptions(), workers=workers, make=make)
+    return reconstruct_all(inputs.sources, plan, reconstructor, BatchOptions(), batch=batch, workers=workers, make=make)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_every_photo_is_accounted_for(tmp_path: Path, reconstructor: Scripted, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "batch"), [(1, 1), (1, 8), (2, 1), (2, 8)])
+def test_every_photo_is_accounted_for(tmp_path: Path, reconstructor: Scripted, workers: int, batch: int) -> None:
     arguments = photos(tmp_path / "in", a=200, b=2, c=3, d=200)
     (tmp_path / "in/bad.jpg").write_bytes(b"")
-    outcomes = run([*arguments, str(tmp_path / "in/absent.jpg")], reconstructor, tmp_path / "out", workers)
+    outcomes = run([*arguments, str(tmp_path / "in/absent.jpg")], reconstructor, tmp_path / "out", workers, batch)
     assert {Path(o.image).stem: o.status for o in outcomes} == {
         "a": "done",
         "b": "failed",
@@ -87,12 +99,46 @@ def test_every_photo_is_accounted_for(tmp_path: Path, reconstructor: Scripted, w
 
 
 def test_an_interruption_keeps_what_is_done(tmp_path: Path, reconstructor: Scripted) -> None:
-    outcomes = run(photos(tmp_path / "in", a=200, b=1, c=200), reconstructor, tmp_path / "out")
+    outcomes = run(photos(tmp_path / "in", a=200, b=1, c=200), reconstructor, tmp_path / "out", batch=1)
     assert [o.status for o in outcomes] == ["done", "not started", "not started"]
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert [entry["status"] for entry in summary] == ["done", "not started", "not started"]
     assert exit_code(outcomes) == 130
     assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_hands_of_several_photos_are_reconstructed_together(tmp_path: Path, reconstructor: Scripted) -> None:
+    outcomes = run(photos(tmp_path / "in", a=100, b=3, c=120, d=140), reconstructor, tmp_path / "out", batch=3)
+    # Four photos, three at a time: two batches of two. A photo without a hand gives nothing to reconstruct.
+    assert reconstructor.batches == [[100], [120, 140]]
+    assert [[hand["score"] for hand in o.hands] for o in outcomes] == [[0.1], [], [0.12], [0.14]]
+
+
+def test_one_that_fails_beside_others_is_known_and_alone(tmp_path: Path, reconstructor: Scripted) -> None:
+    outcomes = run(photos(tmp_path / "in", a=100, b=5, c=120, d=6), reconstructor, tmp_path / "out")
+    assert [o.status for o in outcomes] == ["done", "failed", "done", "failed"]
+    assert outcomes[1].message.endswith("b.png: no numbers") and not outcomes[1].trace
+    assert outcomes[3].message == "internal error: ZeroDivisionError: a bug of the fit"
+    assert "Traceback" in outcomes[3].trace
+    assert [hand["score"] for hand in outcomes[2].hands] == [0.12]
+
+
+def test_large_photos_are_not_all_held_at_once(
+    tmp_path: Path, reconstructor: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handsss.reconstruct.photo._PIXELS", 64 * 48)
+    run(photos(tmp_path / "in", a=100, b=110, c=120), reconstructor, tmp_path / "out")
+    assert reconstructor.batches == [[100, 110], [120]]
+
+
+@pytest.mark.parametrize(
+    ("count", "batch", "workers", "sizes"),
+    [(16, 8, 2, [8, 8]), (17, 8, 2, [5, 5, 5, 2]), (3, 8, 2, [2, 1]), (3, 1, 4, [1, 1, 1]), (0, 8, 1, [])],
+)
+def test_batches_keep_all_workers_busy(count: int, batch: int, workers: int, sizes: list[int]) -> None:
+    found = batches(list(range(count)), batch, workers)  # type: ignore[arg-type]
+    assert [len(part) for part in found] == sizes
+    assert [one for part in found for one in part] == list(range(count))
 
 
 def test_several_processes_write_the_same_bytes(tmp_path: Path, reconstructor: Scripted) -> None:

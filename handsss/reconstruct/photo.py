@@ -1,0 +1,248 @@
+"""Photos to the content of their files, several at once: network and fit take the hands of all of them together."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from handsss.detect.types import Detection
+from handsss.errors import InputError, UserError
+from handsss.reconstruct.camera_choice import CameraChoice, CameraOptions, choose_camera
+from handsss.reconstruct.documents import json_bytes, photo_document
+from handsss.reconstruct.export import mesh_files
+from handsss.reconstruct.export_obj import png_bytes
+from handsss.reconstruct.hand_view import HandView
+from handsss.reconstruct.images import Photo, read_image
+from handsss.reconstruct.inputs import Source
+from handsss.reconstruct.keypoint_files import keypoint_file, read_hands
+from handsss.reconstruct.outputs import Destination, refuse_overwriting
+from handsss.reconstruct.overlay import picture
+from handsss.reconstruct.results import HandResult
+
+Status = Literal["done", "no hand", "failed", "not started"]
+_PIXELS = 60_000_000  # of photos that are held at once: ten thousand large ones must not fill the memory
+
+
+class HandReconstructor(Protocol):
+    """What turns pictures into hands, see :class:`handsss.reconstruct.pipeline.Reconstructor`."""
+
+    def look(
+        self, image: np.ndarray, intrinsics: np.ndarray, detections: list[Detection] | None = None
+    ) -> list[HandView]:
+        """Hands of one picture, surest first."""
+        ...
+
+    def reconstruct(self, views: Sequence[HandView]) -> list[HandResult]:
+        """Hands of any pictures, one result for each."""
+        ...
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How photos are read and what is written."""
+
+    camera: CameraOptions = field(default_factory=CameraOptions)
+    keypoints: Path | None = None  # file or folder of OpenPose JSON; None: the built-in detector
+    keypoint_set: str | None = None
+    hand: Literal["auto", "left", "right"] = "auto"
+    vertices: bool = False  # write vertices into the JSON
+
+
+@dataclass
+class Outcome:
+    """What became of one photo."""
+
+    image: str
+    status: Status
+    message: str = ""  # why not, or what to know
+    camera: str = ""  # sentence
+    camera_source: str = ""
+    files: list[Path] = field(default_factory=list)  # the mesh first
+    hands: list[dict[str, Any]] = field(default_factory=list)  # side, score, reprojection of the box
+    seconds: float = 0.0
+    trace: str = ""  # of a bug
+
+    def to_json(self) -> dict[str, Any]:
+        """The photo's entry of summary.json."""
+        entry: dict[str, Any] = {"image": self.image, "status": self.status}
+        if self.message:
+            entry["message"] = self.message
+        if self.files:
+            entry["files"] = [path.name for path in self.files]
+        if self.camera:
+            entry["camera"] = self.camera
+        return entry | {"hands": self.hands, "seconds": round(self.seconds, 3)}
+
+
+class Made(NamedTuple):
+    """One photo's results, not yet written."""
+
+    outcome: Outcome
+    files: dict[Path, bytes]
+
+
+class Job(NamedTuple):
+    """One photo of a run."""
+
+    number: int
+    source: Source
+    destination: Destination
+
+
+@dataclass
+class _Opened:
+    """A photo whose hands were found."""
+
+    job: Job
+    photo: Photo
+    camera: CameraChoice
+    keypoints: Path | None  # the file they came from; None: the detector
+    views: list[HandView]
+    seconds: float
+
+
+def reconstruct_photos(
+    jobs: Sequence[Job], reconstructor: HandReconstructor, options: BatchOptions
+) -> list[tuple[int, Made]]:
+    """Photos to the content of their files; what goes wrong becomes its photo's outcome, and the others go on.
+
+    Args:
+        jobs: photos whose hands are reconstructed together, as far as memory allows.
+        reconstructor: see :class:`HandReconstructor`.
+        options: see :class:`BatchOptions`.
+
+    Returns:
+        the jobs' numbers and results, in no order. Without a hand these are the JSON and the picture only.
+    """
+    done: list[tuple[int, Made]] = []
+    opened: list[_Opened] = []
+    for job in jobs:
+        begin = time.perf_counter()
+        try:
+            opened.append(_open(job, reconstructor, options))
+        except Exception as error:
+            done.append((job.number, _lost(job, error, time.perf_counter() - begin)))
+        if sum(one.photo.array.size // 3 for one in opened) > _PIXELS:
+            done += _finish(opened, reconstructor, options)
+            opened = []
+    return done + _finish(opened, reconstructor, options)
+
+
+def _open(job: Job, reconstructor: HandReconstructor, options: BatchOptions) -> _Opened:
+    """Read a photo and look for its hands.
+
+    Raises:
+        UserError: an input that cannot be used.
+    """
+    begin = time.perf_counter()
+    photo = read_image(job.source.path)
+    size = photo.array.shape[1], photo.array.shape[0]
+    camera = choose_camera(size, photo.exif, str(job.source.path), options.camera)
+    detections, given = None, None
+    if options.keypoints is not None:
+        given = keypoint_file(options.keypoints, job.source.path)
+        detections = read_hands(given, size, hand=options.hand, keypoint_set=options.keypoint_set)
+    try:
+        views = reconstructor.look(photo.array, camera.intrinsics, detections)
+    except InputError as error:
+        raise InputError(f"{given or job.source.path}: {error}") from error
+    return _Opened(job, photo, camera, given, views, time.perf_counter() - begin)
+
+
+def _finish(
+    opened: Sequence[_Opened], reconstructor: HandReconstructor, options: BatchOptions
+) -> list[tuple[int, Made]]:
+    """Reconstruct the hands of opened photos together; if that fails, photo by photo, to know which one it is."""
+    begin = time.perf_counter()
+    views = [view for one in opened for view in one.views]
+    try:
+        hands = reconstructor.reconstruct(views) if views else []
+    except Exception as error:
+        if len(opened) > 1:
+            return [made for one in opened for made in _finish([one], reconstructor, options)]
+        (one,) = opened
+        if isinstance(error, InputError):
+            error = InputError(f"{one.keypoints or one.job.source.path}: {error}")
+        return [(one.job.number, _lost(one.job, error, one.seconds + time.perf_counter() - begin))]
+    a_hand = (time.perf_counter() - begin) / max(len(views), 1)
+    left = iter(hands)
+    done = []
+    for one in opened:
+        own = [next(left) for _ in one.views]
+        begin = time.perf_counter()
+        try:
+            made = _make(one, own, options)
+            made.outcome.seconds = one.seconds + a_hand * len(own) + time.perf_counter() - begin
+        except Exception as error:
+            made = _lost(one.job, error, one.seconds)
+        done.append((one.job.number, made))
+    return done
+
+
+def _make(opened: _Opened, hands: list[HandResult], options: BatchOptions) -> Made:
+    """The files of a photo.
+
+    Raises:
+        UserError: one of them would overwrite an input.
+    """
+    source, destination = opened.job.source, opened.job.destination
+    exporting = time.perf_counter()
+    files: dict[Path, bytes] = mesh_files(hands, destination.mesh) if hands else {}
+    files[destination.picture] = png_bytes(picture(opened.photo.array, hands))
+    for hand in hands:
+        hand.seconds["export"] = (time.perf_counter() - exporting) / len(hands)
+    document = photo_document(
+        source.path.as_posix(),
+        (opened.photo.array.shape[1], opened.photo.array.shape[0]),
+        opened.camera,
+        hands,
+        mesh=destination.mesh if hands else None,
+        notes=opened.photo.notes,
+        vertices=options.vertices,
+    )
+    files[destination.document] = json_bytes(document)
+    refuse_overwriting(files, {path.resolve() for path in (source.path, opened.keypoints) if path is not None})
+    outcome = Outcome(
+        image=source.path.as_posix(),
+        status="done" if hands else "no hand",
+        message="" if hands else _no_hand(opened.keypoints, options.hand),
+        camera=opened.camera.sentence,
+        camera_source=opened.camera.source,
+        files=sorted(files, key=lambda path: path != destination.mesh),
+        hands=[_figures(hand) for hand in hands],
+    )
+    return Made(outcome, files)
+
+
+def _lost(job: Job, error: Exception, seconds: float) -> Made:
+    outcome = failed(job.source.path.as_posix(), error)
+    outcome.seconds = seconds
+    return Made(outcome, {})
+
+
+def failed(image: str, error: Exception) -> Outcome:
+    """What an error makes of a photo. A bug is told with its traceback, but no reason to lose others."""
+    if isinstance(error, UserError):
+        return Outcome(image, "failed", str(error))
+    message = f"internal error: {type(error).__name__}: {error}"
+    return Outcome(image, "failed", message, trace="".join(traceback.format_exception(error)))
+
+
+def _figures(hand: HandResult) -> dict[str, Any]:
+    figures: dict[str, Any] = {"hand": hand.hand, "score": round(float(hand.score), 4), "network": hand.network}
+    figures |= {key: round(float(value), 5) for key, value in hand.fit.items()}
+    return figures | {"seconds": {key: round(value, 4) for key, value in hand.seconds.items()}}
+
+
+def _no_hand(keypoints: Path | None, hand: str) -> str:
+    side = "" if hand == "auto" else f"{hand} "
+    if keypoints is not None:
+        return f"{keypoints} shows no {side}hand"
+    tip = "" if hand == "auto" else f" (--hand {hand} leaves the other side out)"
+    return f"no {side}hand found{tip}; a larger picture of the hand, in full and sharp, may help"
