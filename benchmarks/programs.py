@@ -95,4 +95,12 @@ def photo(device: str, quick: bool) -> Result:
         times.append(time.perf_counter() - begin)
     stages = {name: round(1e3 * statistics.median([hands[0].seconds[name]]), 1) for name in hands[0].seconds}
     add("one photo in a running process", times, stages_ms=stages)
+    (view,) = reconstructor.look(array, camera)
+    for together in (1, 2) if quick else (1, 2, 4, 8, 16):
+        times = []
+        for _ in range(2 if quick else 5):
+            begin = time.perf_counter()
+            reconstructor.reconstruct([view] * together)
+            times.append((time.perf_counter() - begin) / together)
+        add(f"one hand of {together} together, found already", times)
     return {"rows": found}

@@ -1,6 +1,6 @@
 """``python -m handsss``."""
 
-from handsss.cli.main import run
+from handsss.cli.leaving import main
 
 if __name__ == "__main__":
-    run()
+    main()

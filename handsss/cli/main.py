@@ -50,7 +50,7 @@ def _options(
 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
-    """The console script. Exit codes: 0 done, 1 an input failed, 2 usage, 3 nothing found, 130 interrupted.
+    """The whole program. Exit codes: 0 done, 1 an input failed, 2 usage, 3 nothing found, 130 interrupted.
 
     Args:
         arguments: instead of the command line's.

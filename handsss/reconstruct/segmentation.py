@@ -51,19 +51,17 @@ def _opponent(image: np.ndarray) -> np.ndarray:
     return np.stack([0.5 * lightness, r - g, 0.5 * (r + g) - b], -1).astype(np.float32)
 
 
-def _mixture(flat: np.ndarray, mask: np.ndarray, order: np.ndarray, count: int, seed: int) -> _Mixture:
+def _mixture(flat: np.ndarray, mask: np.ndarray, order: np.ndarray, count: int) -> _Mixture:
     """The mixture of the colours [N, 3] that a mask [h, w] names.
 
     Which of them are looked at is decided by an order of all pixels, so that a pixel more or less in the mask changes
     one sample and not all of them: equal photos then give equal hands although arithmetic rounds otherwise at times.
     """
     colours = flat[order[mask.ravel()[order]][:_SAMPLES]]
-    rng = np.random.default_rng(seed)
     count = max(1, min(count, len(colours) // 20))
-    jittered = colours + rng.normal(scale=1e-4, size=colours.shape)
-    _, labels = kmeans2(jittered, count, minit="++", iter=8, seed=rng, missing="warn")
+    _, labels = kmeans2(colours, _split(colours, count), minit="matrix", iter=8, missing="warn")
     weights, means, inverses, norms = [], [], [], []
-    for k in range(count):
+    for k in range(labels.max() + 1):
         members = colours[labels == k]
         if len(members) < 8:
             continue
@@ -76,6 +74,35 @@ def _mixture(flat: np.ndarray, mask: np.ndarray, order: np.ndarray, count: int, 
     return _Mixture(
         np.array(weights), np.array(means, np.float32), np.array(inverses, np.float32), np.array(norms, np.float32)
     )
+
+
+def _split(colours: np.ndarray, count: int) -> np.ndarray:
+    """Means [K, 3], K <= count, of colours that are cut in two where they spread most, again and again (Orchard and
+    Bouman 1991): unlike means drawn by lot they change little when the colours do."""
+    parts = [_Part.of(colours)]
+    while len(parts) < count:
+        widest = parts.pop(int(np.argmax([part.spread for part in parts])))
+        along = (widest.colours - widest.mean) @ widest.axis
+        halves = [widest.colours[along > 0], widest.colours[along <= 0]]
+        if min(len(half) for half in halves) == 0:  # one colour
+            parts.append(widest)
+            break
+        parts += [_Part.of(half) for half in halves]
+    return np.array([part.mean for part in parts])
+
+
+class _Part(NamedTuple):
+    colours: np.ndarray  # [N, 3]
+    mean: np.ndarray  # [3]
+    spread: float  # sum of squares along the axis
+    axis: np.ndarray  # [3] unit, of the largest spread
+
+    @classmethod
+    def of(cls, colours: np.ndarray) -> _Part:
+        mean = colours.mean(0)
+        apart = colours - mean
+        values, axes = np.linalg.eigh(apart.T @ apart)
+        return cls(colours, mean, float(values[-1]), axes[:, -1])
 
 
 def _guided(guide: np.ndarray, values: np.ndarray, radius: int, epsilon: float) -> np.ndarray:
@@ -144,8 +171,8 @@ def segment(image: np.ndarray, silhouette: np.ndarray, forearm: np.ndarray, *, s
     spatial = np.clip(depth / 0.05, -2.0, 2.0)
     probability = inside.astype(np.float32)
     for _ in range(2):
-        log_hand = _mixture(flat, hand, order, 4, seed).log_density(flat)
-        log_background = _mixture(flat, background, order, 6, seed + 1).log_density(flat)
+        log_hand = _mixture(flat, hand, order, 4).log_density(flat)
+        log_background = _mixture(flat, background, order, 6).log_density(flat)
         logit = np.clip(log_hand - log_background, -5, 5).reshape(inside.shape) + spatial
         probability = 1 / (1 + np.exp(-logit))
         probability = np.clip(_guided(grey, probability.astype(np.float32), 3, 1e-3), 0, 1)
