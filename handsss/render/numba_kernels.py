@@ -14,12 +14,59 @@ from numba import njit
 from handsss.render.types import NEAR
 
 
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _pixels(low: float, high: float, length: int) -> Any:
+    """First and last pixel whose centres lie from low to high; a face may be far larger than the picture."""
+    return int(np.ceil(max(low - 0.5, 0.0))), int(np.floor(min(high - 0.5, length - 1.0)))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _draw(screen: Any, faces: Any, f: int, only_if_seen: bool, face_id: Any, depth: Any) -> None:
+    """One face into the z-buffer. ``only_if_seen``: look first whether everything in its box is nearer already."""
+    height, width = face_id.shape
+    a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+    x0, y0, z0 = screen[a, 0], screen[a, 1], screen[a, 2]
+    x1, y1, z1 = screen[b, 0], screen[b, 1], screen[b, 2]
+    x2, y2, z2 = screen[c, 0], screen[c, 1], screen[c, 2]
+    first_x, last_x = _pixels(min(x0, x1, x2), max(x0, x1, x2), width)
+    first_y, last_y = _pixels(min(y0, y1, y2), max(y0, y1, y2), height)
+    if only_if_seen:
+        deepest = z0 * 0
+        for row in range(first_y, last_y + 1):
+            for column in range(first_x, last_x + 1):
+                deepest = max(deepest, depth[row, column])
+        # Rounding may put a pixel's depth before all three corners'.
+        if deepest < min(z0, z1, z2) * 0.999:
+            return
+    inverse = 1 / ((x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0))
+    i0, i1, i2 = 1 / z0, 1 / z1, 1 / z2
+    for row in range(first_y, last_y + 1):
+        py = row + 0.5
+        d0, d1, d2 = y0 - py, y1 - py, y2 - py
+        for column in range(first_x, last_x + 1):
+            px = column + 0.5
+            c0, c1, c2 = x0 - px, x1 - px, x2 - px
+            # Two faces see their common edge with exactly opposite signs: no pixel falls between them.
+            e0 = (c1 * d2 - d1 * c2) * inverse
+            e1 = (c2 * d0 - d2 * c0) * inverse
+            e2 = (c0 * d1 - d0 * c1) * inverse
+            if min(e0, e1, e2) < 0:
+                continue
+            z = 1 / (e0 * i0 + e1 * i1 + e2 * i2)
+            if z < depth[row, column] or (z == depth[row, column] and f < face_id[row, column]):
+                depth[row, column] = z
+                face_id[row, column] = f
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def rasterise(screen: Any, faces: Any, height: int, width: int, cull: bool, face_id: Any, depth: Any) -> None:
     """Z-buffer of one image: screen [V, 3], faces [F, 3] -> face_id [H, W], depth [H, W] (inf where nothing is).
 
-    Faces are visited in order and only a strictly nearer one replaces another, so ties go to the lower number.
+    A face replaces another where it is strictly nearer; ties go to the lower number. Faces that show their back come
+    last: of a closed surface they are all hidden, which one look at the depths in their box tells.
     """
+    backs = np.empty(faces.shape[0], dtype=np.int64)
+    count = 0
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
         z0, z1, z2 = screen[a, 2], screen[b, 2], screen[c, 2]
@@ -29,34 +76,18 @@ def rasterise(screen: Any, faces: Any, height: int, width: int, cull: bool, face
         x0, y0 = screen[a, 0], screen[a, 1]
         x1, y1 = screen[b, 0], screen[b, 1]
         x2, y2 = screen[c, 0], screen[c, 1]
-        low_x, high_x = min(x0, x1, x2), max(x0, x1, x2)
-        low_y, high_y = min(y0, y1, y2), max(y0, y1, y2)
-        if not (high_x > 0 and high_y > 0 and low_x < width and low_y < height):
+        if not (max(x0, x1, x2) > 0 and max(y0, y1, y2) > 0 and min(x0, x1, x2) < width and min(y0, y1, y2) < height):
             continue
         area = (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0)
         if area == 0 or not abs(area) < np.inf or (cull and area > 0):
             continue
-        # Pixels whose centres lie in the box; a face may be far larger than the picture.
-        first_x, last_x = int(np.ceil(max(low_x - 0.5, 0.0))), int(np.floor(min(high_x - 0.5, width - 1.0)))
-        first_y, last_y = int(np.ceil(max(low_y - 0.5, 0.0))), int(np.floor(min(high_y - 0.5, height - 1.0)))
-        inverse = 1 / area
-        i0, i1, i2 = 1 / z0, 1 / z1, 1 / z2
-        for row in range(first_y, last_y + 1):
-            py = row + 0.5
-            d0, d1, d2 = y0 - py, y1 - py, y2 - py
-            for column in range(first_x, last_x + 1):
-                px = column + 0.5
-                c0, c1, c2 = x0 - px, x1 - px, x2 - px
-                # Two faces see their common edge with exactly opposite signs: no pixel falls between them.
-                e0 = (c1 * d2 - d1 * c2) * inverse
-                e1 = (c2 * d0 - d2 * c0) * inverse
-                e2 = (c0 * d1 - d0 * c1) * inverse
-                if min(e0, e1, e2) < 0:
-                    continue
-                z = 1 / (e0 * i0 + e1 * i1 + e2 * i2)
-                if z < depth[row, column]:
-                    depth[row, column] = z
-                    face_id[row, column] = f
+        if area > 0:
+            backs[count] = f
+            count += 1
+        else:
+            _draw(screen, faces, f, False, face_id, depth)
+    for k in range(count):
+        _draw(screen, faces, backs[k], True, face_id, depth)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

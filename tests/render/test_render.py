@@ -96,6 +96,39 @@ def test_nearer_surface_wins_and_ties_go_to_the_lower_face(backend: str) -> None
 
 
 @pytest.mark.parametrize("backend", ["torch", "numba"])
+@pytest.mark.parametrize("first", [[0, 1, 2], [0, 2, 1]])
+def test_ties_of_a_face_and_its_back_go_to_the_lower_number(backend: str, first: list[int]) -> None:
+    vertices = triangle([(0.0, 0.0), (16.0, 0.0), (0.0, 16.0)], [1.0] * 3)  # numbers that are added without rounding
+    other = [0, 1, 2] if first == [0, 2, 1] else [0, 2, 1]
+    output = draw(vertices, torch.tensor([first, other]), backend=backend, antialias=False)
+    assert set(output.face_id.unique().tolist()) == {-1, 0}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_faces_turned_either_way_and_through_each_other(dtype: torch.dtype) -> None:
+    """A heap of faces, backs nearer than fronts and behind them, large and small, as the reference sees them."""
+    generator = torch.Generator().manual_seed(2)
+    middle = torch.rand(400, 1, 3, generator=generator, dtype=torch.float64)
+    size = 10 ** (torch.rand(400, 1, 1, generator=generator, dtype=torch.float64) * 1.2 - 1.6)
+    corners = middle + size * (torch.rand(400, 3, 3, generator=generator, dtype=torch.float64) - 0.5)
+    points = (corners.reshape(1, -1, 3) - torch.tensor([0.5, 0.5, -0.4])).to(dtype)
+    faces = torch.arange(1200).reshape(400, 3)
+    pictures = {
+        backend: draw(points, faces, backend=backend, antialias=False, size=(48, 64), intrinsics=HAND_CAMERA)
+        for backend in ("torch", "numba")
+    }
+    plain, fast = pictures["torch"], pictures["numba"]
+    assert len(plain.face_id.unique()) > 30
+    turned = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    back = (torch.linalg.cross(*turned) * (corners[:, 0] - torch.tensor([0.5, 0.5, -0.4]))).sum(1) > 0
+    shown = plain.face_id[plain.face_id >= 0].long()
+    assert 0.2 < float(back[shown].double().mean()) < 0.8
+    same = fast.face_id == plain.face_id
+    assert bool(same.all()) if dtype == torch.float64 else float(same.double().mean()) > 0.999
+    torch.testing.assert_close(fast.depth[same], plain.depth[same], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
 @pytest.mark.parametrize(
     "depths", [[-1.0, -1.0, -1.0], [1.0, 1.0, 0.0], [1.0, 1.0, float("nan")], [1.0, 1.0, float("inf")], [1, 1, 1e-4]]
 )
