@@ -19,7 +19,7 @@ import reading
 from measuring import summary
 from PIL import Image
 
-from handsss.cli.reconstruct import processes_for
+from handsss.cli.reconstruct_run import processes_for
 from handsss.training.config import PRESETS
 
 Result = dict[str, Any]

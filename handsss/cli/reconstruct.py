@@ -6,15 +6,11 @@ import os
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from handsss.cli.network_options import DEVICE_HELP, PRECISION_HELP, Precision
-
-if TYPE_CHECKING:
-    from handsss.reconstruct.photo import BatchOptions
-    from handsss.reconstruct.pipeline import Reconstructor, ReconstructSettings
 
 EPILOG = """[bold]Examples[/bold]
 
@@ -29,8 +25,6 @@ EPILOG = """[bold]Examples[/bold]
 [bold]Exit codes[/bold]: 0 all done, 1 an input failed, 2 usage, 3 none failed but none showed a hand, \
 130 interrupted.
 """
-
-_PHOTOS_A_PROCESS = 8
 
 
 class Hand(StrEnum):
@@ -172,6 +166,14 @@ def reconstruct(
     vertices: Annotated[
         bool, typer.Option("--vertices", rich_help_panel="Output", help="Write the vertices into the .json too.")
     ] = False,
+    picture: Annotated[
+        bool,
+        typer.Option(
+            "--picture/--no-picture",
+            rich_help_panel="Output",
+            help="Draw the .png to look at: about a quarter of a photo's time in a folder.",
+        ),
+    ] = True,
     texture_size: Annotated[
         int,
         typer.Option(
@@ -201,17 +203,27 @@ def reconstruct(
     """Turn photos into textured 3D hand meshes."""
     from handsss.cli import reconstruct_report as report
     from handsss.cli.console import progress_bar, waiting
+    from handsss.cli.reconstruct_run import batch_options, make_reconstructor, processes_for
     from handsss.reconstruct.inputs import expand
     from handsss.reconstruct.outputs import plan_outputs
 
     inputs = expand(images)
     plan = plan_outputs(inputs, output, None if mesh_format is None else mesh_format.value)
-    options = _options(intrinsics, intrinsics_file, keypoints, keypoint_set, hand, vertices, inputs.several)
+    options = batch_options(
+        intrinsics,
+        intrinsics_file,
+        keypoints,
+        keypoint_set,
+        hand=hand.value,
+        vertices=vertices,
+        picture=picture,
+        several=inputs.several,
+    )
     from handsss.reconstruct.batch import BATCH, exit_code, reconstruct_all
     from handsss.reconstruct.pipeline import ReconstructSettings
 
     settings = ReconstructSettings(
-        hand=_side(hand),
+        hand=hand.value,
         all_hands=all_hands,
         refine=refine,
         checkpoint=checkpoint,
@@ -252,53 +264,3 @@ def reconstruct(
             printer.show(outcome)
     printer.finish(outcomes, plan)
     raise typer.Exit(exit_code(outcomes))
-
-
-def _side(hand: Hand) -> Literal["auto", "left", "right"]:
-    return hand.value
-
-
-def processes_for(photos: int, cores: int) -> int:
-    """So many that each has enough photos to be worth its start of a few seconds."""
-    return max(1, min(cores, photos // _PHOTOS_A_PROCESS))
-
-
-def make_reconstructor(model: str, settings: ReconstructSettings) -> Reconstructor:
-    """The reconstructor of one run."""
-    from handsss.reconstruct.pipeline import Reconstructor
-
-    return Reconstructor(model, settings)
-
-
-def _options(
-    intrinsics: str | None,
-    intrinsics_file: Path | None,
-    keypoints: Path | None,
-    keypoint_set: str | None,
-    hand: Hand,
-    vertices: bool,
-    several: bool,
-) -> BatchOptions:
-    from handsss.errors import UserError
-    from handsss.reconstruct.camera_choice import CameraOptions, parse_intrinsics, read_intrinsics_file
-    from handsss.reconstruct.photo import BatchOptions
-
-    if intrinsics is not None and intrinsics_file is not None:
-        raise UserError("--intrinsics and --intrinsics-file were both given. Leave one of them out.")
-    if keypoint_set is not None and keypoints is None:
-        raise UserError("--keypoint-set says what --keypoints follow, but no --keypoints were given.")
-    if keypoints is not None and not keypoints.exists():
-        raise UserError(f"--keypoints {keypoints}: no such file or folder. Expected OpenPose JSON.")
-    if keypoints is not None and several and not keypoints.is_dir():
-        raise UserError(
-            f"--keypoints {keypoints}: one file cannot hold the keypoints of several photos. Give a folder with "
-            "STEM_keypoints.json for each."
-        )
-    camera = CameraOptions(
-        intrinsics=None if intrinsics is None else parse_intrinsics(intrinsics),
-        table=None if intrinsics_file is None else read_intrinsics_file(intrinsics_file),
-        table_path=intrinsics_file,
-    )
-    return BatchOptions(
-        camera=camera, keypoints=keypoints, keypoint_set=keypoint_set, hand=_side(hand), vertices=vertices
-    )

@@ -74,8 +74,8 @@ def _object(part: Part, offset: int, uv_offset: int) -> list[str]:
 
 
 def png_bytes(picture: np.ndarray | None) -> bytes:
-    """A picture [h, w, 3] uint8 as PNG."""
+    """A picture [h, w, 3] uint8 as PNG, a few per cent larger than zlib's usual level makes it in half the time."""
     assert picture is not None
     stream = BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(stream, "PNG", compress_level=6)
+    Image.fromarray(np.ascontiguousarray(picture)).save(stream, "PNG", compress_level=4)
     return stream.getvalue()

@@ -52,6 +52,7 @@ class BatchOptions:
     keypoint_set: str | None = None
     hand: Literal["auto", "left", "right"] = "auto"
     vertices: bool = False  # write vertices into the JSON
+    picture: bool = True  # draw the picture to judge by
 
 
 @dataclass
@@ -118,7 +119,8 @@ def reconstruct_photos(
         options: see :class:`BatchOptions`.
 
     Returns:
-        the jobs' numbers and results, in no order. Without a hand these are the JSON and the picture only.
+        the jobs' numbers and results, in no order. Without a hand these are the JSON and the picture
+        only.
     """
     done: list[tuple[int, Made]] = []
     opened: list[_Opened] = []
@@ -194,7 +196,8 @@ def _make(opened: _Opened, hands: list[HandResult], options: BatchOptions) -> Ma
     source, destination = opened.job.source, opened.job.destination
     exporting = time.perf_counter()
     files: dict[Path, bytes] = mesh_files(hands, destination.mesh) if hands else {}
-    files[destination.picture] = png_bytes(picture(opened.photo.array, hands))
+    if options.picture:
+        files[destination.picture] = png_bytes(picture(opened.photo.array, hands))
     for hand in hands:
         hand.seconds["export"] = (time.perf_counter() - exporting) / len(hands)
     document = photo_document(

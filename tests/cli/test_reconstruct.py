@@ -121,6 +121,13 @@ def test_no_hand_exits_with_3(command: Run, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "bare.json").read_text())["hands"] == []
 
 
+def test_without_the_picture(command: Run, tmp_path: Path) -> None:
+    code, out, err = command("reconstruct", SAMPLE, "-o", "hand.ply", "--no-picture")
+    assert code == 0, err
+    assert {path.name for path in tmp_path.iterdir()} == {"hand.ply", "hand.json"}
+    assert "hand.png" not in out
+
+
 def png_header(width: int, height: int) -> bytes:
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

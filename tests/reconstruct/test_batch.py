@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handsss.cli.reconstruct import processes_for
+from handsss.cli.reconstruct_run import processes_for
 from handsss.errors import InputError, UserError
 from handsss.reconstruct.batch import batches, exit_code, reconstruct_all
 from handsss.reconstruct.inputs import expand

@@ -1,0 +1,65 @@
+"""What ``handsss reconstruct`` does with its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from handsss.errors import UserError
+from handsss.reconstruct.camera_choice import CameraOptions, parse_intrinsics, read_intrinsics_file
+from handsss.reconstruct.photo import BatchOptions
+from handsss.reconstruct.pipeline import Reconstructor, ReconstructSettings
+
+_PHOTOS_A_PROCESS = 8
+
+
+def processes_for(photos: int, cores: int) -> int:
+    """So many that each has enough photos to be worth its start of a few seconds."""
+    return max(1, min(cores, photos // _PHOTOS_A_PROCESS))
+
+
+def make_reconstructor(model: str, settings: ReconstructSettings) -> Reconstructor:
+    """The reconstructor of one run."""
+    return Reconstructor(model, settings)
+
+
+def batch_options(
+    intrinsics: str | None,
+    intrinsics_file: Path | None,
+    keypoints: Path | None,
+    keypoint_set: str | None,
+    *,
+    hand: Literal["auto", "left", "right"],
+    vertices: bool,
+    picture: bool,
+    several: bool,
+) -> BatchOptions:
+    """What the command line says of photos and their files.
+
+    Raises:
+        UserError: options that contradict each other, or name what is not there.
+    """
+    if intrinsics is not None and intrinsics_file is not None:
+        raise UserError("--intrinsics and --intrinsics-file were both given. Leave one of them out.")
+    if keypoint_set is not None and keypoints is None:
+        raise UserError("--keypoint-set says what --keypoints follow, but no --keypoints were given.")
+    if keypoints is not None and not keypoints.exists():
+        raise UserError(f"--keypoints {keypoints}: no such file or folder. Expected OpenPose JSON.")
+    if keypoints is not None and several and not keypoints.is_dir():
+        raise UserError(
+            f"--keypoints {keypoints}: one file cannot hold the keypoints of several photos. Give a folder with "
+            "STEM_keypoints.json for each."
+        )
+    camera = CameraOptions(
+        intrinsics=None if intrinsics is None else parse_intrinsics(intrinsics),
+        table=None if intrinsics_file is None else read_intrinsics_file(intrinsics_file),
+        table_path=intrinsics_file,
+    )
+    return BatchOptions(
+        camera=camera,
+        keypoints=keypoints,
+        keypoint_set=keypoint_set,
+        hand=hand,
+        vertices=vertices,
+        picture=picture,
+    )
