@@ -1,11 +1,13 @@
 """Reconstruct folders of real photos and say how well it went: hands found, error, overlap, time; with contact sheets.
 
     python benchmarks/photos.py PHOTOS... --out FOLDER [--checkpoint none] [--start search] [--sheets 60] [--residuals]
+        [--against FOLDER]
 
 Each PHOTOS folder is one row of the table. A photo NAME.jpg with NAME_mask.png beside it (255: hand) is also scored by
 the overlap of the rendered hand with the mask; what lies beyond the wrist (forearm) does not count, and the figure with
 all of the mask is given too. --residuals adds, for each joint, the residual of a fit to the keypoints alone when they
-are taken as the joints of the model (before) and as the measured definition (after).
+are taken as the joints of the model (before) and as the measured definition (after). --against compares with the
+results of another run, photo by photo.
 """
 
 from __future__ import annotations
@@ -141,6 +143,23 @@ def run(folder: Path, reconstructor: Reconstructor, out: Path, with_residuals: b
     return figures
 
 
+def compared(out: Path, other: Path) -> dict[str, object]:
+    """In how many photos of a folder these results are better than another run's, where both have a figure."""
+    runs = [{row["image"]: row for row in json.loads((path / "rows.json").read_text())} for path in (out, other)]
+    result: dict[str, object] = {}
+    for name, key, sign in (
+        ("keypoints_nearer", "reprojection_of_box", -1),
+        ("own_overlap_larger", "silhouette_iou", 1),
+        ("mask_overlap_larger", "mask_iou", 1),
+    ):
+        pairs = [[run[image].get(key) for run in runs] for image in runs[0] if image in runs[1]]
+        both = [(own, its) for own, its in pairs if own is not None and its is not None]
+        if both:
+            result[name] = sum(sign * (own - its) > 0 for own, its in both)
+            result[f"{name}_of"] = len(both)
+    return result
+
+
 def sheet(folder: Path, count: int, target: Path) -> None:
     """Contact sheet of evenly spread result pictures: mesh over photo, texture, and three turned views of each."""
     paths = sorted(folder.glob("*.jpg"))
@@ -168,6 +187,7 @@ def main() -> None:
     parser.add_argument("--start", choices=("auto", "lifted", "search"), default="auto", help="see docs/starts.md")
     parser.add_argument("--sheets", type=int, default=0, help="results on each folder's contact sheet")
     parser.add_argument("--residuals", action="store_true")
+    parser.add_argument("--against", type=Path, help="the --out of another run over the same photos")
     options = parser.parse_args()
     reconstructor = Reconstructor(
         options.model, ReconstructSettings(checkpoint=options.checkpoint, start=options.start)
@@ -177,6 +197,8 @@ def main() -> None:
     table = []
     for folder in options.folders:
         table.append(run(folder, reconstructor, options.out / folder.name, options.residuals))
+        if options.against:
+            table[-1]["against"] = compared(options.out / folder.name, options.against / folder.name)
         print(json.dumps(table[-1], indent=1), flush=True)
         if options.sheets:
             sheet(options.out / folder.name, options.sheets, options.out / f"{folder.name}_sheet.jpg")

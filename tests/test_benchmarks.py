@@ -162,3 +162,28 @@ def test_the_papers_claims_begin_where_they_share_stages(tmp_path: Path, monkeyp
         ("bones", 22),
     ]
     assert [path.name for path in sorted((tmp_path / "runs").iterdir())] == ["bones", "mano-cnn-fsl"]
+
+
+def test_runs_over_photos_are_compared_photo_by_photo(tmp_path: Path) -> None:
+    import photos
+
+    def rows(name: str, *rows: tuple[str, float | None, float | None]) -> Path:
+        (tmp_path / name).mkdir()
+        content = [
+            {"image": image, "found": error is not None}
+            | ({} if error is None else {"reprojection_of_box": error})
+            | ({} if overlap is None else {"mask_iou": overlap})
+            for image, error, overlap in rows
+        ]
+        (tmp_path / name / "rows.json").write_text(json.dumps(content))
+        return tmp_path / name
+
+    ours = rows("ours", ("a", 0.01, 0.9), ("b", 0.02, 0.5), ("c", None, None), ("d", 0.01, None), ("e", 0.01, 0.8))
+    theirs = rows("theirs", ("a", 0.02, 0.8), ("b", 0.01, 0.6), ("c", 0.01, 0.9), ("d", 0.03, 0.7))
+    # a is better in both, b in neither; c was found once, d has one mask, e was not in the other run.
+    assert photos.compared(ours, theirs) == {
+        "keypoints_nearer": 2,
+        "keypoints_nearer_of": 3,
+        "mask_overlap_larger": 1,
+        "mask_overlap_larger_of": 2,
+    }
