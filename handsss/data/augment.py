@@ -13,7 +13,7 @@ from handsss.detect.warp import warp
 MIDDLE = (CROP / 2, CROP / 2)  # px
 USUAL_BOX = 96.0  # px: a hand's box in a crop where nothing was detected
 _LEAST_BOX = 16.0  # px: keypoints that lie closer together are a detector's mistake
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,14 @@ class Turn(NamedTuple):
 
     def picture(self, picture: np.ndarray, reduction: int = 1) -> np.ndarray:
         """The turned picture [S, S, 3] uint8, S = 224 / reduction; edges are continued outwards."""
+        matrix = self.to_crop(reduction)
+        return np.round(warp(picture, matrix, CROP // reduction, repeat=True, samples=reduction) * 255).astype(np.uint8)
+
+    def to_crop(self, reduction: int = 1) -> np.ndarray:
+        """[2, 3] map of the turned and reduced picture's pixels to those of before."""
         matrix = self.inverse
         matrix[:, :2] *= reduction
-        return np.round(warp(picture, matrix, CROP // reduction, repeat=True, samples=reduction) * 255).astype(np.uint8)
+        return matrix
 
     def mask(self, mask: np.ndarray) -> np.ndarray:
         """The turned mask [224, 224] of 0 and 1; nothing beyond its edges."""
@@ -161,15 +166,27 @@ class Turn(NamedTuple):
         return moved
 
 
-def jitter_colour(picture: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+class Recolouring(NamedTuple):
+    """An affine map of colours: ``linear @ colour + grey * mean``, the mean being the picture's mean grey."""
+
+    linear: np.ndarray  # [3, 3]
+    grey: float
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """The recoloured picture [H, W, 3] uint8."""
+        colour = picture.reshape(-1, 3).astype(np.float32)
+        mean = float((colour @ LUMA).mean())
+        colour = colour @ self.linear.T.astype(np.float32) + np.float32(self.grey * mean)
+        return np.rint(np.clip(colour, 0, 255)).astype(np.uint8).reshape(picture.shape)
+
+
+def draw_recolouring(strength: float, rng: np.random.Generator) -> Recolouring:
     """Brightness, contrast, saturation and hue changed at random.
 
     Args:
-        picture: [H, W, 3] uint8.
         strength: 0..1.
         rng: decides.
     """
-    colour = picture.reshape(-1, 3).astype(np.float32)
     brightness, contrast, saturation = np.exp(rng.uniform(-0.47, 0.47, 3) * strength).tolist()
     hue = rng.uniform(-1, 1) * strength * np.deg2rad(18)
     axis = np.full(3, 3**-0.5)
@@ -177,20 +194,22 @@ def jitter_colour(picture: np.ndarray, strength: float, rng: np.random.Generator
     turn = np.eye(3) + np.sin(hue) * cross + (1 - np.cos(hue)) * cross @ cross
     # One affine map: saturation is about each pixel's grey, contrast about the picture's mean grey; hue turns about the
     # line of greys, so both stay what they are.
-    linear = brightness * contrast * turn @ (saturation * np.eye(3) + (1 - saturation) * _LUMA)
-    mean = brightness * float((colour @ _LUMA).mean())
-    colour = colour @ linear.T.astype(np.float32) + np.float32((1 - contrast) * mean)
-    return np.rint(np.clip(colour, 0, 255)).astype(np.uint8).reshape(picture.shape)
+    linear = brightness * contrast * turn @ (saturation * np.eye(3) + (1 - saturation) * LUMA)
+    return Recolouring(linear, (1 - contrast) * brightness)
 
 
-def occlude(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A turned rectangle or ellipse of some colour, noisy, laid over a part of the picture (5 to 40 % across).
+def jitter_colour(picture: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """A picture [H, W, 3] uint8 with a :func:`draw_recolouring`."""
+    return draw_recolouring(strength, rng)(picture)
+
+
+def draw_cover(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """A turned rectangle or ellipse of some colour, noisy (5 to 40 % across): [H, W, 4] uint8, the last 255 inside.
 
     Args:
-        picture: [H, W, 3] uint8.
+        height, width: of the picture.
         rng: decides.
     """
-    height, width = picture.shape[:2]
     rows, columns = np.mgrid[:height, :width] + 0.5
     centre = rng.uniform(0.1, 0.9, 2) * (width, height)
     half = rng.uniform(0.05, 0.4, 2) * min(width, height) / 2
@@ -203,7 +222,12 @@ def occlude(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         else (u / half[0]) ** 2 + (v / half[1]) ** 2 < 1
     )
     base = rng.uniform(0, 255, 3) + rng.uniform(-60, 60, 3) * (u / max(half[0], 1))[..., None]
-    cover = base + rng.normal(0, rng.uniform(0, 25), picture.shape)
-    result = picture.copy()
-    result[inside] = np.clip(cover, 0, 255).astype(np.uint8)[inside]
-    return result
+    cover = base + rng.normal(0, rng.uniform(0, 25), (height, width, 3))
+    colours = np.clip(cover, 0, 255).astype(np.uint8)
+    return np.concatenate([colours, np.where(inside, 255, 0).astype(np.uint8)[..., None]], 2)
+
+
+def occlude(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A picture [H, W, 3] uint8 of which a :func:`draw_cover` hides a part."""
+    cover = draw_cover(picture.shape[0], picture.shape[1], rng)
+    return np.where(cover[..., 3:] > 0, cover[..., :3], picture)

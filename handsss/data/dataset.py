@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from handsss.data.augment import Augmentation, jitter_colour, occlude
+from handsss.data import finish
+from handsss.data.augment import Augmentation, Turn, draw_cover, draw_recolouring, jitter_colour, occlude
 from handsss.data.schema import CROP
 from handsss.data.store import Store
+from handsss.detect.warp import samples_of
 from handsss.errors import InputError
 
 ALWAYS = ("keypoints_2d", "confidence", "K", "hand", "index")
@@ -53,6 +55,7 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         self.seed = seed
         self.epoch = 0
         self.reduction = 1
+        self.defers = False
         store = Store(self.path)
         self._length = len(store)
         self.attributes: dict[str, Any] = store.attributes
@@ -83,6 +86,13 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         other.reduction = reduction
         return other
 
+    def deferred(self) -> HandDataset:
+        """The same rows with their crops as they are, and what is to be done to them: see
+        :func:`handsss.data.finish.finish`, which makes ``image`` of it for a whole batch."""
+        other = copy(self)
+        other.defers = True
+        return other
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_store": None, "_owner": -1}
 
@@ -101,8 +111,21 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         values = {name: store.field(name, row) for name in self.fields}
         picture = store.crop(row)
         rng = np.random.default_rng((self.seed, self.epoch, row))
+        turn = None
         if self.augmentation.turns:
-            picture, values = self._turned(picture, values, rng)
+            turn = self.augmentation.turn(values["keypoints_2d"], values["confidence"], rng)
+            values = _turned(values, turn)
+        result = self._instructions(picture, turn, rng) if self.defers else {"image": self._image(picture, turn, rng)}
+        for name, value in values.items():
+            array = np.asarray(value)
+            kind = array.astype(np.float32) if array.dtype.kind == "f" else array.astype(np.int64)
+            result[name] = torch.from_numpy(np.ascontiguousarray(kind)).reshape(kind.shape)
+        return result
+
+    def _image(self, picture: np.ndarray, turn: Turn | None, rng: np.random.Generator) -> Tensor:
+        """[3, S, S] 0..1."""
+        if turn is not None:
+            picture = turn.picture(picture, self.reduction)
         elif self.reduction > 1:
             parts = picture.reshape(CROP // self.reduction, self.reduction, -1, self.reduction, 3)
             picture = np.round(parts.mean((1, 3))).astype(np.uint8)
@@ -110,24 +133,37 @@ class HandDataset(Dataset[dict[str, Tensor]]):
             picture = jitter_colour(picture, self.augmentation.colour, rng)
         if self.augmentation.occlusion > 0 and rng.random() < self.augmentation.occlusion:
             picture = occlude(picture, rng)
-        result = {"image": torch.from_numpy(picture.transpose(2, 0, 1).astype(np.float32) / 255)}
-        for name, value in values.items():
-            array = np.asarray(value)
-            kind = array.astype(np.float32) if array.dtype.kind == "f" else array.astype(np.int64)
-            result[name] = torch.from_numpy(np.ascontiguousarray(kind)).reshape(kind.shape)
+        return torch.from_numpy(picture.transpose(2, 0, 1).astype(np.float32) / 255)
+
+    def _instructions(self, picture: np.ndarray, turn: Turn | None, rng: np.random.Generator) -> dict[str, Tensor]:
+        """The crop, and what :meth:`_image` would do to it, drawn in the same order."""
+        side = CROP // self.reduction
+        matrix = (turn or Turn(0.0)).to_crop(self.reduction)
+        result = {
+            finish.RAW: torch.tensor(picture),
+            finish.WARP: torch.from_numpy(matrix.astype(np.float32)),
+            finish.SAMPLES: torch.tensor(self.reduction if turn is None else samples_of(matrix, self.reduction)),
+            finish.REDUCTION: torch.tensor(self.reduction),
+        }
+        if self.augmentation.colour > 0:
+            recolouring = draw_recolouring(self.augmentation.colour, rng)
+            result[finish.LINEAR] = torch.from_numpy(recolouring.linear.astype(np.float32))
+            result[finish.GREY] = torch.tensor(recolouring.grey, dtype=torch.float32)
+        if self.augmentation.occlusion > 0:
+            covered = rng.random() < self.augmentation.occlusion
+            cover = draw_cover(side, side, rng) if covered else np.zeros((side, side, 4), np.uint8)
+            result[finish.COVER] = torch.from_numpy(cover)
         return result
 
-    def _turned(
-        self, picture: np.ndarray, values: dict[str, np.ndarray], rng: np.random.Generator
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        turn = self.augmentation.turn(values["keypoints_2d"], values["confidence"], rng)
-        picture = turn.picture(picture, self.reduction)
-        seen = values["confidence"][:, None] > 0
-        values["keypoints_2d"] = np.where(seen, turn.pixels(values["keypoints_2d"]), 0.0)
-        values["K"] = turn.camera(values["K"])
-        for name in ("joints_3d", "root_3d", "vertices"):
-            if name in values:
-                values[name] = turn.points(values[name].astype(np.float64))
-        if "mask" in values:
-            values["mask"] = turn.mask(values["mask"])
-        return picture, values
+
+def _turned(values: dict[str, np.ndarray], turn: Turn) -> dict[str, np.ndarray]:
+    """All but the picture, turned along with it."""
+    seen = values["confidence"][:, None] > 0
+    values["keypoints_2d"] = np.where(seen, turn.pixels(values["keypoints_2d"]), 0.0)
+    values["K"] = turn.camera(values["K"])
+    for name in ("joints_3d", "root_3d", "vertices"):
+        if name in values:
+            values[name] = turn.points(values[name].astype(np.float64))
+    if "mask" in values:
+        values["mask"] = turn.mask(values["mask"])
+    return values

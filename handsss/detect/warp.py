@@ -120,6 +120,13 @@ def _warp_small(picture: Any, matrix: Any, size: int, samples: int, repeat: bool
                 out[row, column, channel] = sums[column, channel] * weight
 
 
+def samples_of(matrix: np.ndarray, least: int = 1) -> int:
+    """How many samples along a pixel's side a map [2, 3] of result pixels to picture pixels needs: one a pixel of the
+    picture that is shrunk."""
+    shrink = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    return int(np.clip(np.ceil(shrink), least, 6))
+
+
 def warp(picture: np.ndarray, matrix: np.ndarray, size: int, *, repeat: bool, samples: int = 1) -> np.ndarray:
     """Resample a picture bilinearly; shrinking averages over several samples a pixel.
 
@@ -133,9 +140,8 @@ def warp(picture: np.ndarray, matrix: np.ndarray, size: int, *, repeat: bool, sa
     Returns:
         [size, size, 3] float32 0..1.
     """
-    shrink = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     out = np.empty((size, size, 3), dtype=np.float32)
-    samples = int(np.clip(np.ceil(shrink), samples, 6))
+    samples = samples_of(matrix, samples)
     height, width = picture.shape[:2]
     small = min(height, width) > 1 and height * width <= 4 * (size * samples) ** 2  # else most of it is not looked at
     (_warp_small if small else _warp)(picture, matrix.astype(np.float64), size, samples, repeat, out)

@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -47,6 +47,8 @@ class WatchSettings:
 class DataSettings:
     """What is taken from the data."""
 
+    # Who turns and recolours pictures: workers that read them, the device that trains, or auto: a GPU does it itself.
+    pictures: Literal["auto", "workers", "device"] = "auto"
     mean_bone: float = 0.0  # m, average length of bone 9-10 for E_s; 0: the data's own (0.0282 for FreiHAND and HO-3D)
     imagenet: str = ""  # file of the encoder's ImageNet weights; "download": fetch them; empty: random
     weights: str = ""  # checkpoint, run's folder or file of weights to begin with; empty: none

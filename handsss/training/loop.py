@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Dataset
 
 from handsss.data.dataset import HandDataset
+from handsss.data.finish import RAW, finish
 from handsss.geometry.cameras import project
 from handsss.network.s2hand import S2Hand
 from handsss.training.averaging import Averager
@@ -56,6 +57,8 @@ class Trainer:
         supervised: full supervision: projected true joints take the place of detections, with equal confidences, and
             true joints are given to the objective.
         averaging: decay of averaged weights; 0: none are kept.
+        pictures: who turns and recolours pictures: "workers" that read them, the "device" that trains, or "auto": a
+            GPU does it itself.
         monitor: stops collapsed runs; None: does not.
         processes: this one among those that train together.
 
@@ -74,6 +77,7 @@ class Trainer:
         clip: float = 10.0,
         supervised: bool = False,
         averaging: float = 0.0,
+        pictures: Literal["auto", "workers", "device"] = "auto",
         monitor: CollapseMonitor | None = None,
         processes: Processes | None = None,
     ) -> None:
@@ -83,6 +87,7 @@ class Trainer:
         self.network, self.objective, self.stages = network, objective, stages
         self.batch, self.seed, self.clip, self.supervised = batch, seed, clip, supervised
         self.monitor = monitor
+        self.finishes = pictures == "device" or (pictures == "auto" and self.device.type == "cuda")
         self.averager = Averager(network, averaging) if averaging > 0 else None
         self.step = 0
         self.current: tuple[Batch, str] | None = None  # batch and stage of the step that runs or ran last
@@ -132,11 +137,8 @@ class Trainer:
         end = self.total if until is None else min(until, self.total)
         while self.step < end:
             place = position(self.stages, self.step)
-            rows, least = dataset, self.network.settings.reduction
-            if least > 1 and place.stage.name in (WARM_UP, "shape") and isinstance(dataset, HandDataset):
-                rows = dataset.reduced(least)  # the encoder alone sees no more of a picture
             batches = loader(
-                rows,
+                self.reading(dataset, place.stage.name),
                 batch=self.batch,
                 done=self.step,
                 total=self.step - place.within + place.stage.steps,
@@ -150,13 +152,23 @@ class Trainer:
                 if self.step >= end:
                     return
 
+    def reading(self, dataset: Dataset[dict[str, Tensor]], stage: str) -> Dataset[dict[str, Tensor]]:
+        """A dataset as a stage reads it."""
+        if not isinstance(dataset, HandDataset):
+            return dataset
+        least = self.network.settings.reduction
+        if least > 1 and stage in (WARM_UP, "shape"):
+            dataset = dataset.reduced(least)  # the encoder alone sees no more of a picture
+        return dataset.deferred() if self.finishes else dataset
+
     def as_batch(self, row: dict[str, Tensor]) -> Batch:
         """Rows on the network's device."""
 
         def there(name: str) -> Tensor:
             return row[name].to(self.device, non_blocking=True)
 
-        image, K = there("image"), there("K")
+        image = finish(row, self.device) if RAW in row else there("image")
+        K = there("K")
         if not self.supervised:
             return Batch(image, there("keypoints_2d"), there("confidence"), K, None, row.get("index"))
         joints = there("joints_3d")

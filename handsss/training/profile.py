@@ -114,7 +114,11 @@ def profile(
     """
     network = trainer.network
     clock = _Clock(trainer.device)
-    rows = iter(loader(dataset, batch=trainer.batch, done=0, total=steps + warm_up, seed=trainer.seed, workers=workers))
+    read = trainer.reading(dataset, stage)
+    pin = trainer.device.type == "cuda"
+    rows = iter(
+        loader(read, batch=trainer.batch, done=0, total=steps + warm_up, seed=trainer.seed, workers=workers, pin=pin)
+    )
     optimiser = trainer.new_optimiser(position(trainer.stages, 0).stage.rate)
     network.train()
     with _cut(network, clock) as cuts:

@@ -22,6 +22,7 @@ from handsss.training.files import beside, describe
 from handsss.training.journal import Journal
 from handsss.training.loop import Step, Trainer
 from handsss.training.objective import Batch, NotFiniteError
+from handsss.training.pace import Pace
 from handsss.training.pictures import save_sheet
 from handsss.training.prepare import Recipe, build, mean_bone_of, training_data
 from handsss.training.processes import Processes, any_process
@@ -59,7 +60,7 @@ class Progress:
     gradient: float
     health: Health | None
     seconds: float  # since this process began to train
-    images_per_second: float
+    images_per_second: float  # in this stage
     validation: dict[str, float] | None  # the newest
 
 
@@ -110,6 +111,7 @@ class Run:
             clip=schedule.clip,
             supervised=recipe.supervision == "fsl",
             averaging=schedule.averaging,
+            pictures=config.data.pictures,
             monitor=CollapseMonitor(self.objective.mean_bone) if config.watch.collapse else None,
             processes=self.processes,
         )
@@ -171,12 +173,13 @@ class Run:
             describe(self.folder, self.config, self.about(), self.trainer, self._command, bone_from)
             if not self.history:
                 self._validate(journal)
-        begin, start = time.perf_counter(), self.trainer.step
+        begin, pace = time.perf_counter(), Pace(self.config.schedule.batch)
 
         def on_step(step: Step) -> None:
             self._terms = {name: float(value) for name, value in step.terms.parts.items()}
             if journal is not None:
-                on_progress(self._after(step, journal, time.perf_counter() - begin, start))
+                speed = pace.after(step.stage, step.number)
+                on_progress(self._after(step, journal, time.perf_counter() - begin, speed))
             if any_process(bool(self.stop_asked), self.device):
                 raise StoppedError("stop")
 
@@ -199,13 +202,12 @@ class Run:
         self.finish()
         return self._newest()
 
-    def _after(self, step: Step, journal: Journal, seconds: float, start: int) -> Progress:
+    def _after(self, step: Step, journal: Journal, seconds: float, speed: float) -> Progress:
         """Write what is due after a step."""
         watch, done = self.config.watch, step.number + 1
         last = done == self.trainer.total
         parts = self._terms
         state = health(step.terms, step.batch)
-        speed = (done - start) * self.config.schedule.batch / seconds
         if _due(done, watch.log_every) or last:
             values: dict[str, Any] = {"stage": step.stage, "E": float(step.terms.total.detach()), **parts}
             values |= {"rate": step.rate, "gradient": step.gradient, "images_per_second": speed}

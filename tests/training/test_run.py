@@ -18,6 +18,7 @@ from handsss.training.config import TrainConfig, resolve
 from handsss.training.files import newest_run
 from handsss.training.journal import Journal, read_journal
 from handsss.training.objective import Batch
+from handsss.training.pace import Pace
 from handsss.training.prepare import Recipe, as_baseline, default_data, mean_bone_of
 from handsss.training.replay import replay
 from handsss.training.resume import resume
@@ -92,6 +93,35 @@ def test_stopping_and_going_on_is_the_same_bit_for_bit(tmp_path: Path, stores: t
     journals = [read_journal(tmp_path / name / "metrics.jsonl") for name in ("whole", "parts")]
     figures = [[(x["step"], x["E"]) for x in journal if x["kind"] == "train"] for journal in journals]
     assert figures[0] == figures[1]
+
+
+def test_the_pace_is_that_of_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 2.0, 4.0, 5.0, 6.0, 8.0])
+    monkeypatch.setattr("handsss.training.pace.time.perf_counter", lambda: next(clock))
+    pace = Pace(batch=10)
+    assert [pace.after("keypoints", number) for number in (7, 8)] == [5.0, 5.0]
+    assert [pace.after("shape", number) for number in (9, 10, 11)] == [10.0, 10.0, 7.5]
+
+
+def test_the_device_turns_and_recolours_as_readers_do(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    settings = (
+        "augmentation.rotation_deg=40",
+        "augmentation.colour=0.3",
+        "schedule.steps=3",
+        "schedule.stages=[shape]",
+    )
+    energies = {}
+    for who in ("workers", "device"):
+        made = run(tmp_path / who, stores, *settings, f"data.pictures={who}")
+        assert made.trainer.finishes == (who == "device")
+        made.run(workers=1)
+        energies[who] = [x["E"] for x in read_journal(tmp_path / who / "metrics.jsonl") if x["kind"] == "train"]
+    # Some pixels differ by a level of 255, no more; the steps after the first carry that on.
+    assert [len(values) for values in energies.values()] == [3, 3]
+    np.testing.assert_allclose(energies["device"][0], energies["workers"][0], rtol=1e-3)
+    assert not run(tmp_path / "auto", stores).trainer.finishes  # on a CPU readers do it
+    with pytest.raises(UserError, match=r"data.pictures = 'gpu'.*'auto', 'workers' or 'device'"):
+        config("data.pictures=gpu")
 
 
 def test_a_number_that_is_not_finite_names_term_step_and_sample(tmp_path: Path, stores: tuple[Path, Path]) -> None:
