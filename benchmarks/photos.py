@@ -189,6 +189,14 @@ def main() -> None:
     parser.add_argument("--residuals", action="store_true")
     parser.add_argument("--against", type=Path, help="the --out of another run over the same photos")
     options = parser.parse_args()
+    for folder in options.folders if options.against else ():
+        if (
+            options.against.resolve() == options.out.resolve()
+            or not (options.against / folder.name / "rows.json").exists()
+        ):
+            parser.error(
+                f"--against {options.against}: expected the --out of another run with results of {folder.name}"
+            )
     reconstructor = Reconstructor(
         options.model, ReconstructSettings(checkpoint=options.checkpoint, start=options.start)
     )

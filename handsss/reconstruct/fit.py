@@ -110,6 +110,8 @@ class KeypointFitter:
             predictions: a network's start for each.
             refine: False returns the first starts as they are.
         """
+        if not observations:
+            return []
         found = [self.starts(*pair) for pair in zip(observations, predictions, strict=True)]
         if not refine:
             firsts = [hypotheses.pick(0) for hypotheses in found]

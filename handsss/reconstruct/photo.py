@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -107,10 +107,16 @@ class _Opened:
     views: list[HandView]
     seconds: float
 
+    @property
+    def pixels(self) -> int:
+        """That are held: a left hand has a mirrored copy of its photo."""
+        size: int = self.photo.array.size // 3
+        return size * (2 if any(view.left for view in self.views) else 1)
+
 
 def reconstruct_photos(
     jobs: Sequence[Job], reconstructor: HandReconstructor, options: BatchOptions
-) -> list[tuple[int, Made]]:
+) -> Iterator[tuple[int, Made]]:
     """Photos to the content of their files; what goes wrong becomes its photo's outcome, and the others go on.
 
     Args:
@@ -119,21 +125,19 @@ def reconstruct_photos(
         options: see :class:`BatchOptions`.
 
     Returns:
-        the jobs' numbers and results, in no order. Without a hand these are the JSON and the picture
-        only.
+        the jobs' numbers and results as they are made, in no order. Without a hand there is no mesh among the files.
     """
-    done: list[tuple[int, Made]] = []
     opened: list[_Opened] = []
     for job in jobs:
         begin = time.perf_counter()
         try:
             opened.append(_open(job, reconstructor, options))
         except Exception as error:
-            done.append((job.number, _lost(job, error, time.perf_counter() - begin)))
-        if sum(one.photo.array.size // 3 for one in opened) > _PIXELS:
-            done += _finish(opened, reconstructor, options)
+            yield job.number, _lost(job, error, time.perf_counter() - begin)
+        if sum(one.pixels for one in opened) > _PIXELS:
+            yield from _finish(opened, reconstructor, options)
             opened = []
-    return done + _finish(opened, reconstructor, options)
+    yield from _finish(opened, reconstructor, options)
 
 
 def _open(job: Job, reconstructor: HandReconstructor, options: BatchOptions) -> _Opened:
@@ -159,7 +163,7 @@ def _open(job: Job, reconstructor: HandReconstructor, options: BatchOptions) -> 
 
 def _finish(
     opened: Sequence[_Opened], reconstructor: HandReconstructor, options: BatchOptions
-) -> list[tuple[int, Made]]:
+) -> Iterator[tuple[int, Made]]:
     """Reconstruct the hands of opened photos together; if that fails, photo by photo, to know which one it is."""
     begin = time.perf_counter()
     views = [view for one in opened for view in one.views]
@@ -167,24 +171,27 @@ def _finish(
         hands = reconstructor.reconstruct(views) if views else []
     except Exception as error:
         if len(opened) > 1:
-            return [made for one in opened for made in _finish([one], reconstructor, options)]
+            tried = (time.perf_counter() - begin) / len(opened)
+            for one in opened:
+                one.seconds += tried
+                yield from _finish([one], reconstructor, options)
+            return
         (one,) = opened
         if isinstance(error, InputError):
             error = InputError(f"{one.keypoints or one.job.source.path}: {error}")
-        return [(one.job.number, _lost(one.job, error, one.seconds + time.perf_counter() - begin))]
+        yield one.job.number, _lost(one.job, error, one.seconds + time.perf_counter() - begin)
+        return
     a_hand = (time.perf_counter() - begin) / max(len(views), 1)
     left = iter(hands)
-    done = []
     for one in opened:
         own = [next(left) for _ in one.views]
         begin = time.perf_counter()
         try:
             made = _make(one, own, options)
-            made.outcome.seconds = one.seconds + a_hand * len(own) + time.perf_counter() - begin
         except Exception as error:
-            made = _lost(one.job, error, one.seconds)
-        done.append((one.job.number, made))
-    return done
+            made = _lost(one.job, error, 0.0)
+        made.outcome.seconds = one.seconds + a_hand * len(own) + time.perf_counter() - begin
+        yield one.job.number, made
 
 
 def _make(opened: _Opened, hands: list[HandResult], options: BatchOptions) -> Made:

@@ -43,6 +43,13 @@ def test_work_under_way_is_waited_for(begin: str) -> None:
     assert (done.returncode, done.stdout) == (0, "finished\n")
 
 
+def test_a_profiler_gets_its_figures(tmp_path: Path) -> None:
+    profile = tmp_path / "figures"
+    command = [sys.executable, "-m", "cProfile", "-o", str(profile), "-m", "handsss", "--version"]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert profile.stat().st_size > 0
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_output_that_is_lost_is_no_success() -> None:
     """Output that cannot be written ends as Python ends it: with 120."""

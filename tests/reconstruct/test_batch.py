@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -24,14 +24,21 @@ from handsss.reconstruct.results import HandResult
 from tests.conftest import MakeHand
 
 
+class Seen(NamedTuple):
+    """A hand of a photo of this red value."""
+
+    red: int
+    left: bool = False
+
+
 class Scripted:
     """Stands in for the reconstructor: what it does is decided by the red value of the photo."""
 
     def __init__(self, hand: HandResult) -> None:
         self.hand = hand
-        self.batches: list[list[Any]] = []  # that were reconstructed together
+        self.batches: list[list[int]] = []  # that were reconstructed together
 
-    def look(self, image: np.ndarray, intrinsics: np.ndarray, detections: Any = None) -> list[Any]:
+    def look(self, image: np.ndarray, intrinsics: np.ndarray, detections: Any = None) -> list[Seen]:
         red = int(image[0, 0, 0])
         if red == 1:
             raise KeyboardInterrupt
@@ -39,15 +46,16 @@ class Scripted:
             raise IndexError("a bug")
         if red == 4:
             os._exit(9)  # as for want of memory
-        return [] if red == 3 else [red]
+        return [] if red == 3 else [Seen(red, left=red == 7)]
 
-    def reconstruct(self, views: Sequence[Any]) -> list[HandResult]:
-        self.batches.append(list(views))
-        if 5 in views:
+    def reconstruct(self, views: Sequence[Seen]) -> list[HandResult]:
+        reds = [view.red for view in views]
+        self.batches.append(reds)
+        if 5 in reds:
             raise InputError("no numbers")
-        if 6 in views:
+        if 6 in reds:
             raise ZeroDivisionError("a bug of the fit")
-        return [replace(self.hand, score=view / 1000, seconds={}) for view in views]
+        return [replace(self.hand, score=red / 1000, seconds={}) for red in reds]
 
 
 @pytest.fixture
@@ -129,16 +137,65 @@ def test_large_photos_are_not_all_held_at_once(
     monkeypatch.setattr("handsss.reconstruct.photo._PIXELS", 64 * 48)
     run(photos(tmp_path / "in", a=100, b=110, c=120), reconstructor, tmp_path / "out")
     assert reconstructor.batches == [[100, 110], [120]]
+    reconstructor.batches.clear()
+    run(photos(tmp_path / "more", a=7, b=110, c=120), reconstructor, tmp_path / "out")
+    assert reconstructor.batches == [[7], [110, 120]]  # a left hand's photo counts twice: it is mirrored
 
 
 @pytest.mark.parametrize(
     ("count", "batch", "workers", "sizes"),
-    [(16, 8, 2, [8, 8]), (17, 8, 2, [5, 5, 5, 2]), (3, 8, 2, [2, 1]), (3, 1, 4, [1, 1, 1]), (0, 8, 1, [])],
+    [
+        (16, 8, 2, [8, 8]),
+        (17, 8, 2, [5, 4, 4, 4]),
+        (9, 8, 4, [3, 2, 2, 2]),
+        (10, 8, 8, [2, 2, 1, 1, 1, 1, 1, 1]),
+        (3, 8, 2, [2, 1]),
+        (3, 1, 4, [1, 1, 1]),
+        (0, 8, 1, []),
+    ],
 )
 def test_batches_keep_all_workers_busy(count: int, batch: int, workers: int, sizes: list[int]) -> None:
     found = batches(list(range(count)), batch, workers)  # type: ignore[arg-type]
     assert [len(part) for part in found] == sizes
     assert [one for part in found for one in part] == list(range(count))
+
+
+def test_an_interruption_in_a_batch_keeps_what_was_made(
+    tmp_path: Path, reconstructor: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handsss.reconstruct.photo._PIXELS", 10)
+    outcomes = run(photos(tmp_path / "in", a=200, b=200, c=1, d=200), reconstructor, tmp_path / "out")
+    assert [o.status for o in outcomes] == ["done", "done", "not started", "not started"]
+    assert (tmp_path / "out/b.ply").exists()
+
+
+def test_an_export_that_fails_is_its_photos_alone(
+    tmp_path: Path, reconstructor: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(photo: np.ndarray, hands: list[HandResult]) -> np.ndarray:
+        if photo[0, 0, 0] == 120:
+            raise MemoryError("too large")
+        return photo
+
+    monkeypatch.setattr("handsss.reconstruct.photo.picture", drawn)
+    outcomes = run(photos(tmp_path / "in", a=100, b=120, c=140), reconstructor, tmp_path / "out")
+    assert [o.status for o in outcomes] == ["done", "failed", "done"]
+    assert reconstructor.batches == [[100, 120, 140]]
+    assert outcomes[1].message == "internal error: MemoryError: too large" and outcomes[1].seconds > 0
+    assert not (tmp_path / "out/b.ply").exists()
+
+
+def test_without_pictures_none_is_in_the_way(tmp_path: Path, reconstructor: Scripted) -> None:
+    """A photo NAME.png may lie where NAME.ply goes; one without a hand has its JSON alone."""
+    inputs = expand(photos(tmp_path / "in", a=100, b=3))
+    plan = plan_outputs(inputs, str(tmp_path / "in"), "ply")
+    before = (tmp_path / "in/a.png").read_bytes()
+    outcomes = reconstruct_all(inputs.sources, plan, reconstructor, BatchOptions(picture=False))
+    assert [o.status for o in outcomes] == ["done", "no hand"]
+    assert {path.name for path in (tmp_path / "in").iterdir()} == {
+        *("a.png", "a.ply", "a.json", "b.png", "b.json", "summary.json"),
+    }
+    assert (tmp_path / "in/a.png").read_bytes() == before
 
 
 def test_several_processes_write_the_same_bytes(tmp_path: Path, reconstructor: Scripted) -> None:

@@ -191,7 +191,9 @@ def test_photos_together_are_photos_alone(views: list[HandView], appearance: boo
 
 
 def test_a_photo_without_hands_is_no_work(views: list[HandView]) -> None:
-    assert Reconstructor("open").reconstruct([]) == []
+    reconstructor = Reconstructor("open", ReconstructSettings(appearance=False))
+    assert reconstructor.reconstruct([]) == []
+    assert keypoint_fitter("open", "joints", "search").many([], []) == []
 
 
 def test_pictures_together_are_predicted_as_alone(views: list[HandView]) -> None:
