@@ -15,7 +15,7 @@ from handsss.reconstruct.inputs import Source
 from handsss.reconstruct.outputs import OutputPlan, refuse_overwriting
 from handsss.reconstruct.photo import BatchOptions, HandReconstructor, Job, Made, Outcome, failed, reconstruct_photos
 
-BATCH = 8  # photos: hands in such a batch take little over half the time of single ones; sixteen save a tenth more
+BATCH = 8  # photos: hands in such a batch take half to three quarters of the time of single ones (docs/reconstruct.md)
 _DIED = (
     "a worker process died, perhaps for want of memory. Results that were written are kept: run the rest with fewer "
     "--workers or a smaller --batch."
