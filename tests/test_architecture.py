@@ -83,3 +83,30 @@ def test_help_loads_no_heavy_library(command: str, option: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert option in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent.jpg"], "absent.jpg: no such file"),
+        (["empty.jpg"], "empty.jpg: the file is empty"),
+        (["absent.jpg", "-o", "hand.xyz"], "xyz"),
+        (["absent.jpg", "--intrinsics", "1,2"], "expected fx,fy,cx,cy"),
+        (["absent.jpg", "--keypoints", "none.json"], "none.json: no such file"),
+    ],
+)
+def test_mistakes_are_told_before_heavy_libraries_are_loaded(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    code = (
+        "import sys\n"
+        "from handsss.cli.main import run\n"
+        f"try:\n    run({['reconstruct', *arguments]})\n"
+        "except SystemExit as end:\n    assert end.code in (1, 2), end.code\n"
+        "heavy = {'torch', 'numba', 'scipy', 'matplotlib', 'h5py', 'trimesh'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert message in " ".join(done.stderr.split())

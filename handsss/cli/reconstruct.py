@@ -202,8 +202,8 @@ def reconstruct(
 ) -> None:
     """Turn photos into textured 3D hand meshes."""
     from handsss.cli import reconstruct_report as report
-    from handsss.cli.console import progress_bar, waiting
-    from handsss.cli.reconstruct_run import batch_options, make_reconstructor, processes_for
+    from handsss.cli.console import progress_bar, show_error, waiting
+    from handsss.cli.reconstruct_run import batch_options, make_reconstructor, processes_for, unreadable
     from handsss.reconstruct.inputs import expand
     from handsss.reconstruct.outputs import plan_outputs
 
@@ -219,6 +219,9 @@ def reconstruct(
         picture=picture,
         several=inputs.several,
     )
+    if not inputs.several and (mistake := unreadable(inputs.sources[0])):
+        show_error(mistake)  # now: libraries and networks take seconds to load
+        raise typer.Exit(1)
     from handsss.reconstruct.batch import BATCH, exit_code, reconstruct_all
     from handsss.reconstruct.pipeline import ReconstructSettings
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from handsss.cli.console import error_console, output_console, plain, show_error
+from handsss.reconstruct.outcome import Outcome
 from handsss.reconstruct.outputs import OutputPlan
-from handsss.reconstruct.photo import Outcome
 
 __all__ = ["Outcome", "Printer"]
 

@@ -1,14 +1,18 @@
-"""What ``handsss reconstruct`` does with its options."""
+"""What ``handsss reconstruct`` does with its options. Nothing heavy is loaded before they are known to be right."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from handsss.errors import UserError
+from handsss.errors import InputError, UserError
 from handsss.reconstruct.camera_choice import CameraOptions, parse_intrinsics, read_intrinsics_file
-from handsss.reconstruct.photo import BatchOptions
-from handsss.reconstruct.pipeline import Reconstructor, ReconstructSettings
+from handsss.reconstruct.images import check_image
+from handsss.reconstruct.inputs import Source
+from handsss.reconstruct.outcome import BatchOptions
+
+if TYPE_CHECKING:
+    from handsss.reconstruct.pipeline import Reconstructor, ReconstructSettings
 
 _PHOTOS_A_PROCESS = 8
 
@@ -18,8 +22,19 @@ def processes_for(photos: int, cores: int) -> int:
     return max(1, min(cores, photos // _PHOTOS_A_PROCESS))
 
 
+def unreadable(source: Source) -> str:
+    """Why a photo cannot be read, from its header; empty if it seems that it can."""
+    try:
+        check_image(source.path)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 def make_reconstructor(model: str, settings: ReconstructSettings) -> Reconstructor:
     """The reconstructor of one run."""
+    from handsss.reconstruct.pipeline import Reconstructor
+
     return Reconstructor(model, settings)
 
 

@@ -12,8 +12,9 @@ from handsss.pool import run_jobs
 from handsss.reconstruct.atomic import check_writable, write_files
 from handsss.reconstruct.documents import json_bytes
 from handsss.reconstruct.inputs import Source
+from handsss.reconstruct.outcome import BatchOptions, Outcome
 from handsss.reconstruct.outputs import OutputPlan, refuse_overwriting
-from handsss.reconstruct.photo import BatchOptions, HandReconstructor, Job, Made, Outcome, failed, reconstruct_photos
+from handsss.reconstruct.photo import HandReconstructor, Job, Made, failed, reconstruct_photos
 
 BATCH = 8  # photos: hands in such a batch take half to three quarters of the time of single ones (docs/reconstruct.md)
 _DIED = (

@@ -12,9 +12,8 @@ from pathlib import Path
 from handsss.errors import UserError
 from handsss.reconstruct.atomic import write_files
 from handsss.reconstruct.mesh_parts import CAMERA_AXES, VIEWER_AXES, mesh_parts
+from handsss.reconstruct.names import FORMATS
 from handsss.reconstruct.results import HandResult
-
-FORMATS = (".obj", ".ply", ".glb", ".npz")
 
 
 def mesh_axes(path: Path) -> str:

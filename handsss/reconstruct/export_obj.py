@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from handsss.reconstruct.mesh_parts import VIEWER_AXES, Part
+from handsss.reconstruct.names import material_stem
 
 
 def obj_files(parts: Sequence[Part], path: Path) -> dict[Path, bytes]:
@@ -46,11 +46,6 @@ def obj_files(parts: Sequence[Part], path: Path) -> dict[Path, bytes]:
         uv_offset += 0 if part.uv is None else len(part.uv)
     files[path] = ("\n".join(lines) + "\n").encode()
     return files
-
-
-def material_stem(stem: str) -> str:
-    """The stem of the material and the textures of STEM.obj."""
-    return re.sub(r"[\s\ud800-\udfff]", "_", stem)
 
 
 def _object(part: Part, offset: int, uv_offset: int) -> list[str]:

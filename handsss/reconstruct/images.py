@@ -50,6 +50,17 @@ class Photo(NamedTuple):
     notes: tuple[str, ...]  # what was done to the file's pixels, as sentences
 
 
+def check_image(path: Path) -> None:
+    """Whether a file looks like a photo that can be read, from its header alone.
+
+    Raises:
+        InputError: as :func:`read_image`; a picture that is damaged further on passes.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _check_size(_open(_read_bytes(path), path).size, path)
+
+
 def read_image(path: Path) -> Photo:
     """Read a photo: EXIF orientation applied, 16 bits scaled to 8, CMYK and other colour spaces turned into sRGB,
     transparency laid on white.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from handsss.errors import InputError
-from handsss.reconstruct.export_obj import material_stem
 from handsss.reconstruct.images import IMAGE_SUFFIXES
+from handsss.reconstruct.names import material_stem
 
 _RESERVED = {"summary"}  # summary.json lies beside the results
 _TEXTURE = re.compile(r"_texture(_(left|right)_\d+)?$")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from handsss.errors import UserError
-from handsss.reconstruct.export import FORMATS
 from handsss.reconstruct.inputs import Inputs, Source
+from handsss.reconstruct.names import FORMATS
 
 DEFAULT_FOLDER = "hands"
 DEFAULT_FORMAT = ".obj"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from handsss.detect.types import Detection
 from handsss.errors import InputError, UserError
-from handsss.reconstruct.camera_choice import CameraChoice, CameraOptions, choose_camera
+from handsss.reconstruct.camera_choice import CameraChoice, choose_camera
 from handsss.reconstruct.documents import json_bytes, photo_document
 from handsss.reconstruct.export import mesh_files
 from handsss.reconstruct.export_obj import png_bytes
@@ -21,11 +21,11 @@ from handsss.reconstruct.hand_view import HandView
 from handsss.reconstruct.images import Photo, read_image
 from handsss.reconstruct.inputs import Source
 from handsss.reconstruct.keypoint_files import keypoint_file, read_hands
+from handsss.reconstruct.outcome import BatchOptions, Outcome
 from handsss.reconstruct.outputs import Destination, refuse_overwriting
 from handsss.reconstruct.overlay import picture
 from handsss.reconstruct.results import HandResult
 
-Status = Literal["done", "no hand", "failed", "not started"]
 _PIXELS = 60_000_000  # of photos that are held at once: ten thousand large ones must not fill the memory
 
 
@@ -41,44 +41,6 @@ class HandReconstructor(Protocol):
     def reconstruct(self, views: Sequence[HandView]) -> list[HandResult]:
         """Hands of any pictures, one result for each."""
         ...
-
-
-@dataclass(frozen=True)
-class BatchOptions:
-    """How photos are read and what is written."""
-
-    camera: CameraOptions = field(default_factory=CameraOptions)
-    keypoints: Path | None = None  # file or folder of OpenPose JSON; None: the built-in detector
-    keypoint_set: str | None = None
-    hand: Literal["auto", "left", "right"] = "auto"
-    vertices: bool = False  # write vertices into the JSON
-    picture: bool = True  # draw the picture to judge by
-
-
-@dataclass
-class Outcome:
-    """What became of one photo."""
-
-    image: str
-    status: Status
-    message: str = ""  # why not, or what to know
-    camera: str = ""  # sentence
-    camera_source: str = ""
-    files: list[Path] = field(default_factory=list)  # the mesh first
-    hands: list[dict[str, Any]] = field(default_factory=list)  # side, score, reprojection of the box
-    seconds: float = 0.0
-    trace: str = ""  # of a bug
-
-    def to_json(self) -> dict[str, Any]:
-        """The photo's entry of summary.json."""
-        entry: dict[str, Any] = {"image": self.image, "status": self.status}
-        if self.message:
-            entry["message"] = self.message
-        if self.files:
-            entry["files"] = [path.name for path in self.files]
-        if self.camera:
-            entry["camera"] = self.camera
-        return entry | {"hands": self.hands, "seconds": round(self.seconds, 3)}
 
 
 class Made(NamedTuple):

@@ -18,8 +18,8 @@ from handsss.cli.reconstruct_run import processes_for
 from handsss.errors import InputError, UserError
 from handsss.reconstruct.batch import batches, exit_code, reconstruct_all
 from handsss.reconstruct.inputs import expand
+from handsss.reconstruct.outcome import BatchOptions, Outcome
 from handsss.reconstruct.outputs import plan_outputs
-from handsss.reconstruct.photo import BatchOptions, Outcome
 from handsss.reconstruct.results import HandResult
 from tests.conftest import MakeHand
 
