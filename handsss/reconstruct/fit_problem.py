@@ -180,6 +180,7 @@ class KeypointProblem:
 
     def __init__(self, model: HandModel, keypoint_set: KeypointSet, settings: FitSettings) -> None:
         self.settings = settings
+        self.whole_set = keypoint_set  # of the whole hand, where the reduced one is not needed
         small, self.keypoint_set = reduced_model(model, keypoint_set)
         self.layer = HandLayer(small, flat_hand_mean=True, dtype=torch.float64)
         self.space = PoseSpace(model, settings.pose_floor)
@@ -200,8 +201,11 @@ class KeypointProblem:
             parameters: hands [B].
             observation: of one hand, or of B.
         """
+        return self.compared(parameters, *self.keypoints(parameters), observation)
+
+    def compared(self, parameters: HandParameters, points: Tensor, local: Tensor, observation: Observation) -> Tensor:
+        """:meth:`residuals` of hands whose keypoints and local rotations are known already, see :meth:`keypoints`."""
         settings = self.settings
-        points, local = self.keypoints(parameters)
         projected = project(points, observation.intrinsics)
         size = observation.size[..., None]
         keypoints, confidence = observation.keypoints, observation.confidence

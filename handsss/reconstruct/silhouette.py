@@ -12,7 +12,7 @@ from torch import Tensor
 
 from handsss.geometry.cameras import project
 from handsss.geometry.rotations import axis_angle_to_matrix
-from handsss.hand.layer import HandLayer
+from handsss.hand.layer import HandLayer, HandOutput
 from handsss.reconstruct.adam import Adam
 from handsss.reconstruct.crop import Crop, crop_around
 from handsss.reconstruct.fit_problem import (
@@ -53,14 +53,19 @@ _SCALES[SHAPE] = 2.0
 
 def posed_vertices(layer: HandLayer, problem: KeypointProblem, parameters: HandParameters) -> Tensor:
     """Vertices [B, V, 3] float32, camera frame, of fitted parameters."""
-    local = axis_angle_to_matrix(problem.space.axis_angle(parameters.pose)).float()
+    return _posed(layer, problem, parameters)[0].vertices.contiguous()
+
+
+def _posed(layer: HandLayer, problem: KeypointProblem, parameters: HandParameters) -> tuple[HandOutput, Tensor]:
+    """Hands in float32, camera frame, and their local joint rotations [B, 15, 3, 3] float64."""
+    local = axis_angle_to_matrix(problem.space.axis_angle(parameters.pose))
     output = layer(
-        matrices=local,
+        matrices=local.float(),
         shape=parameters.shape.float(),
         rotation=parameters.rotation.float(),
         translation=parameters.translation.float(),
     )
-    return output.vertices.contiguous()
+    return output, local
 
 
 def coverage(vertices: Tensor, layer: HandLayer, intrinsics: Tensor, size: tuple[int, int]) -> Tensor:
@@ -143,8 +148,10 @@ def refine(
     best_cost = torch.full((len(crops),), float("inf"), dtype=torch.float64)
     for iteration in range(settings.iterations + 1):
         moved = step(parameters, delta * _SCALES)
-        cost, _ = problem.robust(problem.residuals(moved, observation))
-        silhouette = coverage(posed_vertices(layer, problem, moved), layer, outlines.intrinsics, size)
+        posed, local = _posed(layer, problem, moved)
+        points = layer.keypoints(posed, problem.whole_set).double()
+        cost, _ = problem.robust(problem.compared(moved, points, local, observation))
+        silhouette = coverage(posed.vertices.contiguous(), layer, outlines.intrinsics, size)
         mismatch = (outlines.certainty * (silhouette - outlines.target).square()).sum((1, 2)) / outlines.area
         total = cost + outlines.weight * mismatch
         values = total.detach()
