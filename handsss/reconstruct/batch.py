@@ -16,7 +16,7 @@ from handsss.reconstruct.outcome import BatchOptions, Outcome
 from handsss.reconstruct.outputs import OutputPlan, refuse_overwriting
 from handsss.reconstruct.photo import HandReconstructor, Job, Made, failed, reconstruct_photos
 
-BATCH = 8  # photos: hands in such a batch take half to three quarters of the time of single ones (docs/reconstruct.md)
+BATCH = 8  # photos: hands in such a batch take two thirds of the time of single ones, and more save no more
 _DIED = (
     "a worker process died, perhaps for want of memory. Results that were written are kept: run the rest with fewer "
     "--workers or a smaller --batch."
