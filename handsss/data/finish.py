@@ -41,8 +41,8 @@ def finish(row: Mapping[str, Tensor], device: torch.device) -> Tensor:
         picture[rows] = _warped(raw[rows], warp[rows], side, int(count))
     picture = picture.round()  # as the readers keep bytes between their steps
     if LINEAR in row:
-        luma = torch.as_tensor(LUMA, device=device)
-        mean = torch.einsum("bchw,c->bhw", picture, luma).mean((1, 2))
+        red, green, blue = picture.mean((2, 3)).unbind(1)
+        mean = red * float(LUMA[0]) + green * float(LUMA[1]) + blue * float(LUMA[2])  # no copy from the host
         recoloured = torch.einsum("bij,bjhw->bihw", there(LINEAR), picture)
         picture = (recoloured + (there(GREY) * mean)[:, None, None, None]).clamp(0, 255).round()
     if COVER in row:
@@ -56,6 +56,6 @@ def _warped(raw: Tensor, warp: Tensor, side: int, samples: int) -> Tensor:
     place = (torch.arange(side * samples, device=raw.device) + 0.5) / samples
     v, u = torch.meshgrid(place, place, indexing="ij")
     points = torch.stack([u, v], -1) @ warp[:, None, :, :2].transpose(-1, -2) + warp[:, None, None, :, 2]
-    grid = 2 * points / points.new_tensor([raw.shape[3], raw.shape[2]]) - 1
+    grid = points * (2 / CROP) - 1
     found = nn.functional.grid_sample(raw, grid, padding_mode="border", align_corners=False)
     return found if samples == 1 else nn.functional.avg_pool2d(found, samples)
