@@ -56,6 +56,6 @@ def _warped(raw: Tensor, warp: Tensor, side: int, samples: int) -> Tensor:
     place = (torch.arange(side * samples, device=raw.device) + 0.5) / samples
     v, u = torch.meshgrid(place, place, indexing="ij")
     points = torch.stack([u, v], -1) @ warp[:, None, :, :2].transpose(-1, -2) + warp[:, None, None, :, 2]
-    grid = points * (2 / CROP) - 1
+    grid = points / (CROP / 2) - 1
     found = nn.functional.grid_sample(raw, grid, padding_mode="border", align_corners=False)
     return found if samples == 1 else nn.functional.avg_pool2d(found, samples)
