@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
-from scipy.cluster.vq import kmeans2
 
 _SAMPLES = 1500
+_ROUNDS = 8
 
 
 class Segmentation(NamedTuple):
@@ -59,7 +59,7 @@ def _mixture(flat: np.ndarray, mask: np.ndarray, order: np.ndarray, count: int) 
     """
     colours = flat[order[mask.ravel()[order]][:_SAMPLES]]
     count = max(1, min(count, len(colours) // 20))
-    _, labels = kmeans2(colours, _split(colours, count), minit="matrix", iter=8, missing="warn")
+    labels = _nearest_means(colours, _split(colours, count))
     weights, means, inverses, norms = [], [], [], []
     for k in range(labels.max() + 1):
         members = colours[labels == k]
@@ -74,6 +74,19 @@ def _mixture(flat: np.ndarray, mask: np.ndarray, order: np.ndarray, count: int) 
     return _Mixture(
         np.array(weights), np.array(means, np.float32), np.array(inverses, np.float32), np.array(norms, np.float32)
     )
+
+
+def _nearest_means(colours: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Labels [N] of colours [N, 3] after a few rounds of Lloyd's algorithm from means [K, 3]. A mean that no colour is
+    nearest to stays where it is. (scipy's is the same, but takes a tenth of a second to import.)"""
+    labels = np.zeros(len(colours), dtype=np.int64)
+    for _ in range(_ROUNDS):
+        # Squared distances but for the colours' own lengths, which every mean shares.
+        labels = np.argmin((means * means).sum(1) - 2 * (colours @ means.T), 1)
+        counts = np.bincount(labels, minlength=len(means))
+        sums = np.stack([np.bincount(labels, colours[:, k], len(means)) for k in range(3)], 1)
+        means = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], means)
+    return labels
 
 
 def _split(colours: np.ndarray, count: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from scipy.cluster.vq import kmeans2
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
@@ -14,7 +15,7 @@ from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.model import HandModel, load_model
 from handsss.reconstruct.crop import Crop, crop_around
 from handsss.reconstruct.segmentation import _mixture as fit_mixture
-from handsss.reconstruct.segmentation import forearm_zone, segment
+from handsss.reconstruct.segmentation import _nearest_means, _split, forearm_zone, segment
 from handsss.reconstruct.texture import Appearance, bake, texels
 from handsss.render.pipeline import render
 
@@ -135,3 +136,20 @@ def test_densities_of_colours_are_those_of_the_mixture() -> None:
     )
     expected += 1.5 * np.log(2 * np.pi)  # a constant of every component, which comparing two mixtures does not need
     np.testing.assert_allclose(mixture.log_density(colours), expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 4, 6])
+def test_colours_are_parted_as_scipy_parts_them(count: int) -> None:
+    rng = np.random.default_rng(count)
+    colours = np.concatenate([rng.normal(mean, 0.08, (200, 3)) for mean in (0.2, 0.5, 0.7)]).astype(np.float32)
+    starts = _split(colours, count)
+    assert starts.shape == (count, 3)
+    _, expected = kmeans2(colours, starts, minit="matrix", iter=8)
+    np.testing.assert_array_equal(_nearest_means(colours, starts), expected)
+
+
+def test_one_colour_is_one_part() -> None:
+    colours = np.full((500, 3), 0.25, dtype=np.float32)
+    np.testing.assert_allclose(_split(colours, 4), [[0.25, 0.25, 0.25]])
+    # A mean far from every colour stays without any; nothing is divided by zero.
+    assert set(_nearest_means(colours, np.array([[0.25, 0.25, 0.25], [9, 9, 9]])).tolist()) == {0}
