@@ -2,8 +2,8 @@
 
 A reader that only unpacks crops reads twice as many as one that also warps them, and hands over bytes instead of
 floats. What is random is still decided by the reader (:class:`handsss.data.dataset.HandDataset`), so a row gets the
-same augmentation wherever it is carried out; single pixels differ by a level of 255, by rounding, and by a few where contrast
-is stretched after it.
+same augmentation wherever it is carried out; single pixels differ by a level of 255, by rounding, and by a few where
+contrast is stretched after it.
 """
 
 from __future__ import annotations
