@@ -171,7 +171,7 @@ def reconstruct(
         typer.Option(
             "--picture/--no-picture",
             rich_help_panel="Output",
-            help="Draw the .png to look at: about a quarter of a photo's time in a folder.",
+            help="Draw the .png to look at.",
         ),
     ] = True,
     texture_size: Annotated[
@@ -180,15 +180,15 @@ def reconstruct(
             "--texture-size", min=16, max=8192, rich_help_panel="Output", help="Side of the texture in pixels."
         ),
     ] = 512,
-    batch: Annotated[
-        int | None,
+    batch: Annotated[  # more at once save no more time
+        int,
         typer.Option(
             "--batch",
             min=1,
             rich_help_panel="Run",
-            help="Photos of a folder whose hands go through network and fit together. Default: 8.",
+            help="Photos of a folder whose hands go through network and fit together.",
         ),
-    ] = None,
+    ] = 8,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -222,7 +222,7 @@ def reconstruct(
     if not inputs.several and (mistake := unreadable(inputs.sources[0])):
         show_error(mistake)  # now: libraries and networks take seconds to load
         raise typer.Exit(1)
-    from handsss.reconstruct.batch import BATCH, exit_code, reconstruct_all
+    from handsss.reconstruct.batch import exit_code, reconstruct_all
     from handsss.reconstruct.pipeline import ReconstructSettings
 
     settings = ReconstructSettings(
@@ -254,7 +254,7 @@ def reconstruct(
                 plan,
                 reconstructor,
                 options,
-                batch=batch or BATCH,
+                batch=batch,
                 workers=min(count, len(inputs.sources)),
                 make=partial(make_reconstructor, model, settings),
                 on_end=show,

@@ -198,11 +198,6 @@ def draw_recolouring(strength: float, rng: np.random.Generator) -> Recolouring:
     return Recolouring(linear, (1 - contrast) * brightness)
 
 
-def jitter_colour(picture: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """A picture [H, W, 3] uint8 with a :func:`draw_recolouring`."""
-    return draw_recolouring(strength, rng)(picture)
-
-
 def draw_cover(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """A turned rectangle or ellipse of some colour, noisy (5 to 40 % across): [H, W, 4] uint8, the last 255 inside.
 
@@ -227,7 +222,6 @@ def draw_cover(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([colours, np.where(inside, 255, 0).astype(np.uint8)[..., None]], 2)
 
 
-def occlude(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def covered(picture: np.ndarray, cover: np.ndarray) -> np.ndarray:
     """A picture [H, W, 3] uint8 of which a :func:`draw_cover` hides a part."""
-    cover = draw_cover(picture.shape[0], picture.shape[1], rng)
     return np.where(cover[..., 3:] > 0, cover[..., :3], picture)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from handsss.data import finish
-from handsss.data.augment import Augmentation, Turn, draw_cover, draw_recolouring, jitter_colour, occlude
+from handsss.data.augment import Augmentation, Recolouring, Turn, covered, draw_cover, draw_recolouring
 from handsss.data.schema import CROP
 from handsss.data.store import Store
 from handsss.detect.warp import samples_of
@@ -111,49 +111,63 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         values = {name: store.field(name, row) for name in self.fields}
         picture = store.crop(row)
         rng = np.random.default_rng((self.seed, self.epoch, row))
-        turn = None
-        if self.augmentation.turns:
-            turn = self.augmentation.turn(values["keypoints_2d"], values["confidence"], rng)
-            values = _turned(values, turn)
-        result = self._instructions(picture, turn, rng) if self.defers else {"image": self._image(picture, turn, rng)}
+        changes = self._draw(values, rng)
+        if changes.turn is not None:
+            values = _turned(values, changes.turn)
+        result = self._instructions(picture, changes) if self.defers else {"image": self._image(picture, changes)}
         for name, value in values.items():
             array = np.asarray(value)
             kind = array.astype(np.float32) if array.dtype.kind == "f" else array.astype(np.int64)
             result[name] = torch.from_numpy(np.ascontiguousarray(kind)).reshape(kind.shape)
         return result
 
-    def _image(self, picture: np.ndarray, turn: Turn | None, rng: np.random.Generator) -> Tensor:
+    def _draw(self, values: dict[str, np.ndarray], rng: np.random.Generator) -> _Changes:
+        """All that is random about a row."""
+        how, side = self.augmentation, CROP // self.reduction
+        turn = how.turn(values["keypoints_2d"], values["confidence"], rng) if how.turns else None
+        recolouring = draw_recolouring(how.colour, rng) if how.colour > 0 else None
+        hidden = how.occlusion > 0 and rng.random() < how.occlusion
+        return _Changes(turn, recolouring, draw_cover(side, side, rng) if hidden else None)
+
+    def _image(self, picture: np.ndarray, changes: _Changes) -> Tensor:
         """[3, S, S] 0..1."""
-        if turn is not None:
-            picture = turn.picture(picture, self.reduction)
+        if changes.turn is not None:
+            picture = changes.turn.picture(picture, self.reduction)
         elif self.reduction > 1:
             parts = picture.reshape(CROP // self.reduction, self.reduction, -1, self.reduction, 3)
             picture = np.round(parts.mean((1, 3))).astype(np.uint8)
-        if self.augmentation.colour > 0:
-            picture = jitter_colour(picture, self.augmentation.colour, rng)
-        if self.augmentation.occlusion > 0 and rng.random() < self.augmentation.occlusion:
-            picture = occlude(picture, rng)
+        if changes.recolouring is not None:
+            picture = changes.recolouring(picture)
+        if changes.cover is not None:
+            picture = covered(picture, changes.cover)
         return torch.from_numpy(picture.transpose(2, 0, 1).astype(np.float32) / 255)
 
-    def _instructions(self, picture: np.ndarray, turn: Turn | None, rng: np.random.Generator) -> dict[str, Tensor]:
-        """The crop, and what :meth:`_image` would do to it, drawn in the same order."""
-        side = CROP // self.reduction
-        matrix = (turn or Turn(0.0)).to_crop(self.reduction)
+    def _instructions(self, picture: np.ndarray, changes: _Changes) -> dict[str, Tensor]:
+        """The crop, and what :meth:`_image` would do to it; the same fields for every row, so that rows stack."""
+        matrix = (changes.turn or Turn(0.0)).to_crop(self.reduction)
+        samples = self.reduction if changes.turn is None else samples_of(matrix, self.reduction)
         result = {
             finish.RAW: torch.tensor(picture),
             finish.WARP: torch.from_numpy(matrix.astype(np.float32)),
-            finish.SAMPLES: torch.tensor(self.reduction if turn is None else samples_of(matrix, self.reduction)),
+            finish.SAMPLES: torch.tensor(samples),
             finish.REDUCTION: torch.tensor(self.reduction),
         }
-        if self.augmentation.colour > 0:
-            recolouring = draw_recolouring(self.augmentation.colour, rng)
-            result[finish.LINEAR] = torch.from_numpy(recolouring.linear.astype(np.float32))
-            result[finish.GREY] = torch.tensor(recolouring.grey, dtype=torch.float32)
+        if changes.recolouring is not None:
+            result[finish.LINEAR] = torch.from_numpy(changes.recolouring.linear.astype(np.float32))
+            result[finish.GREY] = torch.tensor(changes.recolouring.grey, dtype=torch.float32)
         if self.augmentation.occlusion > 0:
-            covered = rng.random() < self.augmentation.occlusion
-            cover = draw_cover(side, side, rng) if covered else np.zeros((side, side, 4), np.uint8)
-            result[finish.COVER] = torch.from_numpy(cover)
+            side = CROP // self.reduction
+            nothing = np.zeros((side, side, 4), np.uint8)
+            result[finish.COVER] = torch.from_numpy(nothing if changes.cover is None else changes.cover)
         return result
+
+
+class _Changes(NamedTuple):
+    """What is done to a row's picture, in this order."""
+
+    turn: Turn | None
+    recolouring: Recolouring | None
+    cover: np.ndarray | None  # [S, S, 4]
 
 
 def _turned(values: dict[str, np.ndarray], turn: Turn) -> dict[str, np.ndarray]:

@@ -16,7 +16,6 @@ from handsss.reconstruct.outcome import BatchOptions, Outcome
 from handsss.reconstruct.outputs import OutputPlan, refuse_overwriting
 from handsss.reconstruct.photo import HandReconstructor, Job, Made, failed, reconstruct_photos
 
-BATCH = 8  # photos: hands in such a batch take two thirds of the time of single ones, and more save no more
 _DIED = (
     "a worker process died, perhaps for want of memory. Results that were written are kept: run the rest with fewer "
     "--workers or a smaller --batch."
@@ -30,7 +29,7 @@ def reconstruct_all(
     reconstructor: HandReconstructor,
     options: BatchOptions,
     *,
-    batch: int = BATCH,
+    batch: int = 1,
     workers: int = 1,
     make: Callable[[], HandReconstructor] | None = None,
     on_end: Callable[[Outcome], None] = lambda outcome: None,

@@ -19,7 +19,7 @@ from handsss.geometry.cameras import project
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.joints import BONES
 from handsss.hand.keypoint_sets import KeypointSet
-from handsss.hand.layer import HandLayer
+from handsss.hand.layer import HandLayer, HandOutput
 from handsss.hand.model import LEAST_SPREAD, HandModel
 
 # Columns of the parameter vector.
@@ -70,6 +70,15 @@ class HandParameters(NamedTuple):
     def pick(self, index: Tensor | int) -> HandParameters:
         chosen = torch.as_tensor(index).reshape(-1)
         return HandParameters(*(value[chosen] for value in self))
+
+    def copy(self) -> HandParameters:
+        """The same hands in memory of their own, for :meth:`put`."""
+        return HandParameters(*(value.clone() for value in self))
+
+    def put(self, index: Tensor, hands: HandParameters) -> None:
+        """Set those that an index names, in place."""
+        for own, value in zip(self, hands, strict=True):
+            own[index] = value
 
     def believing(self, pose: Tensor, spread: float) -> HandParameters:
         """The same hands, expected to have a pose [1 or B, 45] too: the product of both Gaussians.
@@ -186,12 +195,17 @@ class KeypointProblem:
         self.space = PoseSpace(model, settings.pose_floor)
         self._bones = torch.tensor(BONES)
 
-    def keypoints(self, parameters: HandParameters) -> tuple[Tensor, Tensor]:
-        """Camera-frame keypoints [B, 21, 3] and local joint rotations [B, 15, 3, 3]."""
+    def posed(self, parameters: HandParameters) -> tuple[HandOutput, Tensor]:
+        """The reduced hands in the camera frame, and their local joint rotations [B, 15, 3, 3]."""
         local = axis_angle_to_matrix(self.space.axis_angle(parameters.pose))
         output = self.layer(
             matrices=local, shape=parameters.shape, rotation=parameters.rotation, translation=parameters.translation
         )
+        return output, local
+
+    def keypoints(self, parameters: HandParameters) -> tuple[Tensor, Tensor]:
+        """Camera-frame keypoints [B, 21, 3] and local joint rotations [B, 15, 3, 3]."""
+        output, local = self.posed(parameters)
         return self.layer.keypoints(output, self.keypoint_set), local
 
     def residuals(self, parameters: HandParameters, observation: Observation) -> Tensor:

@@ -49,14 +49,12 @@ def hand_views(
     views = []
     for detection in detections:
         if detection.hand == "left":
-            turned, camera = mirror(detection, width), mirror_intrinsics(intrinsics, width)
-            observation = observation_of(turned.keypoints, camera)
-            views.append(HandView(mirrored, camera, turned, observation, True, detect_seconds))
+            picture, camera, own = mirrored, mirror_intrinsics(intrinsics, width), mirror(detection, width)
         else:
-            own = replace(detection, keypoints=np.array(detection.keypoints, dtype=np.float64))
-            views.append(
-                HandView(image, intrinsics, own, observation_of(own.keypoints, intrinsics), False, detect_seconds)
-            )
+            points = np.array(detection.keypoints, dtype=np.float64)
+            picture, camera, own = image, intrinsics, replace(detection, keypoints=points)
+        observation = observation_of(own.keypoints, camera)
+        views.append(HandView(picture, camera, own, observation, detection.hand == "left", detect_seconds))
     return views
 
 

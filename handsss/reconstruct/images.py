@@ -58,7 +58,7 @@ def check_image(path: Path) -> None:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _check_size(_open(_read_bytes(path), path).size, path)
+        _opened(path)
 
 
 def read_image(path: Path) -> Photo:
@@ -72,11 +72,9 @@ def read_image(path: Path) -> Photo:
         InputError: missing, empty, no image, damaged, too small or too large; the header is judged before any pixel
             is decoded, so that a decompression bomb costs nothing.
     """
-    content = _read_bytes(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF blocks and sizes; sizes are judged here
-        picture = _open(content, path)
-        _check_size(picture.size, path)
+        picture = _opened(path)
         try:
             picture.load()
         except MemoryError:
@@ -91,6 +89,13 @@ def read_image(path: Path) -> Photo:
         picture = _upright(picture, notes)
         array = _to_rgb(picture, path, notes)
     return Photo(array, exif, tuple(notes))
+
+
+def _opened(path: Path) -> Image.Image:
+    """The picture of a file, of which the header was read and judged."""
+    picture = _open(_read_bytes(path), path)
+    _check_size(picture.size, path)
+    return picture
 
 
 def _read_bytes(path: Path) -> bytes:

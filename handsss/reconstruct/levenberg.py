@@ -38,10 +38,10 @@ def _jacobian(
 ) -> Tensor:
     """[B, M, P] by forward differences in float64: all directions of all hypotheses are one batch of the layer."""
     batch, count = residuals.shape
-    repeated = HandParameters(*(value.repeat_interleave(PARAMETERS, 0) for value in parameters))
-    beside = observation.pick(torch.arange(batch).repeat_interleave(PARAMETERS))
+    rows = torch.arange(batch).repeat_interleave(PARAMETERS)
     deltas = (torch.eye(PARAMETERS, dtype=torch.float64) * _DIFFERENCE).repeat(batch, 1)
-    moved = problem.residuals(step(repeated, deltas), beside).reshape(batch, PARAMETERS, count)
+    moved = problem.residuals(step(parameters.pick(rows), deltas), observation.pick(rows))
+    moved = moved.reshape(batch, PARAMETERS, count)
     return ((moved - residuals[:, None]) / _DIFFERENCE).transpose(1, 2)
 
 
@@ -100,14 +100,14 @@ def minimise(
     work = _Work(parameters, residuals, weights, cost, torch.full_like(cost, 1e-2))
     hand = torch.zeros(len(cost), dtype=torch.long) if hand is None else hand
     rows = torch.arange(len(cost))  # of the hypotheses that are still at work
-    ended = FitState(HandParameters(*(value.clone() for value in parameters)), cost.clone())
+    ended = FitState(parameters.copy(), cost.clone())
     for iteration in range(iterations):
         work, brings = _improve(problem, work, observation)
         moving = torch.isin(hand, hand[brings])
         if iteration + 1 < iterations and bool(moving.all()):
             continue
-        for kept, value in zip((*ended.parameters, ended.cost), (*work.parameters, work.cost), strict=True):
-            kept[rows] = value
+        ended.parameters.put(rows, work.parameters)
+        ended.cost[rows] = work.cost
         if not bool(moving.any()):
             break
         rows, hand = rows[moving], hand[moving]

@@ -19,7 +19,7 @@ from handsss.network.checkpoint import is_weights, load_network, no_numbers, vie
 from handsss.network.encoder import IMAGE
 from handsss.network.precision import FLOAT32
 from handsss.network.regressors import HandVector
-from handsss.reconstruct.predictor import Pictured, Prediction
+from handsss.reconstruct.predictor import Pictured, Prediction, rows_by
 from handsss.reconstruct.starts import place, rotation_to_ray
 
 _MARGIN = 0.25  # around the keypoints' box, of its longer side, on every side: as the training crops are cut
@@ -66,13 +66,11 @@ class NetworkPredictor:
             InputError: the network predicts no numbers.
         """
         known = self.loaded.network.hand.model.keypoint_sets
-        made: list[Prediction | None] = [None] * len(hands)
+        made: dict[int, Prediction] = {}
         names = [hand.keypoint_set if hand.keypoint_set in known else "openpose" for _, _, hand in hands]
-        for name in dict.fromkeys(names):
-            rows = [row for row, own in enumerate(names) if own == name]
-            for row, prediction in zip(rows, self._predict([hands[row] for row in rows], name), strict=True):
-                made[row] = prediction
-        return [prediction for prediction in made if prediction is not None]
+        for name, rows in rows_by(names).items():
+            made |= zip(rows, self._predict([hands[row] for row in rows], name), strict=True)
+        return [made[row] for row in range(len(hands))]
 
     def _predict(self, hands: Sequence[Pictured], keypoint_set: str) -> list[Prediction]:
         """Hands whose keypoints follow one definition."""

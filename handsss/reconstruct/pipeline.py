@@ -20,7 +20,7 @@ from handsss.reconstruct.fit import KeypointFitter, Start
 from handsss.reconstruct.fit_problem import HandParameters, joined
 from handsss.reconstruct.hand_view import HandView, hand_views, mirror_result
 from handsss.reconstruct.lifting import check_liftable
-from handsss.reconstruct.predictor import AUTO, Prediction, load_predictor
+from handsss.reconstruct.predictor import AUTO, Prediction, load_predictor, rows_by
 from handsss.reconstruct.results import HandResult
 from handsss.reconstruct.silhouette import SilhouetteSettings, fit_outlines, posed_vertices, segment_hand
 from handsss.reconstruct.texture import Appearance, Texels, bake, planar_uv, texels
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from handsss.detect.detector import HandDetector
 
 _DEFAULT_LIGHT = np.array([0.7, 0.5, 1, 1, 1, 1, 1, 1, 0.3, -0.5, -0.8])
+_NO_TIME = dict.fromkeys(("detect", "predict", "fit", "texture", "export"), 0.0)
 _SKIN = np.array([200.0, 150.0, 150.0]) / 256
 
 
@@ -132,23 +133,21 @@ class Reconstructor:
         Returns:
             one result per view.
         """
-        results: list[HandResult | None] = [None] * len(views)
+        results: dict[int, HandResult] = {}
         begin = time.perf_counter()
         predictions: list[Prediction | None] = [None] * len(views)
         if self.predictor is not None and views:
             predictions[:] = self.predictor.many([(view.image, view.intrinsics, view.detection) for view in views])
         predict_seconds = (time.perf_counter() - begin) / max(len(views), 1)
         names = [self._keypoint_set(view.detection) for view in views]
-        for name in dict.fromkeys(names):
-            rows = [row for row, own in enumerate(names) if own == name]
+        for name, rows in rows_by(names).items():
             begin = time.perf_counter()
             fitted, figures = self._fit([views[row] for row in rows], [predictions[row] for row in rows], name)
             fit_seconds = (time.perf_counter() - begin) / len(rows)
             for number, row in enumerate(rows):
-                result = self._result(views[row], name, fitted.pick(number), figures[number])
-                result.seconds |= {"predict": predict_seconds, "fit": fit_seconds}
-                results[row] = result
-        return [result for result in results if result is not None]
+                results[row] = self._result(views[row], name, fitted.pick(number), figures[number])
+                results[row].seconds |= {"predict": predict_seconds, "fit": fit_seconds}
+        return [results[row] for row in range(len(views))]
 
     def _keypoint_set(self, detection: Detection) -> str:
         """The definition that a hand's keypoints are fitted as."""
@@ -196,13 +195,8 @@ class Reconstructor:
         appearance = self._appearance(view, vertices, parameters) if self.settings.appearance else None
         texture_seconds = time.perf_counter() - begin
         with torch.no_grad():
-            points, local = problem.keypoints(parameters)
-            output = problem.layer(
-                matrices=local,
-                shape=parameters.shape,
-                rotation=parameters.rotation,
-                translation=parameters.translation,
-            )
+            output, _ = problem.posed(parameters)
+            points = problem.layer.keypoints(output, problem.keypoint_set)
             joints_2d = project(points, torch.as_tensor(view.intrinsics))[0].numpy()
         keypoints = view.detection.keypoints
         used = np.isfinite(keypoints).all(1) & (keypoints[:, 2] > 0)
@@ -232,8 +226,7 @@ class Reconstructor:
             uv_faces=self.uv_faces,
             texture=None if appearance is None else appearance.texture,
             network="" if self.predictor is None else self.predictor.name,
-            seconds={"detect": view.detect_seconds, "predict": 0.0, "fit": 0.0, "texture": texture_seconds}
-            | {"export": 0.0},
+            seconds={**_NO_TIME, "detect": view.detect_seconds, "texture": texture_seconds},
             fit=figures | {"reprojection_px": error, "reprojection_of_box": error / max(box, 1e-9)},
         )
         if view.left:

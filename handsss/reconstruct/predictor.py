@@ -26,6 +26,11 @@ class Prediction(NamedTuple):
 Pictured = tuple[np.ndarray, np.ndarray, Detection]
 
 
+def rows_by(names: Sequence[str]) -> dict[str, list[int]]:
+    """The places of each name, in their order: what has one name goes through network or fit together."""
+    return {name: [row for row, own in enumerate(names) if own == name] for name in dict.fromkeys(names)}
+
+
 class Predictor(Protocol):
     """Anything that looks at pictures of right hands and says how they are posed."""
 

@@ -144,7 +144,7 @@ def refine(
     size = outlines.target.shape[1], outlines.target.shape[2]
     delta = torch.zeros(len(crops), PARAMETERS, dtype=torch.float64, requires_grad=True)
     optimiser = Adam(delta, betas=(0.8, 0.95))
-    best = HandParameters(*(part.clone() for part in parameters))
+    best = parameters.copy()
     best_cost = torch.full((len(crops),), float("inf"), dtype=torch.float64)
     for iteration in range(settings.iterations + 1):
         moved = step(parameters, delta * _SCALES)
@@ -157,8 +157,7 @@ def refine(
         values = total.detach()
         better = values < best_cost  # False for NaN
         best_cost = torch.where(better, values, best_cost)
-        for kept, part in zip(best, moved, strict=True):
-            kept[better] = part.detach()[better]
+        best.put(better, HandParameters(*(part.detach() for part in moved)).pick(better))
         if iteration == settings.iterations or not bool(torch.isfinite(values).any()):
             break
         (gradient,) = torch.autograd.grad(total.sum(), delta)
@@ -202,13 +201,12 @@ def fit_outlines(
             segmentations.append(segmentation)
     if not rows:
         return parameters, figures
-    observation = several([views[row].observation for row in rows])
-    pulled = refine(parameters.pick(torch.tensor(rows)), problem, layer, observation, crops, segmentations, settings)
+    observation, chosen = several([views[row].observation for row in rows]), torch.tensor(rows)
+    pulled = refine(parameters.pick(chosen), problem, layer, observation, crops, segmentations, settings)
     with torch.no_grad():
         vertices = posed_vertices(layer, problem, pulled)
-    every = HandParameters(*(part.clone() for part in parameters))
-    for kept, part in zip(every, pulled, strict=True):
-        kept[rows] = part
+    every = parameters.copy()
+    every.put(chosen, pulled)
     for row, crop, segmentation, posed in zip(rows, crops, segmentations, vertices, strict=True):
         after = crop_coverage(posed[None], layer, crop)
         figures[row]["silhouette_iou"] = intersection_over_union(after, segmentation)

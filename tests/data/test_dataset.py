@@ -12,7 +12,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch.utils.data import DataLoader
 
-from handsss.data.augment import Augmentation, Turn, jitter_colour
+from handsss.data.augment import Augmentation, Turn, draw_recolouring
 from handsss.data.dataset import HandDataset
 from handsss.data.freihand import open_freihand
 from handsss.data.images import square_frame
@@ -202,7 +202,7 @@ def test_colours_step_by_step(seed: int) -> None:
     colour = (colour - grey) * saturation + grey
     turn = Rotation.from_rotvec(angle * np.full(3, 3**-0.5)).as_matrix()
     expected = 255 * np.clip(colour @ turn.T, 0, 1)
-    np.testing.assert_allclose(jitter_colour(picture, 1.0, np.random.default_rng(seed)), expected, atol=0.51)
+    np.testing.assert_allclose(draw_recolouring(1.0, np.random.default_rng(seed))(picture), expected, atol=0.51)
 
 
 def test_fields_as_the_file_has_them(store: Path) -> None:
