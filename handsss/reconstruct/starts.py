@@ -137,21 +137,20 @@ def place(points: Tensor, keypoints: np.ndarray, intrinsics: np.ndarray) -> Tens
     Returns:
         [3] metres.
     """
-    sure = torch.tensor(np.nan_to_num(keypoints[:, 2])).clamp(0, 1)
-    pixels = torch.tensor(np.nan_to_num(keypoints[:, :2]))
-    K = torch.tensor(np.asarray(intrinsics, dtype=np.float64))
-    rays = (torch.cat([pixels, torch.ones(len(pixels), 1)], 1).double() @ torch.linalg.inv(K).T)[:, :2]
+    sure = torch.tensor(np.nan_to_num(keypoints[:, 2])).double().clamp(0, 1)
+    pixels = torch.tensor(np.nan_to_num(keypoints[:, :2])).double()
     depth = torch.ones(len(points), dtype=torch.float64)
-    result = torch.zeros(3, dtype=torch.float64)
+    K = torch.tensor(np.asarray(intrinsics, dtype=np.float64))
+    rays = unproject(pixels, depth, K)[:, :2]
+    wanted = rays * points[:, 2:] - points[:, :2]  # t_x - x t_z and t_y - y t_z should be this
     for _ in range(_STEPS):
-        weight = (sure / depth).sqrt()
-        rows, right = [], []
-        for axis in (0, 1):
-            unit = torch.zeros(len(points), 3, dtype=torch.float64)
-            unit[:, axis], unit[:, 2] = 1.0, -rays[:, axis]
-            rows.append(unit * weight[:, None])
-            right.append((rays[:, axis] * points[:, 2] - points[:, axis]) * weight)
-        result = torch.linalg.lstsq(torch.cat(rows), torch.cat(right)[:, None]).solution[:, 0]
+        weight = (sure / depth)[:, None]
+        weight = weight / weight.sum()
+        ray, want = (weight * rays).sum(0), (weight * wanted).sum(0)
+        # In sums rather than by a solver, whose last digits differ from call to call.
+        spread = (weight * (rays - ray).square()).sum().clamp_min(1e-12)
+        away = -(weight * (rays - ray) * (wanted - want)).sum() / spread
+        result = torch.cat([want + ray * away, away[None]])
         result[2] = result[2].clamp_min(0.05 - float(points[:, 2].min()))
         depth = (points[:, 2] + result[2]).clamp_min(0.01)
     return result
