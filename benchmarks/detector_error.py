@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from handsss.data.store import Store
+from handsss.data.store.reader import Store
 from handsss.hand.joints import JOINT_ORDERS
 
 LIMIT = 50  # px, as in the paper's 2D curves

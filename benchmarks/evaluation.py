@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from handsss.data.blocks import write_atomically
+from handsss.data.resumable_jobs import write_atomically
 from handsss.evaluation import reference
 from handsss.evaluation.evaluate import evaluate_predictions
 from handsss.evaluation.protocols import PROTOCOLS

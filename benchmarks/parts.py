@@ -11,8 +11,8 @@ import layer as layer_benchmark
 import numpy as np
 import render as render_benchmark
 import torch
+from baselines import PlainEncoder, PlainNetwork, TextbookLayer
 from measuring import Pass, floor, measure, operations_of, rates, rows
-from plainly import PlainEncoder, PlainNetwork, TextbookLayer
 from torch import Tensor, nn
 
 from handsss.hand.layer import HandLayer
@@ -24,10 +24,10 @@ from handsss.losses.regularisation import texture_loss
 from handsss.network.encoder import Encoder
 from handsss.network.precision import for_prediction
 from handsss.network.s2hand import S2Hand
-from handsss.render.backends import available_backends
-from handsss.training.loop import Trainer
+from handsss.rendering.backends import available_backends
 from handsss.training.objective import Batch, LossWeights, Objective
 from handsss.training.schedule import Stage
+from handsss.training.trainer import Trainer
 
 Result = dict[str, Any]  # "rows": one for each contender, and what else a part has to say
 PIXELS = 224 * 224

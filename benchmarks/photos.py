@@ -23,16 +23,16 @@ import numpy as np
 import torch
 from PIL import Image
 
+from handsss.fitting.keypoint_fit import Start, keypoint_fitter, observation_of
+from handsss.fitting.segmentation import forearm_zone
 from handsss.geometry.cameras import intrinsics_from_fov, mirror_intrinsics
 from handsss.hand.joints import JOINT_ORDERS
-from handsss.reconstruct.camera_choice import choose_camera
-from handsss.reconstruct.fit import Start, keypoint_fitter, observation_of
-from handsss.reconstruct.images import read_image
-from handsss.reconstruct.overlay import picture
-from handsss.reconstruct.pipeline import Reconstructor, ReconstructSettings
-from handsss.reconstruct.results import HandResult
-from handsss.reconstruct.segmentation import forearm_zone
-from handsss.render.pipeline import render
+from handsss.hand.result import HandResult
+from handsss.io.camera import choose_camera
+from handsss.io.image import read_image
+from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings
+from handsss.rendering.pipeline import render
+from handsss.visualize.overview import picture
 
 
 def silhouette_of(hand: HandResult, size: tuple[int, int]) -> np.ndarray:

@@ -61,7 +61,7 @@ def loader(device: str, quick: bool, store: Path | None) -> Result:
 def photo(device: str, quick: bool) -> Result:
     """The shipped photo to a mesh: help, a cold start, and photos of a running process; then a folder of copies."""
     from handsss.geometry.cameras import intrinsics_from_fov
-    from handsss.reconstruct.pipeline import Reconstructor
+    from handsss.reconstruction.pipeline import Reconstructor
 
     repeats = 2 if quick else 7
     found = []

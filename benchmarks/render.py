@@ -16,8 +16,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from handsss.hand.model import load_model
-from handsss.render import RenderOutput
-from handsss.render.pipeline import render
+from handsss.rendering import RenderOutput
+from handsss.rendering.pipeline import render
 
 HANDS, SIZE = 8, 224
 

@@ -21,17 +21,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from handsss.data.store import Store
+from handsss.data.store.reader import Store
 from handsss.detect.types import Detection
 from handsss.errors import InputError
 from handsss.evaluation.alignment import procrustes
+from handsss.fitting.keypoint_fit import KeypointFitter, observation_of
+from handsss.fitting.predictor import Prediction, load_predictor
+from handsss.fitting.problem import FitSettings, HandParameters, Observation
+from handsss.fitting.silhouette_fit import posed_vertices
 from handsss.geometry.cameras import project
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import load_model
-from handsss.reconstruct.fit import KeypointFitter, observation_of
-from handsss.reconstruct.fit_problem import FitSettings, HandParameters, Observation
-from handsss.reconstruct.predictor import Prediction, load_predictor
-from handsss.reconstruct.silhouette import posed_vertices
 
 Way = Callable[[int], HandParameters]  # of a hand of Rows
 

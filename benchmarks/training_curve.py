@@ -14,7 +14,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from handsss.training.journal import read_journal
+from handsss.training.metrics_logger import read_journal
 
 
 def main() -> None:

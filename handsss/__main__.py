@@ -1,6 +1,6 @@
 """``python -m handsss``."""
 
-from handsss.cli.leaving import main
+from handsss.cli.fast_exit import main
 
 if __name__ == "__main__":
     main()

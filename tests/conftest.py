@@ -11,7 +11,7 @@ import torch
 from handsss.geometry.cameras import intrinsics_from_fov
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import load_model
-from handsss.reconstruct.results import HandResult
+from handsss.hand.result import HandResult
 from tests.mano_files import (  # fixtures
     handlike_mano,
     make_mano,

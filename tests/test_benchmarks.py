@@ -21,7 +21,7 @@ def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("pivot", ["origin", "wrist"])
 def test_the_textbook_layer_is_the_same_hand(pivot: Any) -> None:
-    from plainly import TextbookLayer
+    from baselines import TextbookLayer
 
     layer = HandLayer(load_model("open"), flat_hand_mean=True, pivot=pivot)
     generator = torch.Generator().manual_seed(0)

@@ -26,7 +26,7 @@ from handsss.hand.joints import joint_order
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import OPEN_MODELS, HandModel, load_model, read_npz
 from handsss.hand.sampling import sample_poses
-from handsss.render import render
+from handsss.rendering import render
 
 NAME = "mediapipe"
 SIZE = 448  # px of the square renders

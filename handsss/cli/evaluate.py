@@ -108,7 +108,7 @@ def evaluate(
         raise UserError("--align-root changes a submission, but no --submission was given.")
 
     from handsss.cli import evaluate_report as shown
-    from handsss.evaluation.find import default_data, newest_checkpoint
+    from handsss.evaluation.defaults import default_data, newest_checkpoint
     from handsss.network.device import choose_device
     from handsss.training.memory import keep_memory
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from handsss.cli.console import error_console, output_console, plain, waiting
 from handsss.cli.export_target import export_target
+from handsss.io.atomic import check_writable, write_files
 from handsss.network.checkpoint import checkpoint_file, load_network
-from handsss.network.onnx_check import BATCHES, Difference, compare
-from handsss.network.onnx_export import check_installed, export_onnx, metadata
-from handsss.reconstruct.atomic import check_writable, write_files
+from handsss.network.onnx.check import BATCHES, Difference, compare
+from handsss.network.onnx.export import check_installed, export_onnx, metadata
 
 
 def export(checkpoint: Path, output: Path | None, *, keypoints: bool, opset: int, overwrite: bool, quiet: bool) -> None:

@@ -11,10 +11,10 @@ from handsss.cli.console import output_console, plain
 from handsss.cli.export_target import export_target
 from handsss.errors import InputError, UserError
 from handsss.hand.model import OPEN_MODELS
+from handsss.io.atomic import check_writable, write_files
 from handsss.network.checkpoint import checkpoint_file, load_network
 from handsss.network.weights import SUFFIX, weights_bytes, without_folders
 from handsss.network.weights_check import check_rounding
-from handsss.reconstruct.atomic import check_writable, write_files
 
 _ALIGNMENTS = ("aligned", "root_aligned", "raw")
 

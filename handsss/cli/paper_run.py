@@ -9,8 +9,8 @@ from typing import Any
 from handsss.cli.evaluate_report import Printer
 from handsss.evaluation.paper.make import Made, Request
 from handsss.evaluation.report.write import write_all
+from handsss.io.atomic import check_writable
 from handsss.network.device import choose_device
-from handsss.reconstruct.atomic import check_writable
 from handsss.training.memory import keep_memory
 
 

@@ -29,7 +29,7 @@ from handsss.cli.preprocess_options import (
 )
 
 if TYPE_CHECKING:
-    from handsss.data.keypoint_sources import KeypointSource
+    from handsss.data.keypoints.sources import KeypointSource
     from handsss.data.preprocess import PreprocessOptions, Reader
 
 app = typer.Typer(
@@ -77,8 +77,8 @@ def freihand(
 ) -> None:  # fmt: skip
     """FreiHAND, or a dataset in its layout (as `handsss synthesize` writes it)."""
     from handsss.cli.preprocess_run import run
-    from handsss.data.find import find_dataset
-    from handsss.data.freihand import HOME, open_freihand
+    from handsss.data.readers.find import find_dataset
+    from handsss.data.readers.freihand import HOME, open_freihand
 
     marks = (f"{split.value}/rgb", f"{split.value}_K.json")
     folder = root or find_dataset("freihand", marks, HOME)
@@ -115,8 +115,8 @@ def ho3d(
 ) -> None:  # fmt: skip
     """HO-3D v2 or v3. Training crops lie around the keypoints, evaluation crops around the given box."""
     from handsss.cli.preprocess_run import run
-    from handsss.data.find import find_dataset
-    from handsss.data.ho3d import HOME, open_ho3d
+    from handsss.data.readers.find import find_dataset
+    from handsss.data.readers.ho3d import HOME, open_ho3d
 
     name = "train" if split is Split.training else "evaluation"
     own = (f"HO3D_{version.value}", f"ho3d_{version.value}", "HO3D", "ho3d", "HO-3D")
@@ -163,9 +163,9 @@ def images(
 ) -> None:  # fmt: skip
     """Any photos: a row for each hand found; left hands are mirrored and marked."""
     from handsss.cli.preprocess_run import run
-    from handsss.data.photos import open_photos
+    from handsss.data.readers.photos import open_photos
     from handsss.errors import UserError
-    from handsss.reconstruct.camera_choice import CameraOptions, parse_intrinsics, read_intrinsics_file
+    from handsss.io.camera import CameraOptions, parse_intrinsics, read_intrinsics_file
 
     if intrinsics is not None and intrinsics_file is not None:
         raise UserError("--intrinsics and --intrinsics-file were both given. Leave one of them out.")
@@ -210,7 +210,7 @@ def merge(
 ) -> None:  # fmt: skip
     """Join the stores of --shard runs."""
     from handsss.cli.console import error_console, output_console, plain, waiting
-    from handsss.data.merge import merge as join
+    from handsss.data.store.merge import merge as join
 
     with waiting(error_console(), "joining", shown=True):
         rows = join(files, output, copy=copy, overwrite=overwrite)

@@ -8,11 +8,11 @@ from pathlib import Path
 import typer
 
 from handsss.cli.console import NOTHING_FOUND, error_console, output_console, plain, progress_bar, resumable, waiting
-from handsss.data.inspect import contents, save_sheet
-from handsss.data.keypoint_sources import DetectorSource, KeypointSource, ListFile, OpenPoseFolder, TruthSource
-from handsss.data.openpose_run import run_openpose
+from handsss.data.keypoints.openpose_run import run_openpose
+from handsss.data.keypoints.sources import DetectorSource, KeypointSource, ListFile, OpenPoseFolder, TruthSource
 from handsss.data.preprocess import PreprocessOptions, Reader, Summary, preprocess
-from handsss.data.store import Store
+from handsss.data.store.inspect import contents, save_sheet
+from handsss.data.store.reader import Store
 from handsss.errors import UserError
 
 _LISTED = 20  # pictures left out that are named; the store lists all

@@ -204,8 +204,8 @@ def reconstruct(
     from handsss.cli import reconstruct_report as report
     from handsss.cli.console import progress_bar, show_error, waiting
     from handsss.cli.reconstruct_run import batch_options, make_reconstructor, processes_for, unreadable
-    from handsss.reconstruct.inputs import expand
-    from handsss.reconstruct.outputs import plan_outputs
+    from handsss.reconstruction.inputs import expand
+    from handsss.reconstruction.outputs import plan_outputs
 
     inputs = expand(images)
     plan = plan_outputs(inputs, output, None if mesh_format is None else mesh_format.value)
@@ -222,8 +222,8 @@ def reconstruct(
     if not inputs.several and (mistake := unreadable(inputs.sources[0])):
         show_error(mistake)  # now: libraries and networks take seconds to load
         raise typer.Exit(1)
-    from handsss.reconstruct.batch import exit_code, reconstruct_all
-    from handsss.reconstruct.pipeline import ReconstructSettings
+    from handsss.reconstruction.pipeline import ReconstructSettings
+    from handsss.reconstruction.run import exit_code, reconstruct_all
 
     settings = ReconstructSettings(
         hand=hand.value,

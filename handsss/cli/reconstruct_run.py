@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from handsss.errors import InputError, UserError
-from handsss.reconstruct.camera_choice import CameraOptions, parse_intrinsics, read_intrinsics_file
-from handsss.reconstruct.images import check_image
-from handsss.reconstruct.inputs import Source
-from handsss.reconstruct.outcome import BatchOptions
+from handsss.io.camera import CameraOptions, parse_intrinsics, read_intrinsics_file
+from handsss.io.image import check_image
+from handsss.reconstruction.inputs import Source
+from handsss.reconstruction.outcome import BatchOptions
 
 if TYPE_CHECKING:
-    from handsss.reconstruct.pipeline import Reconstructor, ReconstructSettings
+    from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings
 
 _PHOTOS_A_PROCESS = 8
 
@@ -33,7 +33,7 @@ def unreadable(source: Source) -> str:
 
 def make_reconstructor(model: str, settings: ReconstructSettings) -> Reconstructor:
     """The reconstructor of one run."""
-    from handsss.reconstruct.pipeline import Reconstructor
+    from handsss.reconstruction.pipeline import Reconstructor
 
     return Reconstructor(model, settings)
 

@@ -17,10 +17,10 @@ from handsss.cli.train_view import View, show_profile, show_replay, show_start, 
 from handsss.errors import UserError
 from handsss.network.device import choose_device
 from handsss.training.config import resolve
+from handsss.training.distributed import Processes, from_environment, joined
 from handsss.training.files import newest_run
 from handsss.training.memory import keep_memory
 from handsss.training.prepare import MANO_CNN, Recipe, as_baseline, default_data, without_lifting
-from handsss.training.processes import Processes, from_environment, joined
 from handsss.training.profile import profile as measure
 from handsss.training.replay import replay
 from handsss.training.resume import resume

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from handsss.data.schema import CROP
-from handsss.detect.warp import warp
+from handsss.data.store.schema import CROP
+from handsss.geometry.window import warp
 
 MIDDLE = (CROP / 2, CROP / 2)  # px
 USUAL_BOX = 96.0  # px: a hand's box in a crop where nothing was detected

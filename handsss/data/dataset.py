@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from handsss.data import finish
+from handsss.data import device_augment as finish
 from handsss.data.augment import Augmentation, Recolouring, Turn, covered, draw_cover, draw_recolouring
-from handsss.data.schema import CROP
-from handsss.data.store import Store
-from handsss.detect.warp import samples_of
+from handsss.data.store.reader import Store
+from handsss.data.store.schema import CROP
 from handsss.errors import InputError
+from handsss.geometry.window import samples_of
 
 ALWAYS = ("keypoints_2d", "confidence", "K", "hand", "index")
 OPTIONAL = ("joints_3d", "root_3d", "vertices", "scale", "mask", "has_mask")
@@ -38,8 +38,8 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         fields: further fields by name instead of all that are there.
 
     Raises:
-        InputError: see :func:`handsss.data.store.open_store`; a field that the store does not have; MANO parameters
-            together with turning.
+        InputError: see :func:`handsss.data.store.reader.open_store`; a field that the store does not have; MANO
+            parameters together with turning.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class HandDataset(Dataset[dict[str, Tensor]]):
 
     def deferred(self) -> HandDataset:
         """The same rows with their crops as they are, and what is to be done to them: see
-        :func:`handsss.data.finish.finish`, which makes ``image`` of it for a whole batch."""
+        :func:`handsss.data.device_augment.finish`, which makes ``image`` of it for a whole batch."""
         other = copy(self)
         other.defers = True
         return other

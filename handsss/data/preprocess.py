@@ -13,13 +13,13 @@ from typing import Any, NamedTuple, Protocol
 import h5py
 import numpy as np
 
-from handsss.data.blocks import Blocks, parts_folder
-from handsss.data.items import Item, make_rows
-from handsss.data.keypoint_sources import KeypointSource
-from handsss.data.schema import ENCODINGS, FORMAT_VERSION, Row
-from handsss.data.writer import assemble, pack_rows
+from handsss.data.annotated_image import Item, make_rows
+from handsss.data.keypoints.sources import KeypointSource
+from handsss.data.resumable_jobs import Blocks, parts_folder
+from handsss.data.store.schema import ENCODINGS, FORMAT_VERSION, Row
+from handsss.data.store.writer import assemble, pack_rows
 from handsss.errors import BadPictureError, InputError, UserError
-from handsss.pool import run_jobs
+from handsss.io.pool import run_jobs
 
 _SMALLEST_BLOCK, _LARGEST_BLOCK = 8, 128  # pictures; what a kill can cost each worker
 

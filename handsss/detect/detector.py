@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from handsss.detect.landmarks import LandmarkReader, Landmarks
-from handsss.detect.palm import PalmDetector, overlap
+from handsss.detect.palms import PalmDetector, overlap
 from handsss.detect.types import KEYPOINT_SET, Detection
-from handsss.detect.warp import Square
+from handsss.geometry.window import Square
 
 MINIMUM_PRESENCE = 0.5
 _FIRST_PALM, _LATER_PALM = 0.5, 0.35  # scores from which a palm is looked into

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from handsss.detect.networks import Network
-from handsss.detect.warp import Square, warp
+from handsss.geometry.window import Square, warp
 
 SIZE = 224
 _TRUNK = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # keypoints that MediaPipe's tracking region is made from

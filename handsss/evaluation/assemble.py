@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from handsss import __version__
-from handsss.evaluation.diagnose import diagnose
+from handsss.evaluation.diagnosis import diagnose
+from handsss.evaluation.ground_truth import Truth
+from handsss.evaluation.mesh_topology import follows, known_model, mesh_keypoints
 from handsss.evaluation.network_run import NetworkRun
-from handsss.evaluation.numbering import follows, known_model, mesh_keypoints
 from handsss.evaluation.protocols import Protocol
 from handsss.evaluation.samples import Evaluation, Samples
 from handsss.evaluation.score import OFFICIAL, PROPER, joint_table, per_frame, score_2d, score_3d
-from handsss.evaluation.truth import Truth
 from handsss.geometry.cameras import project
 from handsss.training.trained import Trained
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from handsss.data.schema import CROP
-from handsss.geometry.alignment import similarity_alignment
-from handsss.reconstruct.overlay_crops import CLAY, CLAY_LIGHT, OUTSIDE, Window
-from handsss.reconstruct.overlay_drawing import draw_offsets, draw_skeleton
+from handsss.data.store.schema import CROP
+from handsss.geometry.procrustes import similarity_alignment
+from handsss.visualize.mesh import CLAY, CLAY_LIGHT, OUTSIDE, Window
+from handsss.visualize.skeleton import draw_offsets, draw_skeleton
 
 SUPERSAMPLING = 2  # panels are drawn larger and reduced, which antialiases lines
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """A mesh with what it takes to render it; see :class:`handsss.reconstruct.overlay_crops.Drawable`."""
+    """A mesh with what it takes to render it; see :class:`handsss.visualize.mesh.Drawable`."""
 
     vertices: np.ndarray  # [V, 3] metres, camera frame
     faces: np.ndarray  # [F, 3]

@@ -11,13 +11,13 @@ import torch
 
 from handsss.errors import InputError, UserError
 from handsss.evaluation.assemble import Prepared, evaluation_of, of_network, projected, samples_of
+from handsss.evaluation.conventions import recognise
+from handsss.evaluation.ground_truth import Truth, open_truth
 from handsss.evaluation.network_run import run_network
 from handsss.evaluation.prediction_file import PredictionFile, read_prediction_file
 from handsss.evaluation.protocols import PROTOCOLS, Protocol, protocol_named
-from handsss.evaluation.recognise import recognise
 from handsss.evaluation.samples import Evaluation
 from handsss.evaluation.submission import check_name, write_submission
-from handsss.evaluation.truth import Truth, open_truth
 from handsss.network.precision import FLOAT32
 from handsss.training.trained import load_trained
 

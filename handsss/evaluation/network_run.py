@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from handsss.evaluation.truth import Truth
-from handsss.evaluation.upright import as_seen
+from handsss.evaluation.ground_truth import Truth
+from handsss.evaluation.input_view import as_seen
 from handsss.geometry.cameras import project
 from handsss.network.checkpoint import no_numbers
 from handsss.training.trained import Trained

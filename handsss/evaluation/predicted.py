@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from handsss.evaluation.drawing import Mesh, clay_mesh
+from handsss.evaluation.ground_truth import Detected
+from handsss.evaluation.input_view import as_seen
 from handsss.evaluation.samples import Samples
-from handsss.evaluation.truth import Detected
-from handsss.evaluation.upright import as_seen
 from handsss.geometry.cameras import project
 from handsss.training.trained import Trained
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from handsss.evaluation.truth import Detected
+from handsss.evaluation.ground_truth import Detected
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import IO
 
 import numpy as np
 
-from handsss.data.blocks import unwritable
+from handsss.data.resumable_jobs import unwritable
 from handsss.errors import UserError
 from handsss.evaluation.protocols import Protocol
 

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from handsss.geometry.autograd import plain_autograd_needed
 from handsss.geometry.rotations import axis_angle_to_matrix
-from handsss.hand.fast_posing import FastPosing
 from handsss.hand.joints import MODEL_PARENTS, reorder_indices
 from handsss.hand.keypoint_sets import KeypointSet, tips_in_finger_order
+from handsss.hand.lbs_fused import FastPosing
+from handsss.hand.lbs_reference import Posed, PosingConstants, pose_plain
 from handsss.hand.limits import joint_angles, limit_excess
 from handsss.hand.model import HandModel
-from handsss.hand.posing import Posed, PosingConstants, pose_plain
 
 
 class HandOutput(NamedTuple):

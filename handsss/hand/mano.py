@@ -17,8 +17,8 @@ from handsss.errors import InputError
 from handsss.hand.cache import cache_directory, write_arrays
 from handsss.hand.joints import MODEL_PARENTS
 from handsss.hand.model import HandModel, Side, load_model, model_from_arrays, read_npz
+from handsss.hand.safe_pickle import array_from, read_pickle
 from handsss.hand.transfer import transfer_keypoint_set
-from handsss.hand.unpickle import array_from, read_pickle
 
 ENVIRONMENT = "HANDSSS_MANO"
 VERTEX_COUNT = 778

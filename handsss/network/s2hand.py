@@ -14,11 +14,11 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.model import HandModel
 from handsss.network.auxiliary import GUIDE, AuxiliaryHeads, AuxiliaryOutput, guide
 from handsss.network.encoder import IMAGE, NORM_MOMENTUM, Encoder, Features
-from handsss.network.keypoint_branch import KeypointBranch
+from handsss.network.hourglass import KeypointBranch
 from handsss.network.precision import Precision
 from handsss.network.regressors import AppearanceRegressor, HandRegressor, HandVector
-from handsss.render.pipeline import render
-from handsss.render.types import RenderOutput
+from handsss.rendering.pipeline import render
+from handsss.rendering.types import RenderOutput
 
 _LARGEST = {"stacks": 16, "features": 2048, "modules": 16}
 _NEAR = 1e-3  # m: nothing is seen from nearer

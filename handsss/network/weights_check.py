@@ -9,7 +9,7 @@ import torch
 
 from handsss.errors import UserError
 from handsss.network.checkpoint import LoadedNetwork, load_network
-from handsss.network.onnx_export import example
+from handsss.network.onnx.export import example
 from handsss.network.weights import SUFFIX
 
 ALLOWED_MM = 1.0  # by which half precision may move a vertex about the wrist

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from handsss import __version__
-from handsss.data.blocks import write_atomically
+from handsss.data.resumable_jobs import write_atomically
 from handsss.network.checkpoint import FORMAT, FORMAT_VERSION
 
 

@@ -23,9 +23,9 @@ from handsss.losses.regularisation import (
 from handsss.network.auxiliary import AuxiliaryOutput
 from handsss.network.encoder import IMAGE
 from handsss.network.s2hand import Prediction, S2Hand
-from handsss.render.types import RenderOutput
-from handsss.training.lifted import lifting_teacher
-from handsss.training.processes import mean_over_processes
+from handsss.rendering.types import RenderOutput
+from handsss.training.distributed import mean_over_processes
+from handsss.training.lifting_supervision import lifting_teacher
 from handsss.training.schedule import WHOLE
 
 STAGES = ("keypoints", "shape", "finetune")

@@ -10,11 +10,11 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from handsss.data.blocks import write_atomically
+from handsss.data.resumable_jobs import write_atomically
 from handsss.network.encoder import IMAGE
 from handsss.network.s2hand import S2Hand
-from handsss.reconstruct.overlay_drawing import INK, PAPER, draw_skeleton, font
 from handsss.training.objective import Batch
+from handsss.visualize.skeleton import INK, PAPER, draw_skeleton, font
 
 _SIDE, _HEAD = 224, 22
 _COLUMNS = ("input", "keypoints given", "keypoint branch", "projected joints", "rendered", "silhouette")

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from handsss.network.encoder import Features
 from handsss.network.s2hand import S2Hand
-from handsss.training.loop import Trainer
-from handsss.training.rows import loader
+from handsss.training.sampler import loader
 from handsss.training.schedule import position
+from handsss.training.trainer import Trainer
 
 PARTS = (
     "load",

@@ -9,8 +9,8 @@ import torch
 from handsss.errors import InputError, UserError
 from handsss.network.checkpoint import load_checkpoint
 from handsss.training.config import from_toml
+from handsss.training.distributed import Processes
 from handsss.training.prepare import Recipe
-from handsss.training.processes import Processes
 from handsss.training.run import Run
 from handsss.training.trained import FINAL, LATEST
 

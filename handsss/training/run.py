@@ -14,21 +14,21 @@ import torch
 from handsss.data.dataset import HandDataset
 from handsss.errors import UserError
 from handsss.network.checkpoint import load_weights
-from handsss.training.beginning import begin
 from handsss.training.checkpoint import save_checkpoint
 from handsss.training.collapse import CollapseError, CollapseMonitor, Health, health
 from handsss.training.config import TrainConfig, to_toml
+from handsss.training.distributed import Processes, any_process
 from handsss.training.files import beside, describe
-from handsss.training.journal import Journal
-from handsss.training.loop import Step, Trainer
+from handsss.training.init_weights import begin
+from handsss.training.metrics_logger import Journal
 from handsss.training.objective import Batch, NotFiniteError
-from handsss.training.pace import Pace
 from handsss.training.pictures import save_sheet
 from handsss.training.prepare import Recipe, build, mean_bone_of, training_data
-from handsss.training.processes import Processes, any_process
 from handsss.training.replay import keep_batch
 from handsss.training.schedule import stages_of
+from handsss.training.throughput import Pace
 from handsss.training.trained import FINAL, LATEST
+from handsss.training.trainer import Step, Trainer
 from handsss.training.validate import Validation
 
 BAD_BATCH = "bad-batch.pt"

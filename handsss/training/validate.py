@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, Subset
 from handsss.data.augment import Augmentation
 from handsss.data.dataset import HandDataset
 from handsss.errors import InputError
-from handsss.geometry.alignment import similarity_alignment
 from handsss.geometry.cameras import project
+from handsss.geometry.procrustes import similarity_alignment
 from handsss.network.s2hand import S2Hand
 
 _BATCH = 25

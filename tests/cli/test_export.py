@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handsss.network.onnx_check import ExportError
+from handsss.network.onnx.check import ExportError
 from tests.cli.typed import small_run, typed
 
 pytest.importorskip("onnxruntime")

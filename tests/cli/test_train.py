@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from handsss.network.checkpoint import load_checkpoint
-from handsss.training.journal import read_journal
+from handsss.training.metrics_logger import read_journal
 from tests.training.conftest import TINY, stores  # noqa: F401  fixture
 
 Stores = tuple[Path, Path]

@@ -14,12 +14,12 @@ from torch.utils.data import DataLoader
 
 from handsss.data.augment import Augmentation, Turn, draw_recolouring
 from handsss.data.dataset import HandDataset
-from handsss.data.freihand import open_freihand
-from handsss.data.images import square_frame
-from handsss.data.keypoint_sources import TruthSource
+from handsss.data.keypoints.sources import TruthSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
-from handsss.data.store import Store
+from handsss.data.readers.freihand import open_freihand
+from handsss.data.store.reader import Store
 from handsss.errors import InputError
+from handsss.geometry.crop_frame import square_frame
 
 
 @pytest.fixture

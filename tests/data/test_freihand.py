@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handsss.data.annotations import read_number_lists
-from handsss.data.freihand import open_freihand, root_position
-from handsss.data.keypoint_sources import TruthSource
+from handsss.data.keypoints.sources import TruthSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
-from handsss.data.store import Store
+from handsss.data.readers.annotations import read_number_lists
+from handsss.data.readers.freihand import open_freihand, root_position
+from handsss.data.store.reader import Store
 from handsss.errors import BadPictureError, InputError, UserError
 from tests.data.conftest import SAMPLES, freihand_joints
 
@@ -149,7 +149,7 @@ def test_infinite_annotation(freihand: Path) -> None:
 def test_large_files_are_parsed_alike(freihand: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = {"K": (3, 3), "scale": (), "xyz": (21, 3), "mano": (61,)}
     small = {name: read_number_lists(freihand / f"training_{name}.json", shape, "x") for name, shape in shapes.items()}
-    monkeypatch.setattr("handsss.data.annotations._LARGE", 0)
+    monkeypatch.setattr("handsss.data.readers.annotations._LARGE", 0)
     for name, shape in shapes.items():
         path = freihand / f"training_{name}.json"
         np.testing.assert_array_equal(read_number_lists(path, shape, "x"), small[name])

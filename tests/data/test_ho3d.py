@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handsss.data.ho3d import open_ho3d
-from handsss.data.keypoint_sources import TruthSource
+from handsss.data.keypoints.sources import TruthSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
-from handsss.data.store import Store
+from handsss.data.readers.ho3d import open_ho3d
+from handsss.data.store.reader import Store
 from handsss.errors import InputError
 
 

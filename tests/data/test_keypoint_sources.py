@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 import handsss
-from handsss.data.freihand import open_freihand
-from handsss.data.items import Item
-from handsss.data.keypoint_sources import DetectorSource, KeypointSource, ListFile, OpenPoseFolder
-from handsss.data.openpose_run import run_openpose
-from handsss.data.photos import open_photos
+from handsss.data.annotated_image import Item
+from handsss.data.keypoints.openpose_run import run_openpose
+from handsss.data.keypoints.sources import DetectorSource, KeypointSource, ListFile, OpenPoseFolder
 from handsss.data.preprocess import PreprocessOptions, preprocess
-from handsss.data.store import Store
+from handsss.data.readers.freihand import open_freihand
+from handsss.data.readers.photos import open_photos
+from handsss.data.store.reader import Store
 from handsss.errors import BadPictureError, InputError, UserError
-from handsss.reconstruct.images import read_image
+from handsss.io.image import read_image
 
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
 

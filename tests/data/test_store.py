@@ -16,13 +16,13 @@ import h5py
 import numpy as np
 import pytest
 
-from handsss.data.blocks import parts_folder
-from handsss.data.freihand import open_freihand
-from handsss.data.inspect import contact_sheet, contents
-from handsss.data.keypoint_sources import TruthSource
-from handsss.data.merge import merge
+from handsss.data.keypoints.sources import TruthSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
-from handsss.data.store import Store
+from handsss.data.readers.freihand import open_freihand
+from handsss.data.resumable_jobs import parts_folder
+from handsss.data.store.inspect import contact_sheet, contents
+from handsss.data.store.merge import merge
+from handsss.data.store.reader import Store
 from handsss.errors import InputError, UserError
 from tests.data.conftest import assert_same, content_of
 

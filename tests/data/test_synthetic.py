@@ -14,10 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from handsss.data.freihand import open_freihand, root_position, split_mano
-from handsss.data.keypoint_sources import DetectorSource, TruthSource
+from handsss.data.keypoints.sources import DetectorSource, TruthSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
-from handsss.data.store import Store
+from handsss.data.readers.freihand import open_freihand, root_position, split_mano
+from handsss.data.store.reader import Store
 from handsss.data.synthetic.arm import make_arm
 from handsss.data.synthetic.camera import Degradation, photograph
 from handsss.data.synthetic.generate import SynthesizeOptions, synthesize
@@ -29,7 +29,7 @@ from handsss.errors import InputError, UserError
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import load_model
 from handsss.hand.sampling import collides, finger_radii, joint_positions
-from handsss.render.pipeline import render
+from handsss.rendering.pipeline import render
 
 CLEAN = SceneSettings(seed=5, occluders=0.0, clean=True)
 

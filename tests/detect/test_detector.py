@@ -10,11 +10,11 @@ import pytest
 import handsss
 from handsss.detect.detector import HandDetector
 from handsss.detect.networks import Network
-from handsss.detect.palm import anchors, overlap, weighted_suppression
+from handsss.detect.palms import anchors, overlap, weighted_suppression
 from handsss.detect.types import Detection, bounding_box, mirror
-from handsss.detect.warp import Square, warp
 from handsss.errors import UserError
-from handsss.reconstruct.images import read_image
+from handsss.geometry.window import Square, warp
+from handsss.io.image import read_image
 
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from handsss.data.freihand import open_freihand
-from handsss.data.keypoint_sources import ListFile
+from handsss.data.keypoints.sources import ListFile
 from handsss.data.preprocess import PreprocessOptions, preprocess
+from handsss.data.readers.freihand import open_freihand
 from handsss.hand.model import load_model
 from handsss.network.s2hand import S2Hand
 from handsss.training.checkpoint import save_checkpoint

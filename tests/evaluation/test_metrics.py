@@ -151,7 +151,7 @@ def test_predictions_of_zeros() -> None:
 @pytest.mark.skipif("HANDSSS_FREIHAND" not in os.environ, reason="needs FreiHAND with its evaluation truth")
 def test_predictions_of_zeros_on_freihand() -> None:
     """The published figures: 70.79 and 4.73 cm for joints, 70.84 and 5.07 cm for the mesh, F 0.001 and 0.031."""
-    from handsss.evaluation.truth import open_truth
+    from handsss.evaluation.ground_truth import open_truth
 
     truth = open_truth(Path(os.environ["HANDSSS_FREIHAND"]), "evaluation")
     zeros = samples(np.zeros_like(truth.joints), truth.joints, np.zeros_like(truth.vertices), truth.vertices)

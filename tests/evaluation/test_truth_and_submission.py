@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from handsss.data.freihand import open_freihand
-from handsss.data.keypoint_sources import TruthSource
+from handsss.data.keypoints.sources import TruthSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
+from handsss.data.readers.freihand import open_freihand
 from handsss.errors import InputError, UserError
+from handsss.evaluation.defaults import default_data, newest_checkpoint
 from handsss.evaluation.evaluate import evaluate_checkpoint, evaluate_predictions, submit_checkpoint
-from handsss.evaluation.find import default_data, newest_checkpoint
-from handsss.evaluation.numbering import follows, known_model, mesh_keypoints
+from handsss.evaluation.ground_truth import open_truth
+from handsss.evaluation.mesh_topology import follows, known_model, mesh_keypoints
 from handsss.evaluation.prediction_file import read_prediction_file
 from handsss.evaluation.protocols import PROTOCOLS
 from handsss.evaluation.submission import write_submission
-from handsss.evaluation.truth import open_truth
 from handsss.geometry.cameras import from_opengl, to_opengl
 from handsss.hand.joints import reorder_indices
 from handsss.hand.layer import HandLayer

@@ -13,7 +13,7 @@ from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import load_model
 from handsss.network.encoder import CHANNELS, Encoder
-from handsss.network.keypoint_branch import KeypointBranch, soft_argmax
+from handsss.network.hourglass import KeypointBranch, soft_argmax
 from handsss.network.regressors import AppearanceRegressor, HandRegressor
 from handsss.network.s2hand import NetworkSettings, S2Hand, parameter_counts
 

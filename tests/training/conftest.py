@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from handsss.data.freihand import open_freihand
-from handsss.data.keypoint_sources import TruthSource
+from handsss.data.keypoints.sources import TruthSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
+from handsss.data.readers.freihand import open_freihand
 from handsss.data.synthetic.generate import SynthesizeOptions, settings_of, synthesize
 
 # A network and a run that take a second a step.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handsss.training.journal import read_journal
+from handsss.training.metrics_logger import read_journal
 from tests.cli.typed import typed
 
 # As documented, but of eight hands, and short.

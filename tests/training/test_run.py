@@ -16,13 +16,13 @@ from handsss.network.checkpoint import load_checkpoint
 from handsss.network.device import choose_device
 from handsss.training.config import TrainConfig, resolve
 from handsss.training.files import newest_run
-from handsss.training.journal import Journal, read_journal
+from handsss.training.metrics_logger import Journal, read_journal
 from handsss.training.objective import Batch
-from handsss.training.pace import Pace
 from handsss.training.prepare import Recipe, as_baseline, default_data, mean_bone_of
 from handsss.training.replay import replay
 from handsss.training.resume import resume
 from handsss.training.run import NotFiniteStopError, Progress, Run, StoppedError
+from handsss.training.throughput import Pace
 from handsss.training.trained import load_trained
 from tests.training.conftest import TINY
 
@@ -97,7 +97,7 @@ def test_stopping_and_going_on_is_the_same_bit_for_bit(tmp_path: Path, stores: t
 
 def test_the_pace_is_that_of_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 2.0, 4.0, 5.0, 6.0, 8.0])
-    monkeypatch.setattr("handsss.training.pace.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("handsss.training.throughput.time.perf_counter", lambda: next(clock))
     pace = Pace(batch=10)
     assert [pace.after("keypoints", number) for number in (7, 8)] == [5.0, 5.0]
     assert [pace.after("shape", number) for number in (9, 10, 11)] == [10.0, 10.0, 7.5]

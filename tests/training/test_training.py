@@ -22,10 +22,10 @@ from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.training.checkpoint import save_checkpoint
 from handsss.training.collapse import CollapseError, CollapseMonitor, Health, health
 from handsss.training.config import resolve
-from handsss.training.loop import Step, Trainer
 from handsss.training.objective import Batch, LossWeights, Objective, TermNotFiniteError
-from handsss.training.rows import OrderedSampler
+from handsss.training.sampler import OrderedSampler
 from handsss.training.schedule import Stage, StageSettings, position, rate_at, reduction_at, stages_of
+from handsss.training.trainer import Step, Trainer
 
 SMALL = NetworkSettings(encoder="efficientnet-b0", stacks=1, features=16, modules=1)
 

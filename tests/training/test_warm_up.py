@@ -13,13 +13,13 @@ from handsss.hand.model import load_model
 from handsss.network.checkpoint import load_checkpoint
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.training.config import resolve
-from handsss.training.loop import Step, Trainer
 from handsss.training.objective import LossWeights, Objective
 from handsss.training.prepare import Recipe
 from handsss.training.resume import resume
 from handsss.training.run import Progress, Run, StoppedError
 from handsss.training.schedule import Stage
 from handsss.training.trained import load_trained
+from handsss.training.trainer import Step, Trainer
 from tests.training.conftest import TINY
 from tests.training.test_training import Rows
 

@@ -9,9 +9,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from handsss.hand.model import load_model
 from handsss.network.s2hand import NetworkSettings, S2Hand
-from handsss.training.loop import Supervised
+from handsss.training.distributed import from_environment, joined
 from handsss.training.objective import Batch, LossWeights, Objective
-from handsss.training.processes import from_environment, joined
+from handsss.training.trainer import Supervised
 
 ROWS = 4
 

@@ -16,7 +16,7 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.limits import rotations_from_euler
 from handsss.hand.model import load_model
 from handsss.hand.sampling import sample_poses
-from handsss.render import Texture, render
+from handsss.rendering import Texture, render
 
 CELL = 220
 LIGHT = (0.55, 0.55, 1, 1, 1, 1, 1, 1, -0.35, -0.6, -0.8)

@@ -1,6 +1,6 @@
 """Train the lifting network that starts the keypoint fit, on the CPU, from sampled hands alone.
 
-    python -m tools.train_lifting [--steps 3000] [--seed 0] [--out handsss/reconstruct/data/lifting.safetensors]
+    python -m tools.train_lifting [--steps 3000] [--seed 0] [--out handsss/fitting/data/lifting.safetensors]
 
 No pictures, no data, no GPU. The same seed, machine and torch version give the same file. Prints what it reaches on
 hands that it was not taught: the error of the best-scored hypothesis and of the nearest one, after similarity
@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 import handsss
-from handsss.data.blocks import write_atomically
-from handsss.reconstruct.lifting_network import FILE, Lifted, LiftingNetwork, network_bytes, normalise
+from handsss.data.resumable_jobs import write_atomically
+from handsss.fitting.lifting_network import FILE, Lifted, LiftingNetwork, network_bytes, normalise
 from tools.train_lifting.samples import Sampler, Samples, SampleSettings
 
 # Root mean square distance of what a turn moves, metres, and share of the 21 points that it moves: the hand, and the

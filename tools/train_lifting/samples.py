@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from handsss.data.synthetic.poses import grasp_pose
+from handsss.fitting.problem import FitSettings, PoseSpace, reduced_model
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import HandModel, load_model
 from handsss.hand.sampling import sample_poses
-from handsss.reconstruct.fit_problem import FitSettings, PoseSpace, reduced_model
 
 KEYPOINT_SET = "mediapipe"
 _VIEWS = 4  # of a hand in one batch

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from handsss.data.synthetic.noise import plane_noise
 from handsss.errors import InputError
-from handsss.reconstruct.images import IMAGE_SUFFIXES, read_image
+from handsss.io.image import IMAGE_SUFFIXES, read_image
 
 _LONGER = 720  # px to which photos are reduced when they are read
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from handsss.render.pipeline import rasterise
+from handsss.rendering.pipeline import rasterise
 
 _SHADOW = 256  # px, side of the shadow map
 _LAMP_DISTANCE = 2.5  # m

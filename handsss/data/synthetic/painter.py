@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from handsss.data.schema import CROP
+from handsss.data.store.schema import CROP
 from handsss.data.synthetic.light import Lighting, shadow
 from handsss.data.synthetic.noise import space_noise
 from handsss.hand.model import load_model
-from handsss.reconstruct.appearance import vertex_normals
-from handsss.reconstruct.texture import bilinear
-from handsss.render.pipeline import rasterise
+from handsss.reconstruction.appearance import vertex_normals
+from handsss.reconstruction.texture import bilinear
+from handsss.rendering.pipeline import rasterise
 
 _FINE = 2  # samples a pixel, along each side
 _WRAP = 0.22  # skin is lit a little beyond its edge: light spreads in it

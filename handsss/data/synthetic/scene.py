@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from handsss.data.schema import CROP
+from handsss.data.store.schema import CROP
 from handsss.data.synthetic.arm import Arm, make_arm, with_sleeve
 from handsss.data.synthetic.background import make_background
 from handsss.data.synthetic.camera import Degradation, is_clean, jpeg, photograph, sample_degradation

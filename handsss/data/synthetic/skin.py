@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from handsss.data.synthetic.noise import space_noise
 from handsss.hand.model import HandModel, load_model
-from handsss.reconstruct.appearance import vertex_normals
-from handsss.reconstruct.texture import texels
+from handsss.reconstruction.appearance import vertex_normals
+from handsss.reconstruction.texture import texels
 
 TEXTURE = 320  # px, side of the texture
 

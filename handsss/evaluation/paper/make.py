@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from handsss.evaluation.curves import draw
-from handsss.evaluation.find import default_data
+from handsss.evaluation.defaults import default_data
+from handsss.evaluation.ground_truth import Truth
 from handsss.evaluation.paper import table4, table5
 from handsss.evaluation.paper.bars import draw_bars
 from handsss.evaluation.paper.qualitative import PRIORS, figure1, figure3, figure6
@@ -28,9 +29,8 @@ from handsss.evaluation.paper.score import (
 )
 from handsss.evaluation.paper.sequences import choose_sequences, parse_rows, spread_rows
 from handsss.evaluation.report.write import finite
-from handsss.evaluation.sheets import as_png
 from handsss.evaluation.tables import Table, markdown
-from handsss.evaluation.truth import Truth
+from handsss.visualize.sheet import as_png
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image
 
 from handsss.evaluation.drawing import SUPERSAMPLING, Mesh, clay_mesh, crop_window, reduced, skeleton_panel
+from handsss.evaluation.ground_truth import Truth
 from handsss.evaluation.paper.runs import Run
 from handsss.evaluation.paper.sequences import Chosen
 from handsss.evaluation.predicted import Predicted, predict
-from handsss.evaluation.sheets import Line, sheet
-from handsss.evaluation.truth import Truth
-from handsss.reconstruct.overlay_crops import Window, overlay_clay, overlay_textured, turned_views
+from handsss.visualize.mesh import Window, overlay_clay, overlay_textured, turned_views
+from handsss.visualize.sheet import Line, sheet
 
 PRIORS = {"average": "average pose prior", "limits": "joint limits (ours)"}
 _SIDE = 190  # px of a panel

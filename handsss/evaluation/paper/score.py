@@ -11,12 +11,12 @@ import numpy as np
 from handsss.errors import InputError
 from handsss.evaluation.alignment import procrustes
 from handsss.evaluation.assemble import Prepared, of_network
+from handsss.evaluation.ground_truth import Truth, open_truth
 from handsss.evaluation.metrics import distances
 from handsss.evaluation.network_run import run_network
 from handsss.evaluation.paper.runs import Run
 from handsss.evaluation.samples import Samples
 from handsss.evaluation.score import Keypoints2d, score_2d
-from handsss.evaluation.truth import Truth, open_truth
 
 _CHUNK = 256  # frames at a time
 Progress = Callable[[int, int], None]  # of what was announced last
@@ -40,7 +40,7 @@ class Data:
         """The pictures of a store or folder.
 
         Raises:
-            InputError: see :func:`handsss.evaluation.truth.open_truth`.
+            InputError: see :func:`handsss.evaluation.ground_truth.open_truth`.
         """
         key = (path.resolve(), split, scored)
         if key not in self._read:

@@ -12,8 +12,8 @@ from handsss import __version__
 from handsss.evaluation.curves import Figure, inline
 from handsss.evaluation.report.figures import FIGURES_3D
 from handsss.evaluation.report.pictures import Shown
-from handsss.evaluation.sheets import as_jpeg
 from handsss.evaluation.tables import Table, number
+from handsss.visualize.sheet import as_jpeg
 
 _STYLE = Path(__file__).with_name("page.css")
 # Nothing may be fetched, whatever a picture's name or a note may hold.

@@ -17,9 +17,9 @@ from handsss.evaluation.drawing import (
     side_panel,
     skeleton_panel,
 )
-from handsss.evaluation.numbering import known_model
+from handsss.evaluation.mesh_topology import known_model
 from handsss.evaluation.samples import Evaluation, Samples
-from handsss.reconstruct.overlay_crops import Drawable, overlay_clay, overlay_textured
+from handsss.visualize.mesh import Drawable, overlay_clay, overlay_textured
 
 SHOWN = 20  # best, and worst
 _SIDE = 256  # px of a panel

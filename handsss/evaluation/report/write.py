@@ -10,14 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from handsss.data.blocks import unwritable, write_atomically
+from handsss.data.resumable_jobs import unwritable, write_atomically
 from handsss.evaluation.curves import Figure, draw, keypoint_panels, space_panels
 from handsss.evaluation.report.figures import tables_of
 from handsss.evaluation.report.page import page
 from handsss.evaluation.report.pictures import Redraw, Shown, draw_samples
 from handsss.evaluation.samples import Evaluation
-from handsss.evaluation.sheets import Line, as_jpeg, sheet
 from handsss.evaluation.tables import escaped, markdown
+from handsss.visualize.sheet import Line, as_jpeg, sheet
 
 
 def write_report(

@@ -1,0 +1,62 @@
+"""Pictures turned, shrunk and recoloured on the device that trains: what readers do for a CPU, for a whole batch.
+
+A reader that only unpacks crops reads twice as many as one that also warps them, and hands over bytes instead of
+floats. What is random is still decided by the reader (:class:`handsss.data.dataset.HandDataset`), so a row gets the
+same augmentation wherever it is carried out; single pixels differ by a level of 255, by rounding, and by a few where
+contrast is stretched after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from handsss.data.augment import LUMA
+from handsss.data.store.schema import CROP
+
+RAW, WARP, SAMPLES, REDUCTION, LINEAR, GREY, COVER = "raw", "warp", "samples", "reduction", "linear", "grey", "cover"
+
+
+def finish(row: Mapping[str, Tensor], device: torch.device) -> Tensor:
+    """Pictures [B, 3, S, S] 0..1 of a batch of deferred rows.
+
+    Args:
+        row: what :meth:`handsss.data.dataset.HandDataset.deferred` gives, stacked: ``raw`` [B, 224, 224, 3] uint8,
+            ``warp`` [B, 2, 3] finished pixels to crop pixels, ``samples`` [B] along a pixel's side, ``reduction`` [B],
+            and, where colours change, ``linear`` [B, 3, 3] and ``grey`` [B], where things are covered ``cover``
+            [B, S, S, 4] uint8. Numbers of samples and the reduction are read on the CPU: they decide shapes.
+        device: to compute on.
+    """
+
+    def there(name: str) -> Tensor:
+        return row[name].to(device, non_blocking=True)
+
+    side = CROP // int(row[REDUCTION][0])
+    raw = there(RAW).permute(0, 3, 1, 2).float()
+    warp, samples = there(WARP), row[SAMPLES].cpu()
+    picture = raw.new_empty(len(raw), 3, side, side)
+    for count in samples.unique().tolist():
+        rows = torch.nonzero(samples == count).flatten().to(device, non_blocking=True)
+        picture[rows] = _warped(raw[rows], warp[rows], side, int(count))
+    picture = picture.round()  # as the readers keep bytes between their steps
+    if LINEAR in row:
+        red, green, blue = picture.mean((2, 3)).unbind(1)
+        mean = red * float(LUMA[0]) + green * float(LUMA[1]) + blue * float(LUMA[2])  # no copy from the host
+        recoloured = torch.einsum("bij,bjhw->bihw", there(LINEAR), picture)
+        picture = (recoloured + (there(GREY) * mean)[:, None, None, None]).clamp(0, 255).round()
+    if COVER in row:
+        cover = there(COVER).permute(0, 3, 1, 2)
+        picture = torch.where(cover[:, 3:] > 0, cover[:, :3].to(picture.dtype), picture)
+    return picture / 255
+
+
+def _warped(raw: Tensor, warp: Tensor, side: int, samples: int) -> Tensor:
+    """Bilinear look-ups, edges continued outwards, averaged over samples x samples a pixel."""
+    place = (torch.arange(side * samples, device=raw.device) + 0.5) / samples
+    v, u = torch.meshgrid(place, place, indexing="ij")
+    points = torch.stack([u, v], -1) @ warp[:, None, :, :2].transpose(-1, -2) + warp[:, None, None, :, 2]
+    grid = points / (CROP / 2) - 1
+    found = nn.functional.grid_sample(raw, grid, padding_mode="border", align_corners=False)
+    return found if samples == 1 else nn.functional.avg_pool2d(found, samples)

@@ -1,0 +1,1 @@
+"""Datasets as they are published, and folders of photos."""

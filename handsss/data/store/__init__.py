@@ -1,0 +1,1 @@
+"""The HDF5 store: schema, reading, writing, merging."""

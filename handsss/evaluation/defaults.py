@@ -1,0 +1,55 @@
+"""What is evaluated when nothing is named: the newest run, and the evaluation file that `handsss preprocess` makes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from handsss.data.readers.find import VARIABLE
+from handsss.errors import InputError
+from handsss.training.trained import FINAL, LATEST
+
+RUNS = Path("runs")
+# The default names of `handsss preprocess ... --split evaluation`.
+DEFAULT_FILES = ("freihand_evaluation.h5", "ho3d_v2_evaluation.h5", "ho3d_v3_evaluation.h5")
+
+
+def newest_checkpoint(runs: Path = RUNS) -> Path:
+    """The checkpoint of the run that was trained last.
+
+    Args:
+        runs: folder of runs, each a folder with final.pt or latest.pt.
+
+    Raises:
+        InputError: no run there; names the places.
+    """
+    found = []
+    for folder in sorted(runs.iterdir()) if runs.is_dir() else []:
+        for name in (FINAL, LATEST):
+            if (folder / name).is_file():
+                found.append(folder / name)
+                break
+    if not found:
+        raise InputError(
+            f"no trained network: none was given, and {runs.resolve()} holds no run (a folder with {FINAL} or "
+            f"{LATEST}). Give --checkpoint, or train one with `handsss train`."
+        )
+    return max(found, key=lambda path: path.stat().st_mtime_ns)
+
+
+def default_data() -> Path:
+    """The evaluation file: one of the names that `preprocess` gives, here, in data/ or in the folder HANDSSS_DATA.
+
+    Raises:
+        InputError: found nowhere; names the places.
+    """
+    folders = [Path(), Path("data"), *([Path(os.environ[VARIABLE])] if os.environ.get(VARIABLE) else [])]
+    places = [folder / name for folder in folders for name in DEFAULT_FILES]
+    for place in places:
+        if place.is_file():
+            return place
+    looked = ", ".join(str(place) for place in places)
+    raise InputError(
+        f"no data to evaluate on: none was given, and none of {looked} is there. Give --data FILE or a dataset's "
+        "folder, or make a file with `handsss preprocess freihand ROOT --split evaluation`."
+    )

@@ -1,0 +1,1 @@
+"""Fits of a hand model to keypoints and silhouettes."""

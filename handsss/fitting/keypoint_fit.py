@@ -1,0 +1,178 @@
+"""Fitting a hand to 2D keypoints: starts, refinement of the best, choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from handsss.errors import InputError
+from handsss.fitting.levenberg_marquardt import FitState, minimise
+from handsss.fitting.lifting import Lifter, can_lift
+from handsss.fitting.pose_bank import StartBank
+from handsss.fitting.predictor import Prediction
+from handsss.fitting.problem import (
+    FitSettings,
+    HandParameters,
+    KeypointProblem,
+    Observation,
+    joined,
+    several,
+)
+from handsss.hand.model import HandModel, load_model
+
+MINIMUM_KEYPOINTS = 6
+MINIMUM_SPAN = 4.0  # px, the longer side of the keypoints' box
+# A hand that is doubtful as a whole (blurred, say) still has nothing better than its keypoints: their confidences are
+# raised together to this mean, so that priors do not carry it off.
+LEAST_MEAN_CONFIDENCE = 0.4
+_KEPT = 3  # hypotheses that are refined to the end
+Start = Literal["auto", "lifted", "search"]
+
+
+class KeypointFit(NamedTuple):
+    """The chosen hypothesis and the runner-up's distance."""
+
+    parameters: HandParameters  # batch of 1
+    cost: float  # squared standard deviations
+    hypotheses: int  # that were tried
+
+
+class KeypointFitter:
+    """Fits a right hand model to keypoints of one definition.
+
+    Args:
+        model: a right hand.
+        keypoint_set: the definition that observations follow.
+        settings: see :class:`FitSettings`.
+        start: where fits start, beside the prediction if there is one. "lifted": the lifting network's hands;
+            "search": the poses of a bank that look most like the keypoints; "auto": lifted for the open hand, else
+            search.
+
+    Raises:
+        InputError: "lifted" for a hand model that the lifting network does not know.
+    """
+
+    def __init__(
+        self, model: HandModel, keypoint_set: str, settings: FitSettings | None = None, *, start: Start = "auto"
+    ) -> None:
+        self.settings = settings or FitSettings()
+        self.model = model
+        self.problem = KeypointProblem(model, model.keypoint_set(keypoint_set), self.settings)
+        lifts = start == "lifted" or (start == "auto" and can_lift(model))
+        self.lifter = Lifter(model, self.problem) if lifts else None
+
+    @cached_property
+    def bank(self) -> StartBank:
+        """Made when it is first searched: it takes most of a second."""
+        return StartBank(self.model, self.problem)
+
+    def starts(self, observation: Observation, prediction: Prediction | None) -> HandParameters:
+        """Hypotheses: the predictor's first, if there is one, then the lifting network's, if the model is one that it
+        knows, else the bank's. All of them expect the pose that was predicted."""
+        found = self.bank.starts(observation, self.settings.starts) if self.lifter is None else self.lifter(observation)
+        if prediction is None:
+            return found
+        axis_angle = torch.tensor(prediction.axis_angle, dtype=torch.float64).reshape(1, 15, 3)
+        given = HandParameters(
+            torch.tensor(prediction.rotation, dtype=torch.float64)[None],
+            torch.tensor(prediction.translation, dtype=torch.float64)[None],
+            self.problem.space.coefficients(axis_angle),
+            torch.tensor(prediction.shape, dtype=torch.float64)[None],
+            # Where keypoints were lifted, what they say of the pose holds for the predicted hand too.
+            expected=found.expected[:1],
+            spread=found.spread[:1],
+            doubt=found.doubt[:1],
+        )
+        spread = self.settings.predicted_spread * self.settings.lenience(observation.confidence)
+        return joined([given, found]).believing(given.pose, spread)
+
+    def __call__(
+        self, observation: Observation, prediction: Prediction | None = None, *, refine: bool = True
+    ) -> KeypointFit:
+        """Fit one hand; see :meth:`many`."""
+        return self.many([observation], [prediction], refine=refine)[0]
+
+    def many(
+        self,
+        observations: Sequence[Observation],
+        predictions: Sequence[Prediction | None],
+        *,
+        refine: bool = True,
+    ) -> list[KeypointFit]:
+        """Fit hands, all hypotheses of all of them at once.
+
+        Args:
+            observations: keypoints of a right hand each.
+            predictions: a network's start for each.
+            refine: False returns the first starts as they are.
+        """
+        if not observations:
+            return []
+        found = [self.starts(*pair) for pair in zip(observations, predictions, strict=True)]
+        if not refine:
+            firsts = [hypotheses.pick(0) for hypotheses in found]
+            costs, _ = self.problem.robust(self.problem.residuals(joined(firsts), several(observations)))
+            return [KeypointFit(first, float(cost), 1) for first, cost in zip(firsts, costs, strict=True)]
+        rough = self._minimised(found, observations, self.settings.first_iterations)
+        best = [state.parameters.pick(state.cost.argsort(stable=True)[:_KEPT]) for state in rough]
+        fine = self._minimised(best, observations, self.settings.final_iterations)
+        fits = []
+        for begun, state in zip(found, fine, strict=True):
+            chosen = int(state.cost.argmin())
+            fits.append(KeypointFit(state.parameters.pick(chosen), float(state.cost[chosen]), len(begun.pose)))
+        return fits
+
+    def _minimised(
+        self, hypotheses: Sequence[HandParameters], observations: Sequence[Observation], iterations: int
+    ) -> list[FitState]:
+        """Hypotheses of each hand after so many steps at most."""
+        counts = [len(hand.pose) for hand in hypotheses]
+        hand = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        state = minimise(self.problem, joined(hypotheses), several(observations).pick(hand), iterations, hand)
+        parts = [value.split(counts) for value in (*state.parameters, state.cost)]
+        return [FitState(HandParameters(*part[:-1]), part[-1]) for part in zip(*parts, strict=True)]
+
+
+@lru_cache(maxsize=4)
+def keypoint_fitter(model: str, keypoint_set: str, start: Start = "auto") -> KeypointFitter:
+    """A fitter for a named model, made once a process."""
+    return KeypointFitter(load_model(model), keypoint_set, start=start)
+
+
+def observation_of(keypoints: np.ndarray, intrinsics: np.ndarray) -> Observation:
+    """Check keypoints and make an observation of them; points that are not finite count as unseen.
+
+    Args:
+        keypoints: [21, 3] x, y (px), confidence. Confidences with a low mean are raised together.
+        intrinsics: [3, 3].
+
+    Raises:
+        InputError: fewer than six usable points (a hand's placement alone has six unknowns), or all in one place.
+    """
+    points = np.asarray(keypoints, dtype=np.float64)
+    usable = np.isfinite(points).all(1) & (points[:, 2] > 0)
+    if usable.sum() < MINIMUM_KEYPOINTS:
+        raise InputError(
+            f"only {int(usable.sum())} of 21 keypoints are usable (finite, with confidence above 0); "
+            f"a hand needs at least {MINIMUM_KEYPOINTS}."
+        )
+    span = float(np.ptp(points[usable, :2], axis=0).max())
+    if span < MINIMUM_SPAN:
+        raise InputError(
+            f"the keypoints lie within {span:.1f} pixels of each other; a hand needs at least {MINIMUM_SPAN:.0f}. "
+            "Expected pixels of the photo."
+        )
+    middle = points[usable, :2].mean(0)
+    positions = np.where(usable[:, None], points[:, :2], middle)
+    sure = np.clip(points[:, 2], 0, 1)
+    lift = max(0.0, LEAST_MEAN_CONFIDENCE - float(sure[usable].mean()))
+    confidence = np.where(usable, np.minimum(sure + lift, 1), 0.0)
+    return Observation(
+        torch.tensor(positions),
+        torch.tensor(confidence),
+        torch.tensor(np.asarray(intrinsics, dtype=np.float64)),
+    )

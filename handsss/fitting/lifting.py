@@ -1,0 +1,119 @@
+"""Starts from the lifting network: hands that it takes keypoints for, put where the keypoints are.
+
+The network was taught the open hand's poses. Other hand models have other rest poses, so that its angles mean nothing
+to them: their fits start from the bank of poses (:mod:`handsss.fitting.pose_bank`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from handsss.errors import InputError
+from handsss.fitting.lifting_network import FILE, LiftingNetwork, load_lifting, normalise
+from handsss.fitting.pose_bank import place
+from handsss.fitting.problem import (
+    FitSettings,
+    HandParameters,
+    KeypointProblem,
+    Observation,
+    PoseSpace,
+    free_hands,
+)
+from handsss.hand.model import OPEN_MODELS, HandModel, load_model
+
+
+class Lifting(NamedTuple):
+    """A lifting network and what its output means."""
+
+    network: LiftingNetwork
+    space: PoseSpace  # of its poses
+    model: HandModel  # that it was trained for
+
+
+def open_lifting(path: Path, dtype: torch.dtype) -> Lifting:
+    """Read a lifting network of the open hand, to compute in the precision.
+
+    Raises:
+        InputError: not readable, or of another hand.
+    """
+    network, facts = load_lifting(path)
+    if facts.get("model") not in OPEN_MODELS:
+        raise InputError(f"{path}: was trained for the hand model {facts.get('model')!r}, not for the open hand.")
+    model = load_model(facts["model"])
+    return Lifting(network.to(dtype), PoseSpace(model, FitSettings().pose_floor, dtype), model)
+
+
+@lru_cache(maxsize=2)
+def _lifting(path: Path) -> Lifting:
+    # In double precision: single rounds otherwise from call to call, and the fit would end elsewhere by as much.
+    return open_lifting(path, torch.float64)
+
+
+def can_lift(model: HandModel) -> bool:
+    """Whether the network knows the hand model: the open hand, in either resolution."""
+    return model.name in OPEN_MODELS
+
+
+def check_liftable(model: HandModel) -> None:
+    """Refuse a model that the network does not know.
+
+    Raises:
+        InputError: not the open hand.
+    """
+    if not can_lift(model):
+        raise InputError(
+            f"the lifting network knows the open hand only, not {model.name!r}. Let the fit search for its start "
+            "(--start search), or use --model open."
+        )
+
+
+class Lifter:
+    """Lifts keypoints to hands of one model, and expects the fit to end near them. The network is read when it is
+    first used.
+
+    Args:
+        model: the open hand.
+        problem: whose keypoint definition the observations follow.
+        path: of the network.
+
+    Raises:
+        InputError: another hand model.
+    """
+
+    def __init__(self, model: HandModel, problem: KeypointProblem, path: Path = FILE) -> None:
+        check_liftable(model)
+        self.problem = problem
+        self.path = path
+
+    @torch.no_grad()
+    def __call__(self, observation: Observation) -> HandParameters:
+        """The network's hands, those that it trusts most first.
+
+        Args:
+            observation: at least one keypoint with confidence; what has none may be NaN.
+        """
+        network, space, _ = _lifting(self.path)
+        used = (observation.confidence > 0) & torch.isfinite(observation.keypoints).all(1)
+        confidence = torch.where(used, observation.confidence, 0.0).double()
+        pixels = torch.where(used[:, None], observation.keypoints.double(), 0.0)
+        intrinsics = observation.intrinsics.double()
+        rays = torch.cat([pixels, torch.ones(len(pixels), 1)], 1).double() @ torch.linalg.inv(intrinsics).T
+        seen = normalise(rays[None, :, :2], confidence[None])
+        lifted = network(seen.features)
+        order = lifted.score[0].argsort(descending=True, stable=True)
+        rotation = seen.turn @ lifted.rotation[0, order]
+        axis_angle = space.axis_angle(lifted.pose[0, order])
+        pose = self.problem.space.coefficients(axis_angle)
+        nowhere = torch.zeros(len(order), 3, dtype=torch.float64)
+        settings = self.problem.settings
+        hands = free_hands(rotation, nowhere, pose, lifted.shape[0, order], settings.lifted_own_spread)
+        hands = hands.believing(pose, settings.lifted_spread * settings.lenience(confidence))
+        points, _ = self.problem.keypoints(hands)
+        keypoints = torch.cat([pixels, confidence[:, None]], 1).numpy()
+        translations = [place(one, keypoints, np.asarray(intrinsics)) for one in points]
+        return hands._replace(translation=torch.stack(translations))

@@ -1,0 +1,130 @@
+"""A trained network as the predictor: its hand in the photo's camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from handsss.data.augment import upright_angle
+from handsss.detect.types import Detection, bounding_box
+from handsss.errors import InputError
+from handsss.fitting.pose_bank import place, rotation_to_ray
+from handsss.fitting.predictor import Pictured, Prediction, rows_by
+from handsss.geometry.window import Square, warp
+from handsss.hand.model import share_poses
+from handsss.network.checkpoint import is_weights, load_network, no_numbers, view_of
+from handsss.network.encoder import IMAGE
+from handsss.network.precision import FLOAT32
+from handsss.network.regressors import HandVector
+
+_MARGIN = 0.25  # around the keypoints' box, of its longer side, on every side: as the training crops are cut
+_FOCAL = 480.0  # px: of the crops that networks are trained on, FreiHAND's and the open dataset's
+
+
+class NetworkPredictor:
+    """Cuts the hand out, runs the network, and places its hand where the keypoints are.
+
+    Args:
+        path: a checkpoint, or a run's folder.
+        model: the hand model that is fitted: one with the network's own pose and shape space.
+        device: that the network computes on.
+        precision: of the network: float32, bfloat16 or float16.
+
+    Raises:
+        UserError: an unknown precision.
+        InputError: not a checkpoint, or one of another hand model.
+    """
+
+    def __init__(self, path: Path, model: str, device: str | torch.device = "cpu", precision: str = FLOAT32) -> None:
+        self.loaded = load_network(path, device, precision)
+        self.device = torch.device(device)
+        file = self.loaded.path
+        self.name = file.stem if is_weights(file) else str(file)
+        own = self.loaded.model
+        if not share_poses(own, model):
+            raise InputError(
+                f"{path}: was trained with the hand model {own!r}, whose poses mean nothing to {model!r}. Expected the "
+                f"same one: give --model {own}."
+            )
+
+        view = view_of(self.loaded)
+        self.upright, self.fill = view.upright, view.close or 1 / (1 + 2 * _MARGIN)
+
+    def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection) -> Prediction:
+        """One hand; see :meth:`many`."""
+        return self.many([(image, intrinsics, detection)])[0]
+
+    def many(self, hands: Sequence[Pictured]) -> list[Prediction]:
+        """See :class:`handsss.fitting.predictor.Predictor`.
+
+        Raises:
+            InputError: the network predicts no numbers.
+        """
+        known = self.loaded.network.hand.model.keypoint_sets
+        made: dict[int, Prediction] = {}
+        names = [hand.keypoint_set if hand.keypoint_set in known else "openpose" for _, _, hand in hands]
+        for name, rows in rows_by(names).items():
+            made |= zip(rows, self._predict([hands[row] for row in rows], name), strict=True)
+        return [made[row] for row in range(len(hands))]
+
+    def _predict(self, hands: Sequence[Pictured], keypoint_set: str) -> list[Prediction]:
+        """Hands whose keypoints follow one definition."""
+        cuts = [self._cut(image, detection) for image, _, detection in hands]
+        pictures = torch.tensor(np.stack([cut.picture for cut in cuts])).permute(0, 3, 1, 2).contiguous()
+        # The network sees a crop as if the camera looked at its middle.
+        K = torch.tensor([[_FOCAL, 0, IMAGE / 2], [0, _FOCAL, IMAGE / 2], [0, 0, 1]]).expand(len(cuts), 3, 3)
+        network = self.loaded.network
+        with torch.no_grad():
+            made = network(pictures.to(self.device), K.to(self.device), keypoint_set, branch=False)
+            rotation = network.turn(made.hand).cpu().double()
+            pose = network.hand.absolute_pose(pca=made.hand.pose).cpu().double()
+            hand = HandVector(*(part.cpu().double() for part in made.hand))
+            joints = made.joints.cpu().double()
+        found = []
+        for row, (cut, (_, intrinsics, detection)) in enumerate(zip(cuts, hands, strict=True)):
+            ray = np.linalg.solve(intrinsics, np.array([*cut.centre, 1.0]))
+            turn = rotation_to_ray(torch.tensor(ray)[None])[0] @ _about_view(cut.roll)
+            # Size and distance cannot be told apart in one picture: the hand keeps its model's size.
+            points = (joints[row] - hand.translation[row]) / float(hand.scale[row].abs()) @ turn.T
+            if not bool(torch.isfinite(points).all()):
+                raise no_numbers(self.loaded.path)
+            translation = place(points, detection.keypoints, intrinsics)
+            found.append(
+                Prediction(
+                    (turn @ rotation[row]).numpy(), translation.numpy(), pose[row].numpy(), hand.shape[row].numpy()
+                )
+            )
+        return found
+
+    def _cut(self, image: np.ndarray, detection: Detection) -> _Cut:
+        """The square around a hand that the network looks at."""
+        roll = _roll(detection.keypoints) if self.upright else 0.0
+        axes = Square(np.zeros(2), 1.0, roll).axes()
+        box = bounding_box(np.concatenate([detection.keypoints[:, :2] @ axes, detection.keypoints[:, 2:]], 1))
+        centre = axes @ (0.5 * (box[:2] + box[2:]))
+        side = max(float((box[2:] - box[:2]).max()), 1.0) / self.fill
+        picture = warp(image, Square(centre, side, roll).to_picture(IMAGE), IMAGE, repeat=False)
+        return _Cut(picture.astype(np.float32), centre, roll)
+
+
+class _Cut(NamedTuple):
+    picture: np.ndarray  # [IMAGE, IMAGE, 3] float32 0..1
+    centre: np.ndarray  # [2] px of the photo
+    roll: float  # radians
+
+
+def _roll(keypoints: np.ndarray) -> float:
+    """By how much a hand's up (wrist to middle knuckle) is turned clockwise from the picture's, radians."""
+    seen = np.where(np.isfinite(keypoints).all(1), keypoints[:, 2], 0.0)
+    return -upright_angle(keypoints[:, :2], seen)
+
+
+def _about_view(angle: float) -> Tensor:
+    """The turn [3, 3] about the line of sight that takes the crop's up to the picture's."""
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)

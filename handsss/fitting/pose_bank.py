@@ -1,0 +1,156 @@
+"""Where the fit starts: the poses of a bank whose projections look most like the keypoints.
+
+One view does not tell whether a finger points to the camera or away from it, so several starts are needed, and they
+should be hands that people make. A few thousand poses seen from all round are compared with the keypoints up to a
+similarity of the picture; the best that differ from each other in space are returned.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from handsss.fitting.problem import HandParameters, KeypointProblem, Observation, free_hands
+from handsss.geometry.cameras import unproject
+from handsss.geometry.rotations import axis_angle_to_matrix
+from handsss.hand.model import HandModel
+from handsss.hand.sampling import sample_poses
+
+_STEPS = 3  # of the placement
+_BANK_DEPTH = 0.5  # metres: the perspective under which the bank is compared
+
+
+def _sphere(count: int) -> np.ndarray:
+    """Nearly even directions [count, 3] (Fibonacci lattice)."""
+    index = np.arange(count) + 0.5
+    polar, around = np.arccos(1 - 2 * index / count), np.pi * (1 + 5**0.5) * index
+    return np.stack([np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar), np.cos(polar)], 1)
+
+
+def _views(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Rotations [count, 3, 3] that bring every direction of the hand to face the camera; the picture's own turn is
+    left to the comparison."""
+    forward = _sphere(count)[rng.permutation(count)]
+    side = np.cross(np.where(np.abs(forward[:, 1:2]) < 0.9, [[0.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]]), forward)
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    return np.stack([side, np.cross(forward, side), forward], 1)
+
+
+class StartBank:
+    """Sampled hands and their projections."""
+
+    def __init__(self, model: HandModel, problem: KeypointProblem, *, poses: int = 3000, views: int = 12) -> None:
+        rng = np.random.default_rng(20210620)
+        axis_angle = torch.as_tensor(sample_poses(model, poses, rng), dtype=torch.float64).reshape(poses, 15, 3)
+        self.pose = problem.space.coefficients(axis_angle).repeat_interleave(views, 0)
+        self.rotation = torch.as_tensor(_views(poses * views, rng))
+        zeros = torch.zeros(poses, 3, dtype=torch.float64)
+        identity = torch.eye(3, dtype=torch.float64).expand(poses, 3, 3)
+        still = free_hands(
+            identity, zeros, problem.space.coefficients(axis_angle), torch.zeros(poses, 10, dtype=torch.float64)
+        )
+        points, _ = problem.keypoints(still)
+        self.points = points.repeat_interleave(views, 0) @ self.rotation.transpose(1, 2)  # [N, 21, 3], origin fixed
+        centred = self.points - self.points.mean(1, keepdim=True)
+        flat = centred[..., :2] / (1 + centred[..., 2:] / _BANK_DEPTH)
+        self.flat = torch.complex(flat[..., 0].float(), flat[..., 1].float())  # [N, 21] metres at the bank's depth
+
+    def starts(self, observation: Observation, count: int) -> HandParameters:
+        """The ``count`` best hands that are at least 2 cm (root mean square) apart from each other.
+
+        Args:
+            observation: at least two keypoints with confidence.
+        """
+        seen = torch.complex(observation.keypoints[:, 0], observation.keypoints[:, 1]).to(torch.complex64)
+        weight = observation.confidence.float().square()
+        weight = weight / weight.sum()
+        centre = (weight * seen).sum()
+        query = seen - centre
+        # Best similarity a of a * bank + b to the query, in closed form in the complex plane.
+        bank_centre = self.flat @ weight.to(torch.complex64)
+        energy = (self.flat.abs().square() @ weight) - bank_centre.abs().square()
+        product = self.flat.conj() @ (weight * query)
+        similarity = product / energy.clamp_min(1e-9)
+        error = (weight * query.abs().square()).sum() - product.abs().square() / energy.clamp_min(1e-9)
+        order = torch.argsort(error)[: 60 * count]
+        turned = self._turned(order, similarity)
+        chosen = [0]
+        relative = turned - turned.mean(1, keepdim=True)
+        distance = (relative - relative[0]).square().sum(-1).mean(1).sqrt()
+        while len(chosen) < min(count, len(order)):
+            apart = torch.nonzero(distance > 0.02).flatten()
+            following = int(apart[0]) if len(apart) else int(distance.argmax())
+            chosen.append(following)
+            distance = torch.minimum(distance, (relative - relative[following]).square().sum(-1).mean(1).sqrt())
+            distance[chosen] = -1
+        return self._place(order[chosen], similarity, bank_centre, centre, observation)
+
+    def _turned(self, index: Tensor, similarity: Tensor) -> Tensor:
+        return self.points[index] @ _about_z(similarity[index].angle().double()).transpose(1, 2)
+
+    def _place(
+        self, index: Tensor, similarity: Tensor, bank_centre: Tensor, centre: Tensor, observation: Observation
+    ) -> HandParameters:
+        """Turn the chosen hands to where the picture's rays come from and put them at their depth."""
+        intrinsics = observation.intrinsics
+        focal = 0.5 * (intrinsics[0, 0] + intrinsics[1, 1])
+        factor = similarity[index]
+        depth = (focal / factor.abs().double()).clamp(0.05, 20.0)
+        # The picture point over which the bank hand's mean keypoint lies.
+        offset = centre - factor * bank_centre[index]
+        pixels = torch.stack([offset.real, offset.imag], -1).double()
+        centres = unproject(pixels[:, None], depth[:, None], intrinsics)[:, 0]
+        turn = rotation_to_ray(centres) @ _about_z(factor.angle().double())
+        rotation = turn @ self.rotation[index]
+        mean_point = self.points[index].mean(1)
+        translation = centres - (turn @ mean_point[..., None])[..., 0]
+        translation[:, 2] = translation[:, 2].clamp_min(0.05)
+        return free_hands(rotation, translation, self.pose[index], torch.zeros(len(index), 10, dtype=torch.float64))
+
+
+def _about_z(angle: Tensor) -> Tensor:
+    zero = torch.zeros_like(angle)
+    return axis_angle_to_matrix(torch.stack([zero, zero, angle], -1))
+
+
+def rotation_to_ray(points: Tensor) -> Tensor:
+    """Smallest rotations [B, 3, 3] that take the optical axis to the rays of points [B, 3]."""
+    ray = torch.nn.functional.normalize(points, dim=-1)
+    axis = torch.stack([-ray[:, 1], ray[:, 0], torch.zeros_like(ray[:, 0])], -1)  # z x ray
+    sine = axis.norm(dim=-1, keepdim=True)
+    angle = torch.atan2(sine, ray[:, 2:])
+    return axis_angle_to_matrix(axis / sine.clamp_min(1e-9) * angle)
+
+
+def place(points: Tensor, keypoints: np.ndarray, intrinsics: np.ndarray) -> Tensor:
+    """Where points must be moved to be seen at keypoints.
+
+    Linear in the translation: ``f (X + t_x) / (Z + t_z) + c = x`` times its denominator; the weights of a step undo
+    what the multiplication does to them.
+
+    Args:
+        points: [21, 3] metres, turned as in the camera.
+        keypoints: [21, 3] x, y (px), confidence.
+        intrinsics: [3, 3] px.
+
+    Returns:
+        [3] metres.
+    """
+    sure = torch.tensor(np.nan_to_num(keypoints[:, 2])).double().clamp(0, 1)
+    pixels = torch.tensor(np.nan_to_num(keypoints[:, :2])).double()
+    depth = torch.ones(len(points), dtype=torch.float64)
+    K = torch.tensor(np.asarray(intrinsics, dtype=np.float64))
+    rays = unproject(pixels, depth, K)[:, :2]
+    wanted = rays * points[:, 2:] - points[:, :2]  # t_x - x t_z and t_y - y t_z should be this
+    for _ in range(_STEPS):
+        weight = (sure / depth)[:, None]
+        weight = weight / weight.sum()
+        ray, want = (weight * rays).sum(0), (weight * wanted).sum(0)
+        # In sums rather than by a solver, whose last digits differ from call to call.
+        spread = (weight * (rays - ray).square()).sum().clamp_min(1e-12)
+        away = -(weight * (rays - ray) * (wanted - want)).sum() / spread
+        result = torch.cat([want + ray * away, away[None]])
+        result[2] = result[2].clamp_min(0.05 - float(points[:, 2].min()))
+        depth = (points[:, 2] + result[2]).clamp_min(0.01)
+    return result

@@ -1,0 +1,221 @@
+"""Refining a fitted hand by rendering: its silhouette is pulled to the hand's outline in the photo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from handsss.fitting.adam import Adam
+from handsss.fitting.hand_input import HandView
+from handsss.fitting.problem import (
+    PARAMETERS,
+    POSE,
+    POSITION,
+    ROTATION,
+    SHAPE,
+    HandParameters,
+    KeypointProblem,
+    Observation,
+    several,
+    step,
+)
+from handsss.fitting.segmentation import Segmentation, forearm_zone, segment
+from handsss.geometry.cameras import project
+from handsss.geometry.crop import Crop, crop_around
+from handsss.geometry.rotations import axis_angle_to_matrix
+from handsss.hand.layer import HandLayer, HandOutput
+from handsss.rendering.pipeline import render
+
+
+@dataclass(frozen=True)
+class SilhouetteSettings:
+    """Sizes and weights of the refinement."""
+
+    longer_side: int = 192  # px of the working picture
+    iterations: int = 50
+    weight: float = 1000.0  # squared sigmas for a mismatch as large as the hand
+    rate: float = 0.04  # Adam's, in units of each parameter's own scale
+    minimum_quality: float = 0.55  # of the segmentation; below it the outline is left alone
+
+
+# One unit of each parameter in the optimiser: turns and moves are stiffer than pose coefficients.
+_SCALES = torch.ones(PARAMETERS, dtype=torch.float64)
+_SCALES[ROTATION] = 0.35
+_SCALES[POSITION] = 0.10
+_SCALES[POSE] = 1.5
+_SCALES[SHAPE] = 2.0
+
+
+def posed_vertices(layer: HandLayer, problem: KeypointProblem, parameters: HandParameters) -> Tensor:
+    """Vertices [B, V, 3] float32, camera frame, of fitted parameters."""
+    return _posed(layer, problem, parameters)[0].vertices.contiguous()
+
+
+def _posed(layer: HandLayer, problem: KeypointProblem, parameters: HandParameters) -> tuple[HandOutput, Tensor]:
+    """Hands in float32, camera frame, and their local joint rotations [B, 15, 3, 3] float64."""
+    local = axis_angle_to_matrix(problem.space.axis_angle(parameters.pose))
+    output = layer(
+        matrices=local.float(),
+        shape=parameters.shape.float(),
+        rotation=parameters.rotation.float(),
+        translation=parameters.translation.float(),
+    )
+    return output, local
+
+
+def coverage(vertices: Tensor, layer: HandLayer, intrinsics: Tensor, size: tuple[int, int]) -> Tensor:
+    """Anti-aliased silhouettes [B, *size] of vertices [B, V, 3] under cameras [B, 3, 3]."""
+    white = torch.ones_like(vertices[0])
+    return render(vertices, layer.faces, colours=white, intrinsics=intrinsics, size=size).silhouette
+
+
+def crop_coverage(vertices: Tensor, layer: HandLayer, crop: Crop) -> np.ndarray:
+    """Anti-aliased silhouette [h, w] of vertices [1, V, 3] in a crop."""
+    with torch.no_grad():
+        silhouette = coverage(vertices, layer, torch.as_tensor(crop.intrinsics[None]).float(), crop.size)
+    return silhouette[0].numpy()
+
+
+def segment_hand(crop: Crop, vertices: Tensor, layer: HandLayer, parameters: HandParameters) -> Segmentation | None:
+    """Segment the photo around a fitted hand; see :func:`handsss.fitting.segmentation.segment`."""
+    silhouette = crop_coverage(vertices, layer, crop)
+    rotation = parameters.rotation[0].numpy()
+    ring = layer.model.boundary
+    wrist = vertices[0, ring].mean(0).numpy() if len(ring) else parameters.translation[0].numpy()
+    # The canonical hand's fingers point along -x (a right hand), so the forearm lies along +x.
+    zone = forearm_zone(crop.size, wrist.astype(np.float64), rotation[:, 0], crop.intrinsics)
+    return segment(crop.image, silhouette, zone)
+
+
+class _Outlines(NamedTuple):
+    """Hands' outlines in photos, each in the upper left of a square as large as the longest side of all crops."""
+
+    target: Tensor  # [B, S, S] probability of being hand
+    certainty: Tensor  # [B, S, S] 0: does not count
+    area: Tensor  # [B] px
+    weight: Tensor  # [B]
+    intrinsics: Tensor  # [B, 3, 3] of the crops
+
+
+def _outlines(crops: Sequence[Crop], segmentations: Sequence[Segmentation], settings: SilhouetteSettings) -> _Outlines:
+    side = settings.longer_side  # whatever the crops' shapes, so that a hand is the same beside any others
+    target = torch.zeros(len(crops), side, side)
+    certainty = torch.zeros_like(target)
+    for number, (crop, segmentation) in enumerate(zip(crops, segmentations, strict=True)):
+        height, width = crop.size
+        probability = segmentation.probability
+        target[number, :height, :width] = torch.as_tensor(probability)
+        # Undecided pixels and the forearm's do not count.
+        counted = (2 * np.abs(probability - 0.5)) * segmentation.counted
+        certainty[number, :height, :width] = torch.as_tensor(counted)
+    return _Outlines(
+        target,
+        certainty,
+        (target * certainty).sum((1, 2)).clamp_min(1),
+        settings.weight * torch.tensor([segmentation.quality for segmentation in segmentations]),
+        torch.as_tensor(np.stack([crop.intrinsics for crop in crops])).float(),
+    )
+
+
+def refine(
+    parameters: HandParameters,
+    problem: KeypointProblem,
+    layer: HandLayer,
+    observation: Observation,
+    crops: Sequence[Crop],
+    segmentations: Sequence[Segmentation],
+    settings: SilhouetteSettings,
+) -> HandParameters:
+    """Minimise keypoint residuals, priors and silhouettes' mismatch together (Adam), for all hands at once; each
+    hand's best step is returned.
+
+    Args:
+        parameters: hands [B], right, in their crops' photos.
+        observation: their keypoints in the photos, B of them.
+        crops: photo parts at working resolution.
+        segmentations: of the crops.
+    """
+    outlines = _outlines(crops, segmentations, settings)
+    size = outlines.target.shape[1], outlines.target.shape[2]
+    delta = torch.zeros(len(crops), PARAMETERS, dtype=torch.float64, requires_grad=True)
+    optimiser = Adam(delta, betas=(0.8, 0.95))
+    best = parameters.copy()
+    best_cost = torch.full((len(crops),), float("inf"), dtype=torch.float64)
+    for iteration in range(settings.iterations + 1):
+        moved = step(parameters, delta * _SCALES)
+        posed, local = _posed(layer, problem, moved)
+        points = layer.keypoints(posed, problem.whole_set).double()
+        cost, _ = problem.robust(problem.compared(moved, points, local, observation))
+        silhouette = coverage(posed.vertices.contiguous(), layer, outlines.intrinsics, size)
+        mismatch = (outlines.certainty * (silhouette - outlines.target).square()).sum((1, 2)) / outlines.area
+        total = cost + outlines.weight * mismatch
+        values = total.detach()
+        better = values < best_cost  # False for NaN
+        best_cost = torch.where(better, values, best_cost)
+        best.put(better, HandParameters(*(part.detach() for part in moved)).pick(better))
+        if iteration == settings.iterations or not bool(torch.isfinite(values).any()):
+            break
+        (gradient,) = torch.autograd.grad(total.sum(), delta)
+        optimiser.step(gradient, settings.rate * (1 - 0.8 * iteration / settings.iterations))
+    return best
+
+
+def fit_outlines(
+    views: Sequence[HandView],
+    parameters: HandParameters,
+    problem: KeypointProblem,
+    layer: HandLayer,
+    settings: SilhouetteSettings,
+) -> tuple[HandParameters, list[dict[str, float]]]:
+    """Pull silhouettes to the photos', where colours tell a hand from what is behind it.
+
+    Args:
+        views: the hands' photos.
+        parameters: the hands [B], fitted to keypoints.
+
+    Returns:
+        the hands, and figures of each: ``segmentation_quality`` where there was a segmentation, ``silhouette_iou``
+        where the hand was pulled to it.
+    """
+    with torch.no_grad():
+        vertices = posed_vertices(layer, problem, parameters)
+    figures: list[dict[str, float]] = [{} for _ in views]
+    rows, crops, segmentations = [], [], []
+    for row, view in enumerate(views):
+        outline = project(vertices[row].double(), torch.as_tensor(view.intrinsics)).numpy()
+        crop = crop_around(view.image, view.intrinsics, outline, margin=0.25, longer_side=settings.longer_side)
+        if crop is None:
+            continue
+        segmentation = segment_hand(crop, vertices[row : row + 1], layer, parameters.pick(row))
+        if segmentation is None:
+            continue
+        figures[row]["segmentation_quality"] = segmentation.quality
+        if segmentation.quality >= settings.minimum_quality:
+            rows.append(row)
+            crops.append(crop)
+            segmentations.append(segmentation)
+    if not rows:
+        return parameters, figures
+    observation, chosen = several([views[row].observation for row in rows]), torch.tensor(rows)
+    pulled = refine(parameters.pick(chosen), problem, layer, observation, crops, segmentations, settings)
+    with torch.no_grad():
+        vertices = posed_vertices(layer, problem, pulled)
+    every = parameters.copy()
+    every.put(chosen, pulled)
+    for row, crop, segmentation, posed in zip(rows, crops, segmentations, vertices, strict=True):
+        after = crop_coverage(posed[None], layer, crop)
+        figures[row]["silhouette_iou"] = intersection_over_union(after, segmentation)
+    return every, figures
+
+
+def intersection_over_union(silhouette: np.ndarray, segmentation: Segmentation) -> float:
+    """IoU of a rendered hand with the segmented one, outside the forearm's zone."""
+    rendered = (silhouette > 0.5) & segmentation.counted
+    hand = (segmentation.probability > 0.5) & segmentation.counted
+    union = (rendered | hand).sum()
+    return float((rendered & hand).sum() / union) if union else 0.0

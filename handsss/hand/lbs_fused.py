@@ -1,0 +1,232 @@
+"""Linear blend skinning with its backward pass written out.
+
+This spares the recorded graph's many small operations and its large temporaries.
+:func:`handsss.hand.lbs_reference.pose_plain` is what it is tested against, and what takes over where derivatives of
+derivatives are asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from handsss.hand.lbs_reference import Posed, PosingConstants, pose_plain
+
+_PIECE = 16  # hands
+
+
+class _Chain(NamedTuple):
+    """The kinematic chain of a batch, levels before hands so that each level is one batched product."""
+
+    root: Tensor  # [B, 5, 4, 4] the wrist's transform, repeated for each finger
+    local: Tensor  # [3, B, 5, 4, 4] joint to parent
+    world: Tensor  # [3, B, 5, 4, 4] joint to target frame
+
+
+def _chain(turn: Tensor, wrist: Tensor, local: Tensor, rest: Tensor) -> _Chain:
+    batch = local.shape[0]
+    root = local.new_zeros(batch, 5, 4, 4)
+    root[..., :3, :3] = turn[:, None]
+    root[..., :3, 3] = wrist[:, None]
+    root[..., 3, 3] = 1
+    joints = rest[:, 1:].view(batch, 5, 3, 3)
+    steps = local.new_zeros(3, batch, 5, 4, 4)
+    steps[..., :3, :3] = local.reshape(batch, 5, 3, 3, 3).permute(2, 0, 1, 3, 4)
+    torch.sub(joints[:, :, 0], rest[:, :1], out=steps[0, ..., :3, 3])
+    torch.sub(joints[:, :, 1:], joints[:, :, :2], out=steps[1:, ..., :3, 3].permute(1, 2, 0, 3))
+    steps[..., 3, 3] = 1
+    world = torch.empty_like(steps)
+    above = root
+    for level in range(3):
+        torch.bmm(above.view(-1, 4, 4), steps[level].view(-1, 4, 4), out=world[level].view(-1, 4, 4))
+        above = world[level]
+    return _Chain(root, steps, world)
+
+
+class FastPosing(torch.autograd.Function):
+    """:func:`pose_plain`, same arguments, with the backward pass written out."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        constants: PosingConstants,
+        rotations: Tensor,
+        shape: Tensor | None,
+        scale: Tensor | None,
+        translation: Tensor | None,
+    ) -> Posed:
+        ctx.set_materialize_grads(False)
+        batch, count = rotations.shape[0], constants.skinning.shape[1]
+        skip = 10 if shape is None else 0
+        coefficients = rotations.new_empty(batch, 145 - skip)
+        torch.sub(rotations[:, 1:], constants.identity, out=coefficients[:, 10 - skip :].view(batch, 15, 3, 3))
+        if shape is None:
+            rest = constants.joint_template.view(1, 16, 3).expand(batch, 16, 3)
+        else:
+            coefficients[:, :10] = shape
+            rest = torch.addmm(constants.joint_template, shape, constants.joint_blend).view(batch, 16, 3)
+        shaped = torch.addmm(constants.template, coefficients, constants.blend[skip:]).view(batch, 3, count)
+        turn = rotations[:, 0] if scale is None else rotations[:, 0] * scale.abs()[:, None, None]
+        wrist = rest[:, 0] if constants.pivot_wrist else torch.bmm(turn, rest[:, 0, :, None])[..., 0]
+        if translation is not None:
+            wrist = wrist + translation
+        chain = _chain(turn, wrist, rotations[:, 1:], rest)
+        transforms = rotations.new_empty(batch, 16, 4, 4)
+        transforms[:, 0] = chain.root[:, 0]
+        transforms[:, 1:].view(batch, 5, 3, 4, 4).copy_(chain.world.permute(1, 2, 0, 3, 4))
+        affine = rotations.new_empty(batch, 3, 4, 16)
+        affine.copy_(transforms[:, :, :3].permute(0, 2, 3, 1))
+        affine[:, :, 3] -= (affine[:, :, :3] * rest.transpose(1, 2)[:, None]).sum(2)
+        kept = any(ctx.needs_input_grad)
+        if kept:
+            vertices, blended = _skin(affine, constants.skinning, shaped)
+        else:  # blended matrices, the largest arrays here, in pieces that stay in a CPU's cache
+            size = max(batch, 1) if shaped.is_cuda else _PIECE
+            pieces = zip(affine.split(size), shaped.split(size), strict=True)
+            vertices = torch.cat([_skin(a, constants.skinning, s)[0] for a, s in pieces])
+        tips = vertices.index_select(2, constants.tips).transpose(1, 2)
+        joints = torch.cat([transforms[:, :, :3, 3], tips], 1).index_select(1, constants.order)
+        if kept:
+            ctx.constants = constants
+            ctx.save_for_backward(rotations, shape, scale, translation, rest, shaped, blended, transforms, *chain)
+        return vertices.transpose(1, 2).contiguous(), joints, transforms
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        if all(gradient is None for gradient in gradients):
+            return None, None, None, None, None
+        with torch.autocast(ctx.saved_tensors[0].device.type, enabled=False):
+            # A second derivative is wanted where gradients are recorded: through the plain operations then.
+            return _backward_plain(ctx, gradients) if torch.is_grad_enabled() else _backward_fast(ctx, gradients)
+
+
+def _backward_fast(ctx: Any, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    rotations, shape, scale, _, rest, shaped, blended, posed, *levels = ctx.saved_tensors
+    constants, chain = ctx.constants, _Chain(*levels)
+    on_vertices, on_joints, given_transforms = gradients
+    batch, _, count = shaped.shape
+    on_transforms = shaped.new_zeros(batch, 16, 4, 4)  # last rows stay zero
+    if given_transforms is not None:
+        on_transforms[:, :, :3] = given_transforms[:, :, :3]
+    on_tips = None
+    if on_joints is not None:
+        ordered = on_joints.index_select(1, constants.inverse_order)
+        on_transforms[:, :, :3, 3] += ordered[:, :16]
+        on_tips = ordered[:, 16:].transpose(1, 2)
+    on_coefficients = None
+    if on_vertices is None and on_tips is None:
+        on_rest = shaped.new_zeros(batch, 16, 3)
+    else:
+        outward = shaped.new_zeros(batch, 3, count) if on_vertices is None else torch.empty_like(shaped)
+        if on_vertices is not None:
+            outward.copy_(on_vertices.transpose(1, 2))
+        if on_tips is not None:
+            outward.index_add_(2, constants.tips, on_tips)
+        on_rest = _skinning_backward(constants.skinning, posed, rest, shaped, outward, on_transforms)
+        if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
+            inward = blended[:, 0, :3] * outward[:, :1]
+            inward.addcmul_(blended[:, 1, :3], outward[:, 1:2]).addcmul_(blended[:, 2, :3], outward[:, 2:])
+            skip = 10 if shape is None else 0
+            on_coefficients = torch.mm(inward.view(batch, 3 * count), constants.blend[skip:].t())
+    on_rotations, on_scale, on_translation = _chain_backward(
+        constants, chain, rotations, scale, rest, on_transforms, on_rest
+    )
+    on_shape = None
+    if shape is not None and ctx.needs_input_grad[2]:
+        on_shape = torch.mm(on_rest.view(batch, 48), constants.joint_blend.t())
+    if on_coefficients is not None:
+        on_rotations[:, 1:] += on_coefficients[:, -135:].view(batch, 15, 3, 3)
+        if on_shape is not None:
+            on_shape += on_coefficients[:, :10]
+    return None, on_rotations, on_shape, on_scale, on_translation if ctx.needs_input_grad[4] else None
+
+
+def _skin(affine: Tensor, skinning: Tensor, shaped: Tensor) -> tuple[Tensor, Tensor]:
+    """Vertices [B, 3, V] and blended matrices [B, 3, 4, V] from the joints' affine maps [B, 3, 4, 16]."""
+    batch, _, count = shaped.shape
+    blended = torch.mm(affine.view(batch * 12, 16), skinning).view(batch, 3, 4, count)
+    vertices = torch.addcmul(blended[:, :, 3], blended[:, :, 0], shaped[:, None, 0])
+    vertices.addcmul_(blended[:, :, 1], shaped[:, None, 1]).addcmul_(blended[:, :, 2], shaped[:, None, 2])
+    return vertices, blended
+
+
+def _skinning_backward(
+    skinning: Tensor, posed: Tensor, rest: Tensor, shaped: Tensor, outward: Tensor, on_transforms: Tensor
+) -> Tensor:
+    """Through the joints' affine maps: adds to ``on_transforms`` [B, 16, 4, 4], returns the gradient on ``rest``.
+
+    Args:
+        skinning: [16, V].
+        posed: [B, 16, 4, 4] transforms.
+        rest: [B, 16, 3].
+        shaped: [B, 3, V] blended, unskinned vertices.
+        outward: [B, 3, V] gradient on the vertices.
+        on_transforms: changed in place.
+    """
+    batch, _, count = shaped.shape
+    moments = (outward[:, :, None] * shaped[:, None]).view(batch * 9, count)
+    on_matrices = torch.mm(moments, skinning.t()).view(batch, 3, 3, 16).permute(0, 3, 1, 2)
+    on_offsets = torch.mm(outward.view(batch * 3, count), skinning.t()).view(batch, 3, 16).transpose(1, 2)
+    # A joint's affine map is (G, position - G rest).
+    on_transforms[:, :, :3, 3] += on_offsets
+    on_transforms[:, :, :3, :3] += on_matrices
+    on_transforms[:, :, :3, :3].addcmul_(on_offsets[..., None], rest[:, :, None], value=-1)
+    return (posed[:, :, :3, :3] * on_offsets[..., None]).sum(2).neg_()
+
+
+def _chain_backward(
+    constants: PosingConstants,
+    chain: _Chain,
+    rotations: Tensor,
+    scale: Tensor | None,
+    rest: Tensor,
+    on_transforms: Tensor,
+    on_rest: Tensor,
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Gradients on rotations [B, 16, 3, 3], scale [B] and translation [B, 3]; adds to ``on_rest`` in place."""
+    batch = rotations.shape[0]
+    on_world = on_transforms[:, 1:].view(batch, 5, 3, 4, 4).permute(2, 0, 1, 3, 4).contiguous().view(3, -1, 4, 4)
+    on_steps = torch.empty_like(on_world)
+    steps, world = chain.local.view(3, -1, 4, 4), chain.world.view(3, -1, 4, 4)
+    for level in (2, 1):
+        torch.bmm(world[level - 1].transpose(1, 2), on_world[level], out=on_steps[level])
+        on_world[level - 1].baddbmm_(on_world[level], steps[level].transpose(1, 2))
+    torch.bmm(chain.root.view(-1, 4, 4).transpose(1, 2), on_world[0], out=on_steps[0])
+    on_root = torch.bmm(on_world[0], steps[0].transpose(1, 2)).view(batch, 5, 4, 4).sum(1).add_(on_transforms[:, 0])
+    # Bones are differences of rest joints.
+    steps_by_finger = on_steps.view(3, batch, 5, 4, 4).permute(1, 2, 0, 3, 4)
+    on_bones = steps_by_finger[..., :3, 3]  # [B, 5, 3, 3]
+    on_fingers = on_rest[:, 1:].view(batch, 5, 3, 3)
+    on_fingers += on_bones
+    on_fingers[:, :, :2] -= on_bones[:, :, 1:]
+    on_rest[:, 0] -= on_bones[:, :, 0].sum(1)
+    on_turn, on_wrist = on_root[:, :3, :3], on_root[:, :3, 3]
+    if constants.pivot_wrist:
+        on_rest[:, 0] += on_wrist
+    else:  # the wrist stands at turn @ rest + translation
+        on_turn = torch.addcmul(on_turn, on_wrist[:, :, None], rest[:, :1])
+        on_rest[:, 0] += (chain.root[:, 0, :3, :3] * on_wrist[:, :, None]).sum(1)
+    on_scale = None
+    if scale is not None:
+        on_scale = (on_turn * rotations[:, 0]).sum((1, 2)).mul_(scale.sign())
+        on_turn = on_turn * scale.abs()[:, None, None]
+    on_rotations = rotations.new_empty(batch, 16, 3, 3)
+    on_rotations[:, 0] = on_turn
+    on_rotations[:, 1:].view(batch, 5, 3, 3, 3).copy_(steps_by_finger[..., :3, :3])
+    return on_rotations, on_scale, on_wrist
+
+
+def _backward_plain(ctx: Any, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    """The same gradients through :func:`pose_plain`, recorded so that they can be differentiated again."""
+    inputs = ctx.saved_tensors[:4]
+    outputs = pose_plain(ctx.constants, *inputs)
+    pairs = [(output, given) for output, given in zip(outputs, gradients, strict=True) if given is not None]
+    wanted = [tensor for tensor, needed in zip(inputs, ctx.needs_input_grad[1:], strict=True) if needed]
+    found = iter(
+        torch.autograd.grad(
+            [output for output, _ in pairs], wanted, [given for _, given in pairs], create_graph=True, allow_unused=True
+        )
+    )
+    return None, *(next(found) if needed else None for needed in ctx.needs_input_grad[1:])

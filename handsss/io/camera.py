@@ -1,0 +1,183 @@
+"""Which camera took the photo: the user's word, a file, EXIF, or a stated default."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from handsss.errors import InputError
+from handsss.io.image import ExifCamera
+
+_DIAGONAL_35MM = math.hypot(36.0, 24.0)  # 35 mm equivalents compare diagonals (CIPA DCG-001)
+_PLAUSIBLE_VIEW = math.radians(3), math.radians(150)  # over the longer side; EXIF outside it is nonsense
+_WHAT = 'a JSON object {"photo.jpg": [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], ...}'
+
+CameraSource = Literal["option", "file", "exif", "default"]
+
+
+class CameraChoice(NamedTuple):
+    """A camera and where it comes from."""
+
+    intrinsics: np.ndarray  # [3, 3] px of the upright photo
+    source: CameraSource
+    sentence: str
+
+
+@dataclass(frozen=True)
+class CameraOptions:
+    """What the user says about cameras; nothing leaves it to EXIF and the default."""
+
+    intrinsics: np.ndarray | None = None  # [3, 3], for every photo
+    table: Mapping[str, np.ndarray] | None = None  # file name -> [3, 3]
+    table_path: Path | None = None
+
+
+def parse_intrinsics(text: str) -> np.ndarray:
+    """``fx,fy,cx,cy`` in pixels -> [3, 3].
+
+    Raises:
+        InputError: not four numbers, or focal lengths that are not positive.
+    """
+    try:
+        values = [float(part) for part in text.replace(";", ",").split(",")]
+    except ValueError:
+        values = []
+    if len(values) != 4:
+        raise InputError(f"--intrinsics {text}: expected fx,fy,cx,cy in pixels, for example 1200,1200,640,360.")
+    return _checked(values, f"--intrinsics {text}")
+
+
+def read_intrinsics_file(path: Path) -> dict[str, np.ndarray]:
+    """A JSON of image name -> 3x3 K (or [fx, fy, cx, cy]), pixels of the upright photo.
+
+    Raises:
+        InputError: missing, not JSON, or an entry that is no camera.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}). Expected {_WHAT}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({error}). Expected {_WHAT}.") from error
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{path}: expected {_WHAT}, got {_described(content)}.")
+    return {name: _checked(value, f"{path}: {name!r}") for name, value in content.items()}
+
+
+def choose_camera(
+    size: tuple[int, int], exif: ExifCamera | None = None, name: str = "", options: CameraOptions | None = None
+) -> CameraChoice:
+    """The camera of one photo: option, then file, then EXIF, then the default field of view.
+
+    Args:
+        size: width, height of the upright photo, px.
+        exif: of the photo.
+        name: path or name of the photo, looked up in the file by its path as given, its name and its stem.
+        options: the user's.
+
+    Raises:
+        InputError: an intrinsics file that does not list this photo.
+    """
+    options = options or CameraOptions()
+    width, height = size
+    if options.intrinsics is not None:
+        return CameraChoice(options.intrinsics, "option", f"--intrinsics: {_figures(options.intrinsics, size)}")
+    if options.table is not None:
+        matrix = _look_up(options.table, name, options.table_path)
+        label = options.table_path.name if options.table_path else "intrinsics file"
+        return CameraChoice(matrix, "file", f"{label}: {_figures(matrix, size)}")
+    reason = "no focal length in the photo's EXIF"
+    if exif is not None:
+        focal, reason = _exif_focal(exif, width, height)
+        if focal is not None:
+            matrix = _centred(focal, width, height)
+            return CameraChoice(matrix, "exif", f"{reason}: {_figures(matrix, size)}")
+    from handsss.geometry.cameras import DEFAULT_FIELD_OF_VIEW, intrinsics_from_fov
+
+    matrix = intrinsics_from_fov(width, height)
+    sentence = (
+        f"{reason}, so a field of view of {math.degrees(DEFAULT_FIELD_OF_VIEW):.0f} degrees is assumed: "
+        f"{_figures(matrix, size)}; distance and depth scale with the true focal length, which --intrinsics gives"
+    )
+    return CameraChoice(matrix, "default", sentence)
+
+
+def _exif_focal(exif: ExifCamera, width: int, height: int) -> tuple[float | None, str]:
+    """Focal length in pixels of the photo as it is now, and a sentence about it.
+
+    Lens figures belong to the full picture. If that was only made smaller, the field of view still holds; if it was
+    cut (its proportions changed), it does not, and nothing tells the new one.
+    """
+    longer, shorter = max(width, height), min(width, height)
+    if exif.size is not None:
+        taken_longer, taken_shorter = max(exif.size), min(exif.size)
+        if abs(longer / shorter - taken_longer / taken_shorter) > 0.02 * longer / shorter:
+            taken = f"{exif.size[0]} x {exif.size[1]}"
+            return None, f"EXIF describes a picture of {taken} that was cut since"
+    focal, reason = None, "no usable focal length in the photo's EXIF"
+    if exif.focal_35mm is not None:
+        focal = exif.focal_35mm / _DIAGONAL_35MM * math.hypot(width, height)
+        reason = f"EXIF focal length of {exif.focal_35mm:g} mm (35 mm equivalent)"
+    elif exif.focal is not None and exif.plane_resolution is not None:
+        resized = 1.0 if exif.size is None else longer / max(exif.size)
+        focal = exif.focal * exif.plane_resolution * resized
+        reason = f"EXIF focal length of {exif.focal:g} mm and sensor resolution"
+    if focal is None:
+        return None, reason
+    view = 2 * math.atan(0.5 * longer / focal)
+    if not _PLAUSIBLE_VIEW[0] <= view <= _PLAUSIBLE_VIEW[1]:
+        return None, f"{reason} would mean a field of view of {math.degrees(view):.1f} degrees"
+    return focal, reason
+
+
+def _centred(focal: float, width: int, height: int) -> np.ndarray:
+    return np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
+
+
+def _figures(matrix: np.ndarray, size: tuple[int, int]) -> str:
+    fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
+    across, down = (math.degrees(2 * math.atan(0.5 * s / f)) for s, f in zip(size, (fx, fy), strict=True))
+    text = f"fx {fx:.1f}, fy {fy:.1f}, cx {cx:.1f}, cy {cy:.1f} px ({across:.0f} x {down:.0f} degrees)"
+    if not (0 <= cx <= size[0] and 0 <= cy <= size[1]):
+        text += f"; its principal point lies outside the {size[0]} x {size[1]} picture, as only in a cut-out"
+    return text
+
+
+def _look_up(table: Mapping[str, np.ndarray], name: str, path: Path | None) -> np.ndarray:
+    for key in (name, Path(name).name, Path(name).stem):
+        if key in table:
+            return table[key]
+    known = ", ".join(sorted(table)[:4]) + (", ..." if len(table) > 4 else "")
+    raise InputError(
+        f"{path or 'intrinsics file'}: no camera for {Path(name).name!r}; it lists {known}. Add the photo."
+    )
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "an empty object" if value == {} else type(value).__name__
+
+
+def _checked(value: Any, where: str) -> np.ndarray:
+    """[3, 3] from a 3x3 list or four numbers."""
+    try:
+        matrix = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        matrix = np.zeros(0)
+    if matrix.shape == (4,):
+        fx, fy, cx, cy = matrix
+        matrix = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+    if matrix.shape != (3, 3):
+        raise InputError(f"{where}: expected a 3x3 matrix or fx, fy, cx, cy in pixels, got {str(value)[:60]}.")
+    if not np.isfinite(matrix).all() or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
+        raise InputError(f"{where}: focal lengths should be positive and all numbers finite, got {matrix.tolist()}.")
+    if not np.allclose(matrix[2], [0, 0, 1]) or matrix[1, 0] != 0:
+        raise InputError(f"{where}: expected the rows fx s cx, 0 fy cy, 0 0 1, got {matrix.tolist()}.")
+    return matrix

@@ -1,1 +1,0 @@
-"""From a photo to hands: images, predictor, fitting, appearance, export and pictures."""

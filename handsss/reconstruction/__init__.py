@@ -1,0 +1,1 @@
+"""From photos to hands, and from hands to files."""

@@ -1,0 +1,123 @@
+"""From what stands on the command line (files, folders, globs) to a list of photos with distinct names."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from handsss.errors import InputError
+from handsss.io.image import IMAGE_SUFFIXES
+from handsss.mesh_io.formats import material_stem
+
+_RESERVED = {"summary"}  # summary.json lies beside the results
+_TEXTURE = re.compile(r"_texture(_(left|right)_\d+)?$")
+
+
+class Source(NamedTuple):
+    """A photo to work on."""
+
+    path: Path
+    name: str  # stem of its results, distinct among all sources
+
+
+class Inputs(NamedTuple):
+    """All photos of one run."""
+
+    sources: list[Source]
+    several: bool  # a folder or glob was given, or more than one photo: results go into a folder
+
+
+def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts ``img2`` before ``img10``."""
+    parts = re.split(r"(\d+)", text.casefold())
+    return tuple((0, int(p), p) if p.isascii() and p.isdigit() else (1, 0, p) for p in parts if p)
+
+
+def expand(arguments: Sequence[str]) -> Inputs:
+    """Files, folders and globs to photos.
+
+    Files are taken in the order given, also if they do not exist: reading them will say so, and the rest go on.
+    Folders (not their sub-folders; ``photos/**/*`` reaches those) and globs give the files with an image suffix in
+    natural order; hidden files are left out. A file reached twice counts once.
+
+    Raises:
+        InputError: nothing given, a folder without images, or a glob that matches none.
+    """
+    if not arguments:
+        raise InputError("no input given. Expected photos, folders or globs.")
+    paths: list[Path] = []
+    collective = False
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_dir():
+            collective = True
+            paths += _of_folder(path)
+        elif not path.exists() and glob.has_magic(argument):
+            collective = True
+            paths += _of_glob(argument)
+        else:
+            paths.append(path)
+    seen: set[Path] = set()
+    unique = []
+    for path in paths:
+        if path.resolve() not in seen:
+            seen.add(path.resolve())
+            unique.append(path)
+    return Inputs(_named(unique), collective or len(unique) > 1)
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _sorted(paths: list[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: [natural_key(part) for part in path.parts])
+
+
+def _of_folder(folder: Path) -> list[Path]:
+    try:
+        content = list(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: the folder cannot be read ({error.strerror or error}).") from error
+    found = [path for path in content if _is_photo(path)]
+    if not found:
+        inside = f"{len(content)} other entries" if content else "it is empty"
+        raise InputError(f"{folder}: no images in this folder ({inside}). Expected files such as .jpg, .png or .webp.")
+    return _sorted(found)
+
+
+def _of_glob(pattern: str) -> list[Path]:
+    matches = [Path(name) for name in glob.glob(pattern, recursive=True)]
+    found = [path for path in matches if _is_photo(path)]
+    if not found:
+        raise InputError(
+            f"{pattern}: matches {len(matches)} files, none of them an image. "
+            "Expected files such as .jpg, .png or .webp."
+        )
+    return _sorted(found)
+
+
+def _named(paths: list[Path]) -> list[Source]:
+    """Stems; where the results of several would share a file, later ones get a number that no other photo has."""
+    taken = {_key(path.stem) for path in paths} | _RESERVED
+    seen = set(_RESERVED)
+    sources = []
+    for path in paths:
+        name, number = path.stem, 1
+        if _key(name) in seen:
+            while _key(name) in taken:
+                number += 1
+                name = f"{path.stem}_{number}"
+        seen.add(_key(name))
+        taken.add(_key(name))
+        sources.append(Source(path, name))
+    return sources
+
+
+def _key(stem: str) -> str:
+    """Equal for stems whose results would meet: upper and lower case name one file on some systems, materials know no
+    spaces, and the texture of ``a`` is called as the picture of ``a_texture`` would be."""
+    return _TEXTURE.sub("", material_stem(stem).casefold())

@@ -1,0 +1,111 @@
+"""Where the results of each photo go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from handsss.errors import UserError
+from handsss.mesh_io.formats import FORMATS
+from handsss.reconstruction.inputs import Inputs, Source
+
+DEFAULT_FOLDER = "hands"
+DEFAULT_FORMAT = ".obj"
+
+
+class Destination(NamedTuple):
+    """The files of one photo (OBJ adds its material and textures)."""
+
+    mesh: Path
+    document: Path
+    picture: Path
+
+
+@dataclass(frozen=True)
+class OutputPlan:
+    """One mesh file, or a folder with the results of every photo and a summary."""
+
+    folder: Path
+    suffix: str  # of the mesh, with its dot
+    single: Path | None = None  # the mesh file, if the user named one
+
+    @property
+    def summary(self) -> Path | None:
+        """summary.json, where results go into a folder."""
+        return None if self.single else self.folder / "summary.json"
+
+    def of(self, source: Source) -> Destination:
+        """The files of one photo."""
+        mesh = self.single or self.folder / f"{source.name}{self.suffix}"
+        # Not with_suffix: a stem may hold dots of its own.
+        stem = mesh.name[: -len(mesh.suffix)]
+        return Destination(mesh, mesh.with_name(f"{stem}.json"), mesh.with_name(f"{stem}.png"))
+
+
+def plan_outputs(inputs: Inputs, output: str | None = None, mesh_format: str | None = None) -> OutputPlan:
+    """Read ``-o`` and ``--format``.
+
+    One photo: a file such as hand.obj, or a folder; ./STEM_hand.obj if nothing is said. Several photos: a folder,
+    ./hands if nothing is said.
+
+    Args:
+        inputs: the photos.
+        output: the value of -o.
+        mesh_format: "obj", "ply", "glb", "npz" (a dot before it is fine).
+
+    Raises:
+        UserError: an unknown suffix, a file for several photos, or suffix and format that contradict each other.
+    """
+    asked = None if mesh_format is None else "." + mesh_format.lower().lstrip(".")
+    if asked is not None and asked not in FORMATS:
+        raise UserError(f"--format {mesh_format}: expected one of {', '.join(f[1:] for f in FORMATS)}.")
+    suffix = asked or DEFAULT_FORMAT
+    if output is None:
+        if inputs.several:
+            return OutputPlan(Path(DEFAULT_FOLDER), suffix)
+        single = Path(f"{inputs.sources[0].name}_hand{suffix}")
+        return OutputPlan(single.parent, suffix, single)
+    path = Path(output)
+    folder_like = output.endswith(("/", os.sep)) or path.is_dir()
+    if path.suffix == "" or folder_like:
+        return _folder(path, suffix)
+    known = path.suffix.lower() in FORMATS
+    if inputs.several:
+        if known:
+            raise UserError(
+                f"-o {output}: a single file cannot take the results of {len(inputs.sources)} photos. Give a folder, "
+                f"and --format {path.suffix[1:].lower()} for the kind of mesh."
+            )
+        return _folder(path, suffix)  # a folder may well be called results.v2
+    if not known:
+        raise UserError(
+            f"-o {output}: unknown mesh format {path.suffix!r}. Expected one of {', '.join(FORMATS)}, or a folder "
+            "(with a slash at its end)."
+        )
+    if asked is not None and asked != path.suffix.lower():
+        raise UserError(f"-o {output} and --format {mesh_format} contradict each other. Leave one of them out.")
+    return OutputPlan(path.parent, path.suffix.lower(), path)
+
+
+def _folder(path: Path, suffix: str) -> OutputPlan:
+    if path.exists() and not path.is_dir():
+        raise UserError(f"-o {path}: expected a folder, but a file of this name exists. Choose another.")
+    return OutputPlan(path, suffix)
+
+
+def refuse_overwriting(written: Iterable[Path], protected: Collection[Path]) -> None:
+    """Results must never replace what they are made from (hand.png by the picture beside hand.obj) nor each other.
+
+    Args:
+        written: files about to be written.
+        protected: resolved paths.
+
+    Raises:
+        UserError: a file to be written is protected.
+    """
+    for path in written:
+        if path.resolve() in protected:
+            raise UserError(f"{path}: this result would overwrite an input or another result. Choose another -o.")

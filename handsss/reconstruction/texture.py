@@ -1,0 +1,175 @@
+"""Baking the photo into the model's texture: every texel looks up where it lies in the photo."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import ndimage
+from scipy.sparse import csr_matrix
+
+from handsss.geometry.crop import Crop
+from handsss.hand.model import HandModel
+from handsss.reconstruction.appearance import (
+    Light,
+    SurfaceSamples,
+    estimate_light,
+    fill_surface,
+    shading,
+    vertex_normals,
+)
+from handsss.rendering.pipeline import rasterise
+
+_DEPTH_TOLERANCE = 0.004  # metres a point may lie behind the depth map and still count as seen
+_GRAZING = 0.15  # cosine to the viewer below which a texel is stretched over too few pixels
+
+
+class Appearance(NamedTuple):
+    """What a hand looks like without and with light."""
+
+    light: np.ndarray  # [11]
+    vertex_colours: np.ndarray  # [V, 3] albedo 0..1
+    texture: np.ndarray  # [h, w, 3] uint8 albedo
+    seen: float  # share of the texture's surface that comes from the photo
+
+
+class Texels(NamedTuple):
+    """Which surface point each texel shows."""
+
+    inside: np.ndarray  # [h, w] bool
+    face: np.ndarray  # [N] for the texels inside, row-major
+    barycentric: np.ndarray  # [N, 3]
+    nearest: np.ndarray  # [2, h, w] indices of the closest texel inside: padding around the charts
+
+    def blend(self, faces: np.ndarray, count: int) -> csr_matrix:
+        """[N, count] that takes values at vertices to the texels inside; faces [F, 3] are the mesh's."""
+        rows = np.arange(0, 3 * len(self.face) + 1, 3)
+        return csr_matrix(
+            (self.barycentric.ravel(), faces[self.face].ravel(), rows), shape=(len(self.face), count), copy=False
+        )
+
+
+def planar_uv(model: HandModel) -> tuple[np.ndarray, np.ndarray]:
+    """Texture coordinates for a model that has none (MANO): the flat hand seen from its back and from its palm, side
+    by side.
+
+    Returns:
+        uv [T, 2] in 0..1 (v up) and uv_faces [F, 3].
+    """
+    normals = vertex_normals(model.v_template, model.faces)
+    palmar = normals[model.faces].mean(1)[:, 1] < 0
+    flat = model.v_template[:, [2, 0]]
+    low, high = flat.min(0), flat.max(0)
+    scaled = (flat - low) / (high - low).max()
+    width = float((high - low)[0] / (high - low).max())
+    factor = min(0.98 / (2 * width + 0.04), 0.98)
+    dorsal_uv = 0.01 + factor * scaled
+    palmar_uv = np.stack([0.01 + factor * (2 * width + 0.04 - scaled[:, 0]), dorsal_uv[:, 1]], 1)
+    uv = np.concatenate([dorsal_uv, palmar_uv])
+    return uv, (model.faces + np.where(palmar, model.vertex_count, 0)[:, None]).astype(np.int32)
+
+
+def texels(uv: np.ndarray, uv_faces: np.ndarray, size: int) -> Texels:
+    """Rasterise the texture's charts: the surface at depth 1 under a camera that leaves pixels as they are."""
+    points = np.stack([uv[:, 0] * size, (1 - uv[:, 1]) * size, np.ones(len(uv))], 1)
+    fragments = rasterise(
+        torch.as_tensor(points, dtype=torch.float32)[None],
+        torch.as_tensor(uv_faces.astype(np.int64)),
+        torch.eye(3),
+        (size, size),
+    )
+    face = fragments.face_id[0].numpy()
+    inside = face >= 0
+    nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    return Texels(inside, face[inside].astype(np.int64), fragments.barycentric[0].numpy()[inside], nearest)
+
+
+def bilinear(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Values [N, C] (or [N]) of a picture [h, w(, C)] at points [N, 2] px, pixel centres at +0.5, edges repeated."""
+    height, width = picture.shape[:2]
+    x = np.clip(points[:, 0] - 0.5, 0, width - 1.001)
+    y = np.clip(points[:, 1] - 0.5, 0, height - 1.001)
+    x0, y0 = x.astype(np.int64), y.astype(np.int64)
+    fx, fy = x - x0, y - y0
+    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
+    if picture.ndim == 3:
+        fx, fy = fx[:, None], fy[:, None]
+    top = picture[y0, x0] * (1 - fx) + picture[y0, x1] * fx
+    bottom = picture[y1, x0] * (1 - fx) + picture[y1, x1] * fx
+    blended: np.ndarray = top * (1 - fy) + bottom * fy
+    return blended
+
+
+class _View(NamedTuple):
+    crop: Crop
+    depth: np.ndarray  # [h, w] metres, far where nothing is
+    skin: np.ndarray  # [h, w] 0..1: how surely a pixel shows this hand
+
+
+def _look_up(points: np.ndarray, normals: np.ndarray, view: _View) -> SurfaceSamples:
+    """The photo's colours at surface points [N, 3] with normals, and how far each is to be trusted."""
+    intrinsics = view.crop.intrinsics
+    pixels = (points[:, :2] / points[:, 2:]) @ intrinsics[:2, :2].T + intrinsics[:2, 2]
+    height, width = view.crop.size
+    within = (pixels > 0.5).all(1) & (pixels < np.array([width, height]) - 0.5).all(1)
+    facing = -(normals * points).sum(1) / np.linalg.norm(points, axis=1)
+    visible = points[:, 2] < bilinear(view.depth, pixels) + _DEPTH_TOLERANCE
+    weight = np.clip((facing - _GRAZING) / 0.35, 0, 1) * bilinear(view.skin, pixels) * visible * within
+    return SurfaceSamples(bilinear(view.crop.image, pixels), normals, weight)
+
+
+def bake(
+    vertices: np.ndarray,
+    model: HandModel,
+    crop: Crop,
+    probability: np.ndarray | None,
+    *,
+    uv: np.ndarray,
+    uv_faces: np.ndarray,
+    atlas: Texels,
+    minimum_skin: float = 0.5,
+) -> Appearance:
+    """Light, vertex colours and texture of a hand.
+
+    Args:
+        vertices: [V, 3] metres, camera frame of the crop.
+        model: its faces.
+        crop: the photo around the hand.
+        probability: [h, w] of being hand, at the crop's size; None trusts the mesh alone.
+        uv, uv_faces, atlas: the model's texture layout and its texels.
+        minimum_skin: segmented probability from which a pixel's colour is believed.
+    """
+    fragments = rasterise(
+        torch.as_tensor(vertices, dtype=torch.float32)[None],
+        torch.as_tensor(model.faces.astype(np.int64)),
+        torch.as_tensor(crop.intrinsics, dtype=torch.float32),
+        crop.size,
+    )
+    inside = fragments.face_id[0].numpy() >= 0
+    depth = np.where(inside, fragments.depth[0].numpy(), 0)
+    # A point at the very outline may fall on a pixel beside the hand: continue the depth map by two pixels.
+    grown = ndimage.maximum_filter(depth, 5)
+    depth = np.where(inside, depth, np.where(grown > 0, grown, np.inf))
+    depth[~np.isfinite(depth)] = 1e3
+    # Two pixels from the outline the photo mixes hand and background.
+    margin = np.clip((ndimage.distance_transform_edt(inside) - 1.0) / 2.0, 0, 1)
+    skin = margin if probability is None else margin * np.clip((probability - minimum_skin) / 0.3, 0, 1)
+    view = _View(crop, depth, skin)
+    normals = vertex_normals(vertices, model.faces)
+    at_vertices = _look_up(vertices, normals, view)
+    light: Light = estimate_light(at_vertices)
+    albedo = at_vertices.colours / np.maximum(shading(normals, light.values), 0.15)
+    colours = fill_surface(np.clip(albedo, 0, 1), at_vertices.weights, model.faces, light.skin)
+
+    surface = atlas.blend(model.faces, len(vertices)) @ np.concatenate([vertices, normals, colours], 1)
+    points, texel_normals, base = surface[:, :3], surface[:, 3:6], surface[:, 6:]
+    texel_normals /= np.maximum(np.linalg.norm(texel_normals, axis=1, keepdims=True), 1e-9)
+    found = _look_up(points, texel_normals, view)
+    detail = np.clip(found.colours / np.maximum(shading(texel_normals, light.values), 0.15), 0, 1)
+    trust = found.weights[:, None]
+    pixels = np.zeros((*atlas.inside.shape, 3), dtype=np.float32)
+    pixels[atlas.inside] = trust * detail + (1 - trust) * base
+    pixels = pixels[atlas.nearest[0], atlas.nearest[1]]
+    texture = np.round(pixels * 255).astype(np.uint8)
+    return Appearance(light.values, colours, texture, float((found.weights > 0.5).mean()))

@@ -1,0 +1,1 @@
+"""The renderer on the CPU, in numba."""

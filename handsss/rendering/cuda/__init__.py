@@ -1,0 +1,1 @@
+"""The renderer on CUDA, in Triton."""

@@ -1,0 +1,221 @@
+"""Launching the CUDA renderer's kernels: memory for results, blocks and numbers of programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+
+from handsss.rendering.cuda import crossings as events
+from handsss.rendering.cuda import edges, gradients, kernels, shading
+from handsss.rendering.topology import MeshTables, mesh_tables
+
+# The interpreter runs programs one after the other and blocks in numpy: there few large programs are fast.
+INTERPRETED = not isinstance(kernels.rasterise, triton.JITFunction)
+BLOCK = 8192 if INTERPRETED else 256  # pixels or vertices of one program
+LANES = 1 << 14 if INTERPRETED else 64  # faces times pixels of one program
+PROGRAMS = 1 if INTERPRETED else 2048  # with fewer, the faces' boxes are shared out
+
+
+def _launch(kernel: Any, programs: int, *arguments: Any, num_warps: int = 4, **blocks: Any) -> None:
+    if programs == 0:
+        return
+    with torch.cuda.device_of(arguments[0]):
+        kernel[(programs,)](*arguments, **blocks, num_warps=num_warps, enable_fp_fusion=False)
+
+
+def _by_pixels(kernel: Any, shape: torch.Size, *arguments: Any, block: int = 0, **blocks: Any) -> None:
+    """Launch over the pixels of pictures [B, H, W]."""
+    block = block or BLOCK
+    programs = shape[0] * triton.cdiv(shape[1] * shape[2], block)
+    _launch(kernel, programs, *arguments, BLOCK=block, **blocks)
+
+
+def by_vertices(kernel: Any, batch: int, vertex_count: int, *arguments: Any, **blocks: Any) -> None:
+    """Launch over the vertices of meshes [B, V]."""
+    block = BLOCK if INTERPRETED else 128
+    _launch(kernel, batch * triton.cdiv(vertex_count, block), *arguments, BLOCK=block, **blocks)
+
+
+def face_blocks(batch: int, faces: int, height: int, width: int) -> tuple[int, dict[str, int]]:
+    """Number of programs over faces, and their blocks, for faces that together about fill a picture."""
+    pixels = min(max(triton.next_power_of_2(height * width // max(faces, 1)), 8), min(LANES, 128))
+    per_program = min(LANES // pixels, triton.next_power_of_2(max(faces, 1)))
+    programs = batch * triton.cdiv(faces, per_program)
+    strips = min(triton.next_power_of_2(max(PROGRAMS // max(programs, 1), 1)), 32)
+    return programs * strips, {"FACES": per_program, "PIXELS": pixels, "STRIPS": strips}
+
+
+def rasterise(screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
+    """Z-buffer; see ``reference.rasterise``. Which face is nearest is decided in float32."""
+    screen = screen.contiguous()
+    batch, vertex_count = screen.shape[:2]
+    tables = mesh_tables(faces, vertex_count)
+    z_buffer = torch.full((batch, height, width), kernels.EMPTY.value, dtype=torch.int64, device=screen.device)
+    face_id = torch.empty_like(z_buffer, dtype=torch.int32)
+    depth = torch.empty_like(z_buffer, dtype=screen.dtype)
+    programs, blocks = face_blocks(batch, len(faces), height, width)
+    sizes = (vertex_count, len(faces), height, width)
+    _launch(kernels.rasterise, programs, screen, tables.faces, z_buffer, *sizes, CULL=cull, **blocks, num_warps=1)
+    arguments = (z_buffer, screen, tables.faces, face_id, depth, vertex_count, height * width, width)
+    _by_pixels(kernels.resolve, z_buffer.shape, *arguments, EXACT=screen.dtype == torch.float64)
+    return face_id, depth
+
+
+def attributes_of(
+    screen: Tensor, faces: Tensor, face_id: Tensor, attributes: Tensor, attribute_faces: Tensor, behind: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Attributes [B, H, W, C], before a background [1|B, 1|H, 1|W, C] or 0, and depth [B, H, W]. Faces are int32."""
+    channels = attributes.shape[-1]
+    height, width = face_id.shape[1:]
+    out = torch.empty(*face_id.shape, channels, dtype=screen.dtype, device=screen.device)
+    depth = torch.empty(face_id.shape, dtype=screen.dtype, device=screen.device)
+    steps = [0] * 4 if behind is None else [behind.stride(i) if behind.shape[i] > 1 else 0 for i in range(4)]
+    _by_pixels(
+        kernels.interpolate,
+        face_id.shape,
+        *(screen, faces, face_id, attributes, attribute_faces, attributes if behind is None else behind, out, depth),
+        *(screen.shape[1], attributes.shape[1], height * width, width, *steps),
+        CHANNELS=channels,
+        PAINT=behind is not None,
+    )
+    return out, depth
+
+
+def corner_parts(
+    screen: Tensor,
+    faces: Tensor,
+    face_id: Tensor,
+    attributes: Tensor,
+    attribute_faces: Tensor,
+    on_out: Tensor,
+    on_depth: Tensor | None,
+) -> Tensor:
+    """Gradients [B, STRIPS, F, 3, 6] of the corners of faces: x, y, z and up to three attributes."""
+    batch, height, width = face_id.shape
+    programs, blocks = face_blocks(batch, len(faces), height, width)
+    parts = torch.empty(batch, blocks["STRIPS"], len(faces), 3, 6, dtype=screen.dtype, device=screen.device)
+    _launch(
+        gradients.faces_gather,
+        programs,
+        *(screen, faces, face_id, attributes, attribute_faces, on_out, on_out if on_depth is None else on_depth, parts),
+        *(screen.shape[1], attributes.shape[1], len(faces), height, width),
+        CHANNELS=attributes.shape[-1],
+        WITH_DEPTH=on_depth is not None,
+        **blocks,
+        num_warps=1,
+    )
+    return parts
+
+
+def add_edges(
+    parts: Tensor,
+    screen: Tensor,
+    faces: Tensor,
+    face_id: Tensor,
+    events: Tensor,
+    picture: Tensor,
+    on_out: Tensor,
+    on_silhouette: Tensor | None,
+) -> None:
+    """Add what the silhouette edges of each face pass to its corners."""
+    batch, height, width = face_id.shape
+    programs, blocks = face_blocks(batch, len(faces), height, width)
+    assert parts.shape[1] == blocks["STRIPS"]
+    split = on_silhouette is not None
+    _launch(
+        edges.edges_gather,
+        programs,
+        *(screen, faces, face_id, events, picture, on_out, on_silhouette if split else on_out, parts),
+        *(screen.shape[1], len(faces), height, width),
+        CHANNELS=picture.shape[-1] + split,
+        SPLIT=int(split),
+        **blocks,
+        num_warps=1,
+    )
+
+
+def to_vertices(parts: Tensor, tables: MeshTables, first: int, channels: int) -> Tensor:
+    """Sums [B, V, channels] of the corners' parts, from channel ``first`` on."""
+    batch, strips, faces = parts.shape[:3]
+    vertex_count = len(tables.offsets) - 1
+    out = torch.empty(batch, vertex_count, channels, dtype=parts.dtype, device=parts.device)
+    by_vertices(
+        gradients.vertices_gather,
+        *(batch, vertex_count, parts, tables.offsets, tables.corners, out, vertex_count, 3 * faces),
+        STRIDE=6,
+        FIRST=first,
+        CHANNELS=channels,
+        STRIPS=strips,
+    )
+    return out
+
+
+def find_events(screen: Tensor, tables: MeshTables, face_id: Tensor, depth: Tensor) -> Tensor:
+    """Silhouette edges between pixels [B, 2, H, W], see ``triton_events``."""
+    batch, height, width = face_id.shape
+    found = torch.empty(batch, 2, height, width, dtype=torch.int32, device=screen.device)
+    arguments = (screen, tables.faces, tables.neighbours, face_id, depth, found, screen.shape[1], height, width)
+    _by_pixels(events.find_events, face_id.shape, *arguments, block=BLOCK if INTERPRETED else 128)
+    return found
+
+
+def blend(
+    screen: Tensor,
+    faces: Tensor,
+    face_id: Tensor,
+    events: Tensor,
+    picture: Tensor,
+    out: Tensor,
+    silhouette: Tensor | None,
+    backward: bool,
+) -> None:
+    """Writes out and silhouette from picture, or backward the gradient of picture from theirs."""
+    split = silhouette is not None
+    channels = picture.shape[-1] + split
+    _by_pixels(
+        edges.blend,
+        face_id.shape,
+        *(screen, faces, face_id, events, picture, out, silhouette if split else out),
+        *(screen.shape[1], *face_id.shape[1:]),
+        BACKWARD=backward,
+        CHANNELS=channels,
+        SPLIT=int(split),
+        PADDED=triton.next_power_of_2(channels),
+    )
+
+
+def project(vertices: Tensor, intrinsics: Tensor, on_screen: Tensor | None = None) -> Tensor:
+    """Screen positions [B, V, 3] of vertices, or the vertices' gradient from theirs."""
+    out = torch.empty_like(vertices)
+    arguments = (vertices, intrinsics, vertices if on_screen is None else on_screen, out, vertices.shape[1])
+    by_vertices(shading.project, *vertices.shape[:2], *arguments, BACKWARD=on_screen is not None)
+    return out
+
+
+def shade(vertices: Tensor, tables: MeshTables, light: Tensor) -> tuple[Tensor, Tensor]:
+    """Light [B, V, 3] at vertices and the sums [B, V, 3] of the normals of their faces."""
+    sums, arriving = torch.empty_like(vertices), torch.empty_like(vertices)
+    arguments = (vertices, *_incidence(tables), light, sums, arriving, vertices.shape[1])
+    by_vertices(shading.shade, *vertices.shape[:2], *arguments)
+    return arriving, sums
+
+
+def shade_backward(
+    vertices: Tensor, tables: MeshTables, light: Tensor, sums: Tensor, on_arriving: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients of vertices [B, V, 3] and light [B, 11]."""
+    batch, vertex_count, _ = vertices.shape
+    on_sums, on_vertices = torch.empty_like(vertices), torch.empty_like(vertices)
+    parts = torch.empty(batch, vertex_count, 11, dtype=vertices.dtype, device=vertices.device)
+    arguments: tuple[Any, ...] = (light, sums, on_arriving, on_sums, parts, vertex_count)
+    by_vertices(shading.shade_backward, batch, vertex_count, *arguments)
+    arguments = (vertices, *_incidence(tables), on_sums, on_vertices, vertex_count)
+    by_vertices(shading.normals_backward, batch, vertex_count, *arguments)
+    return on_vertices, parts.sum(1)
+
+
+def _incidence(tables: MeshTables) -> tuple[Tensor, Tensor, Tensor]:
+    return tables.faces, tables.offsets, tables.corners

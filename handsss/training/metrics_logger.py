@@ -1,0 +1,91 @@
+"""The figures of a run: one JSON object a line, and TensorBoard beside it where that is installed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from handsss.data.resumable_jobs import unwritable, write_atomically
+from handsss.errors import UserError
+
+NAME = "metrics.jsonl"
+
+
+class Journal:
+    """Writes a run's figures.
+
+    Args:
+        folder: of the run.
+        step: lines of this step and later ones, of a run that was broken off, are dropped.
+        tensorboard: write event files too. None: where the package is there.
+
+    Raises:
+        UserError: TensorBoard is asked for and not installed, or nothing can be written.
+    """
+
+    def __init__(self, folder: Path, step: int = 0, *, tensorboard: bool | None = None) -> None:
+        self.path = folder / NAME
+        kept = [line for line in read_journal(self.path) if line.get("step", 0) <= step] if step else []
+        write_atomically(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        self._stream = self.path.open("a", encoding="utf-8")
+        self._board = None if tensorboard is False else _board(folder / "tensorboard", step, needed=bool(tensorboard))
+
+    def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
+        """One line: ``{"kind": ..., "step": ..., ...}``. Numbers that are not finite become null.
+
+        Raises:
+            UserError: the disk is full, or the file cannot be written.
+        """
+        line = {"kind": kind, "step": step, **{name: _plain(value) for name, value in values.items()}}
+        try:
+            self._stream.write(json.dumps(line) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        if self._board is not None:
+            for name, value in values.items():
+                if isinstance(value, int | float):
+                    self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def close(self) -> None:
+        """To disk."""
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """Lines of a journal; the last one may be half written after a kill and is left out then."""
+    if not path.exists():
+        return []
+    lines = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict):
+            lines.append(line)
+    return lines
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _board(folder: Path, step: int, *, needed: bool) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        if needed:
+            raise UserError(
+                "--tensorboard: the package tensorboard is not installed. Install it: "
+                'pip install "handsss[tensorboard]", or leave the option out.'
+            ) from None
+        return None
+    return SummaryWriter(str(folder), purge_step=step or None)

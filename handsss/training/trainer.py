@@ -1,0 +1,241 @@
+"""The steps of one run: the network, its optimiser, and their place in the schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import Dataset
+
+from handsss.data.dataset import HandDataset
+from handsss.data.device_augment import RAW, finish
+from handsss.geometry.cameras import project
+from handsss.network.s2hand import S2Hand
+from handsss.training.averaging import Averager
+from handsss.training.collapse import CollapseMonitor, health
+from handsss.training.distributed import Processes
+from handsss.training.objective import WARM_UP, Batch, GradientNotFiniteError, Objective, Terms
+from handsss.training.sampler import loader
+from handsss.training.schedule import Position, Stage, position, rate_at, reduction_at
+
+
+class Step(NamedTuple):
+    """What happened in a step."""
+
+    number: int  # of the run, from 0
+    stage: str
+    rate: float
+    terms: Terms
+    gradient: float  # norm before clipping
+    batch: Batch
+
+
+class Supervised(nn.Module):
+    """Network and objective as one module, for DistributedDataParallel."""
+
+    def __init__(self, network: S2Hand, objective: Objective) -> None:
+        super().__init__()
+        self.network, self.objective = network, objective
+
+    def forward(self, batch: Batch, stage: str) -> Terms:
+        return self.objective(self.network, batch, stage)
+
+
+class Trainer:
+    """Network, optimiser and their place in the schedule.
+
+    Args:
+        network: is trained.
+        objective: what for.
+        stages: the schedule.
+        batch: rows a step, over all processes.
+        seed: of the order of rows.
+        clip: norm to which gradients are cut; 0: not.
+        supervised: full supervision: projected true joints take the place of detections, with equal confidences, and
+            true joints are given to the objective.
+        averaging: decay of averaged weights; 0: none are kept.
+        pictures: who turns and recolours pictures: "workers" that read them, the "device" that trains, or "auto": a
+            GPU does it itself.
+        monitor: stops collapsed runs; None: does not.
+        processes: this one among those that train together.
+
+    Raises:
+        ValueError: a batch that cannot be shared out among the processes.
+    """
+
+    def __init__(
+        self,
+        network: S2Hand,
+        objective: Objective,
+        stages: tuple[Stage, ...],
+        *,
+        batch: int = 64,
+        seed: int = 0,
+        clip: float = 10.0,
+        supervised: bool = False,
+        averaging: float = 0.0,
+        pictures: Literal["auto", "workers", "device"] = "auto",
+        monitor: CollapseMonitor | None = None,
+        processes: Processes | None = None,
+    ) -> None:
+        self.processes = processes or Processes()
+        if batch % self.processes.size:
+            raise ValueError(f"a batch of {batch} cannot be shared out among {self.processes.size} processes")
+        self.network, self.objective, self.stages = network, objective, stages
+        self.batch, self.seed, self.clip, self.supervised = batch, seed, clip, supervised
+        self.monitor = monitor
+        self.finishes = pictures == "device" or (pictures == "auto" and self.device.type == "cuda")
+        self.averager = Averager(network, averaging) if averaging > 0 else None
+        self.step = 0
+        self.current: tuple[Batch, str] | None = None  # batch and stage of the step that runs or ran last
+        self._stage = -1
+        self.optimiser = self.new_optimiser()
+        module: nn.Module = Supervised(network, objective)
+        if self.processes.size > 1:
+            # Stages use parts of the network only, so it is looked up which parameters got a gradient.
+            device = next(network.parameters()).device
+            where = [device] if device.type == "cuda" else None
+            module = DistributedDataParallel(module, device_ids=where, find_unused_parameters=True)
+        self.module = module
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole schedule."""
+        return sum(stage.steps for stage in self.stages)
+
+    @property
+    def device(self) -> torch.device:
+        """Of the network."""
+        return next(self.network.parameters()).device
+
+    def new_optimiser(self, rate: float = 1e-3) -> torch.optim.Adam:
+        """An optimiser of the network without a memory; every step sets the rate anew."""
+        return torch.optim.Adam(self.network.parameters(), lr=rate, fused=True)
+
+    def run(
+        self,
+        dataset: Dataset[dict[str, Tensor]],
+        *,
+        workers: int = 0,
+        until: int | None = None,
+        on_step: Callable[[Step], None] = lambda step: None,
+    ) -> None:
+        """Train up to a step of the schedule.
+
+        Args:
+            dataset: rows as :class:`handsss.data.dataset.HandDataset` gives them.
+            workers: processes that read.
+            until: step to stop before; None: the end.
+            on_step: told every step.
+
+        Raises:
+            TermNotFiniteError, GradientNotFiniteError, CollapseError: see there.
+        """
+        end = self.total if until is None else min(until, self.total)
+        while self.step < end:
+            place = position(self.stages, self.step)
+            batches = loader(
+                self.reading(dataset, place.stage.name),
+                batch=self.batch,
+                done=self.step,
+                total=self.step - place.within + place.stage.steps,
+                seed=self.seed,
+                workers=workers,
+                share=(self.processes.rank, self.processes.size),
+                pin=self.device.type == "cuda",
+            )
+            for row in batches:
+                on_step(self.one_step(self.as_batch(row)))
+                if self.step >= end:
+                    return
+
+    def reading(self, dataset: Dataset[dict[str, Tensor]], stage: str) -> Dataset[dict[str, Tensor]]:
+        """A dataset as a stage reads it."""
+        if not isinstance(dataset, HandDataset):
+            return dataset
+        least = self.network.settings.reduction
+        if least > 1 and stage in (WARM_UP, "shape"):
+            dataset = dataset.reduced(least)  # the encoder alone sees no more of a picture
+        return dataset.deferred() if self.finishes else dataset
+
+    def as_batch(self, row: dict[str, Tensor]) -> Batch:
+        """Rows on the network's device."""
+
+        def there(name: str) -> Tensor:
+            return row[name].to(self.device, non_blocking=True)
+
+        image = finish(row, self.device) if RAW in row else there("image")
+        K = there("K")
+        if not self.supervised:
+            return Batch(image, there("keypoints_2d"), there("confidence"), K, None, row.get("index"))
+        joints = there("joints_3d")
+        known = torch.isfinite(joints).all(-1)
+        projected = project(torch.where(known[..., None], joints, torch.ones_like(joints)), K)
+        return Batch(image, projected, known.to(joints.dtype), K, joints, row.get("index"))
+
+    def one_step(self, batch: Batch) -> Step:
+        """One step of the optimiser."""
+        place = position(self.stages, self.step)
+        self.current = batch, place.stage.name
+        rate = self._enter(place)
+        self.network.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        terms: Terms = self.module(batch, place.stage.name)
+        if self.monitor is not None:
+            self.monitor.watch(health(terms, batch))
+        terms.total.backward()  # type: ignore[no-untyped-call]
+        norm = self.clip_gradients()
+        if not norm < float("inf"):
+            names = [name for name, p in self.network.named_parameters() if _broken(p.grad)]
+            raise GradientNotFiniteError(names, self.objective.gradient_terms(self.network, batch, place.stage.name))
+        self.optimiser.step()
+        if self.averager is not None:
+            self.averager.update(self.network)
+        self.step += 1
+        return Step(self.step - 1, place.stage.name, rate, terms, norm, batch)
+
+    def _enter(self, place: Position) -> float:
+        """The step's learning rate and size of pictures, and a new optimiser where a stage begins."""
+        if place.number != self._stage:
+            # Moments of one stage mean nothing to the next, whose terms are others.
+            self.optimiser, self._stage = self.new_optimiser(), place.number
+        self.network.reduction = reduction_at(place, self.network.settings.reduction)
+        rate = rate_at(place)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def clip_gradients(self) -> float:
+        """Cut the gradients to the norm ``clip``; their norm before."""
+        given = [p for p in self.network.parameters() if p.grad is not None]
+        return float(torch.nn.utils.clip_grad_norm_(given, self.clip if self.clip > 0 else float("inf")))
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on: see :meth:`restore`."""
+        state = {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "stage": self._stage,
+            "random": torch.get_rng_state(),
+        }
+        if self.averager is not None:
+            state |= {"averaged": self.averager.state, "averaged_steps": self.averager.steps}
+        return state
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state`, bit for bit on the same machine's CPU."""
+        self.network.load_state_dict(state["network"])
+        self.step, self._stage = int(state["step"]), int(state["stage"])
+        self.optimiser = self.new_optimiser()
+        self.optimiser.load_state_dict(state["optimiser"])
+        torch.set_rng_state(state["random"].cpu())
+        if self.averager is not None and "averaged" in state:
+            self.averager.restore(state["averaged"], int(state["averaged_steps"]))
+
+
+def _broken(gradient: Tensor | None) -> bool:
+    return gradient is not None and not bool(torch.isfinite(gradient).all())

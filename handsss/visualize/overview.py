@@ -1,0 +1,114 @@
+"""One picture that shows what was reconstructed: photo, keypoints, joints, mesh, texture, and turned views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from handsss.hand.result import HandResult
+from handsss.visualize.mesh import (
+    Window,
+    overlay_clay,
+    overlay_textured,
+    turned_views,
+    window_around,
+)
+from handsss.visualize.skeleton import FAINT, INK, PAPER, draw_inset, draw_offsets, draw_skeleton, font
+
+_WIDTH = 1680  # px of the panels: five across the first row, seven across the second
+_GAP, _LABEL, _TITLE = 8, 24, 40
+_SUPERSAMPLING = 2
+_SMALL_HAND = 0.45  # part of the photo's shorter side below which an inset shows where the hand is
+
+Panel = tuple[str, np.ndarray]
+
+
+def picture(image: np.ndarray, hands: Sequence[HandResult]) -> np.ndarray:
+    """The overview picture.
+
+    Each hand has two rows: the photo around it, detected keypoints (hollow where unsure), fitted joints with white
+    lines to the keypoints, the mesh over the photo, the textured and lit mesh; then the textured mesh alone from seven
+    sides. A hand that is small in the photo comes with an inset of the whole.
+
+    Args:
+        image: [H, W, 3] uint8.
+        hands: any number; none gives the photo with a remark.
+
+    Returns:
+        [h, w, 3] uint8, RGB.
+    """
+    if not hands:
+        return _without_hands(image)
+    blocks = [_block(image, hand, index, len(hands)) for index, hand in enumerate(hands)]
+    return np.concatenate(blocks)
+
+
+def _block(image: np.ndarray, hand: HandResult, index: int, count: int) -> np.ndarray:
+    first = (_WIDTH - 4 * _GAP) // 5
+    second = (_WIDTH - 6 * _GAP) // 7
+    window = window_around(image, hand, first * _SUPERSAMPLING)
+    rows = [
+        [(label, _reduced(panel)) for label, panel in _photo_panels(image, hand, window)],
+        [(label, _reduced(panel)) for label, panel in turned_views(hand, second * _SUPERSAMPLING)],
+    ]
+    height = _TITLE + sum(_LABEL + row[0][1].shape[0] + _GAP for row in rows) + _GAP
+    canvas = Image.new("RGB", (_WIDTH + 2 * _GAP, height), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    name = f"{hand.hand} hand" + (f" {index + 1} of {count}" if count > 1 else "")
+    draw.text((_GAP, 10), name, fill=INK, font=font(20))
+    begin = _GAP + draw.textlength(name, font=font(20)) + 14
+    draw.text((begin, 14), _figures(hand), fill=FAINT, font=font(16))
+    y = _TITLE
+    for row in rows:
+        for column, (label, panel) in enumerate(row):
+            x = _GAP + column * (panel.shape[1] + _GAP)
+            draw.text((x, y + 3), label, fill=FAINT, font=font(15))
+            canvas.paste(Image.fromarray(panel), (x, y + _LABEL))
+        y += _LABEL + row[0][1].shape[0] + _GAP
+    return np.asarray(canvas)
+
+
+def _photo_panels(image: np.ndarray, hand: HandResult, window: Window) -> list[Panel]:
+    def placed(points: np.ndarray) -> np.ndarray:
+        moved: np.ndarray = points @ window.affine[:, :2].T + window.affine[:, 2]
+        return moved
+
+    detected, fitted = placed(hand.keypoints_2d[:, :2]), placed(hand.joints_2d)
+    confidence = np.nan_to_num(hand.keypoints_2d[:, 2])
+    photo = window.image
+    part = (window.box[2] - window.box[0]) / max(1, min(image.shape[:2]))
+    plain = draw_inset(photo, image, window.box) if part < _SMALL_HAND else photo
+    return [
+        ("photo", plain),
+        (f"detected keypoints ({hand.keypoint_set})", draw_skeleton(photo, detected, confidence)),
+        ("joints of the fitted hand", draw_offsets(draw_skeleton(photo, fitted), detected, fitted, confidence)),
+        ("mesh", overlay_clay(hand, window)),
+        ("texture and light", overlay_textured(hand, window)),
+    ]
+
+
+def _figures(hand: HandResult) -> str:
+    parts = [f"score {hand.score:.2f}"]
+    if "reprojection_of_box" in hand.fit:
+        parts.append(f"joints {100 * hand.fit['reprojection_of_box']:.1f} % of the hand's box from the keypoints")
+    if "silhouette_iou" in hand.fit:
+        parts.append(f"silhouette overlap {100 * hand.fit['silhouette_iou']:.0f} %")
+    distance = float(np.median(hand.vertices[:, 2]))
+    parts.append(f"{100 * distance:.0f} cm from the camera")
+    return "   ".join(parts)
+
+
+def _reduced(panel: np.ndarray) -> np.ndarray:
+    size = panel.shape[1] // _SUPERSAMPLING, panel.shape[0] // _SUPERSAMPLING
+    return np.asarray(Image.fromarray(panel).resize(size, Image.Resampling.BOX))
+
+
+def _without_hands(image: np.ndarray) -> np.ndarray:
+    shown = Image.fromarray(np.ascontiguousarray(image))
+    shown.thumbnail((_WIDTH // 2, _WIDTH // 2))
+    canvas = Image.new("RGB", (max(shown.width, 240) + 2 * _GAP, shown.height + _TITLE + _GAP), PAPER)
+    ImageDraw.Draw(canvas).text((_GAP, 10), "no hand found", fill=INK, font=font(20))
+    canvas.paste(shown, (_GAP, _TITLE))
+    return np.asarray(canvas)

@@ -1,0 +1,114 @@
+"""Upright hands for networks that know no others, and the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from handsss.data.augment import Augmentation, Turn, upright_angle
+from handsss.evaluation.ground_truth import Detected, Truth
+from handsss.evaluation.input_view import as_seen
+from handsss.evaluation.network_run import run_network
+from handsss.evaluation.predicted import TexturedHands
+from handsss.evaluation.samples import Samples
+from handsss.geometry.cameras import project
+from handsss.training.trained import load_trained
+
+K = np.array([[470.0, 0, 108], [0, 480.0, 116], [0, 0, 1]])
+
+
+def hands() -> tuple[np.ndarray, np.ndarray]:
+    """Two hands, metres, and their projections."""
+    points = np.random.default_rng(0).normal(scale=0.05, size=(2, 21, 3)) + [0.0, 0.0, 0.6]
+    pixels = project(torch.as_tensor(points), torch.as_tensor(K).expand(2, 3, 3)).numpy()
+    return points, pixels
+
+
+def test_the_angle_by_hand() -> None:
+    keypoints, sure = np.zeros((21, 2)), np.ones(21)
+    for tip, angle in (((0, -10), 0), ((10, 0), -np.pi / 2), ((-10, 0), np.pi / 2), ((7, -7), -np.pi / 4)):
+        keypoints[9] = tip
+        found = upright_angle(keypoints, sure)
+        assert np.isclose(np.angle(np.exp(1j * (found - angle))), 0, atol=1e-9)
+        x, y = Turn(found).pixels(keypoints)[9] - Turn(found).pixels(keypoints)[0]
+        assert abs(x) < 1e-9 and y < 0
+    sure[9] = 0
+    assert upright_angle(keypoints, sure) == 0
+
+
+def test_there_and_back() -> None:
+    points, pixels = hands()
+    crops = np.random.default_rng(1).integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
+    seen = as_seen(crops, np.stack([K, K]), Detected(pixels, np.ones((2, 21)), "openpose"), Augmentation(upright=True))
+    for i, turn in enumerate(seen.turns):
+        assert abs(turn.angle) > 0.01
+        turned = turn.points(points[i])
+        flat = project(torch.as_tensor(turned)[None], torch.as_tensor(seen.K[i])[None]).numpy()[0]
+        up = flat[9] - flat[0]
+        assert abs(up[0]) < 1e-6 and up[1] < 0
+        np.testing.assert_allclose(seen.points(np.stack([turned, turned]))[i], points[i], atol=1e-12)
+        np.testing.assert_allclose(seen.pixels(np.stack([flat, flat]))[i], pixels[i], atol=1e-6)
+    plain = as_seen(crops, np.stack([K, K]), Detected(pixels, np.ones((2, 21)), "openpose"), Augmentation())
+    assert plain.crops is crops
+    np.testing.assert_array_equal(plain.points(points), points)
+
+
+def test_unseen_keypoints_turn_nothing() -> None:
+    _, pixels = hands()
+    pixels[0, 9] = np.nan
+    crops = np.zeros((2, 224, 224, 3), np.uint8)
+    seen = as_seen(crops, np.stack([K, K]), Detected(pixels, np.ones((2, 21)), "openpose"), Augmentation(upright=True))
+    assert seen.turns[0].angle == 0 and seen.turns[1].angle != 0
+    # Without detections the detector looks; there is nothing to find in black pictures.
+    assert [turn.angle for turn in as_seen(crops, np.stack([K, K]), None, Augmentation(upright=True)).turns] == [
+        0,
+        0,
+    ]
+
+
+def test_close_hands_fill_the_picture_and_come_back() -> None:
+    points, pixels = hands()
+    crops = np.random.default_rng(1).integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
+    for view in (Augmentation(close=0.6), Augmentation(upright=True, close=0.6)):
+        seen = as_seen(crops, np.stack([K, K]), Detected(pixels, np.ones((2, 21)), "openpose"), view)
+        for i, turn in enumerate(seen.turns):
+            moved = turn.points(points[i])
+            flat = project(torch.as_tensor(moved)[None], torch.as_tensor(seen.K[i])[None]).numpy()[0]
+            low, high = flat.min(0), flat.max(0)
+            assert np.isclose((high - low).max(), 0.6 * 224)
+            np.testing.assert_allclose((low + high) / 2, 112, atol=1e-6)
+            np.testing.assert_allclose(moved[:, 2], points[i, :, 2])  # a zoom is the camera's
+            np.testing.assert_allclose(seen.points(np.stack([moved, moved]))[i], points[i], atol=1e-12)
+            np.testing.assert_allclose(seen.pixels(np.stack([flat, flat]))[i], pixels[i], atol=1e-6)
+
+
+def test_a_hand_of_which_little_was_seen_is_taken_for_a_usual_one() -> None:
+    sure = np.zeros(21)
+    sure[:10] = 1  # of 21
+    turn = Augmentation(close=0.6).turn(np.random.default_rng(0).uniform(0, 224, (21, 2)), sure)
+    lost = Augmentation(upright=True, close=0.6, lost=1.0)
+    assert lost.turn(hands()[1][0], np.ones(21), np.random.default_rng(0)) == turn
+    assert lost.turn(hands()[1][0], np.ones(21)).zoom != turn.zoom  # not in evaluation
+    assert lost.view == Augmentation(upright=True, close=0.6)
+    assert turn.centre == (112, 112) and np.isclose(turn.zoom, 0.6 * 224 / 96)
+
+
+def test_a_sample_is_drawn_with_the_view_that_was_scored() -> None:
+    crop = np.random.default_rng(2).integers(0, 255, (224, 224, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(3).uniform(40, 180, (1, 21, 2))
+    detected = Detected(pixels, np.ones((1, 21)), "mediapipe")
+    camera = np.stack([K])
+    trained = load_trained(Path("handsss-open-b0"))
+    nothing, row, path = np.zeros((1, 21, 3)), np.zeros(1, int), Path("none")
+    truth = Truth(
+        path, "images", "", "", 1, ["a"], row, camera, row > 0, nothing, None, nothing[:, 0], lambda _: crop, detected
+    )
+    scored = run_network(trained, truth, ("openpose",)).vertices
+    samples = Samples(
+        ["a"], nothing, nothing, scored, None, {}, None, None, camera, None, row, True, detected, truth.crop
+    )
+    mesh = TexturedHands(trained, samples)(0)
+    assert mesh is not None
+    np.testing.assert_allclose(mesh.vertices, scored[0], atol=1e-5)

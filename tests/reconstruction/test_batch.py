@@ -1,0 +1,228 @@
+"""Hands that are fitted together end as each would alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+import handsss
+from handsss.detect.types import Detection, mirror
+from handsss.fitting.hand_input import HandView
+from handsss.fitting.keypoint_fit import KeypointFitter, keypoint_fitter, observation_of
+from handsss.fitting.levenberg_marquardt import minimise
+from handsss.fitting.network_prediction import NetworkPredictor
+from handsss.fitting.problem import HandParameters, Observation, joined, several, step
+from handsss.fitting.segmentation import Segmentation, segment
+from handsss.fitting.silhouette_fit import SilhouetteSettings, crop_coverage, posed_vertices, refine
+from handsss.geometry.cameras import intrinsics_from_fov, project
+from handsss.geometry.crop import Crop, crop_around
+from handsss.hand.layer import HandLayer
+from handsss.hand.model import load_model
+from handsss.io.image import read_image
+from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings
+from tests.fitting.test_keypoint_fit import INTRINSICS, random_hands
+
+SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
+
+
+@pytest.fixture(scope="module")
+def fitter() -> KeypointFitter:
+    return keypoint_fitter("open", "joints", "search")
+
+
+def noisy(fitter: KeypointFitter, hands: HandParameters) -> list[Observation]:
+    """Keypoints of hands under different cameras, each with its own error, confidences and missing points."""
+    rng = np.random.default_rng(4)
+    points, _ = fitter.problem.keypoints(hands)
+    found = []
+    for number, one in enumerate(points):
+        K = INTRINSICS.numpy() * np.array([[1 + 0.2 * number], [1 + 0.2 * number], [1]])
+        pixels = project(one[None], torch.as_tensor(K))[0].numpy() + rng.normal(0, 2.0, (21, 2))
+        confidence = rng.uniform(0.3, 1, (21, 1))
+        confidence[rng.integers(21, size=number)] = 0
+        found.append(observation_of(np.concatenate([pixels, confidence], 1), K))
+    return found
+
+
+def test_residuals_of_several_hands_are_those_of_each(fitter: KeypointFitter) -> None:
+    hands = random_hands(fitter.problem, 4, seed=8)
+    seen = noisy(fitter, random_hands(fitter.problem, 4, seed=9))
+    together = fitter.problem.residuals(hands, several(seen))
+    for row, one in enumerate(seen):
+        torch.testing.assert_close(
+            together[row], fitter.problem.residuals(hands.pick(row), one)[0], rtol=1e-9, atol=1e-9
+        )
+        assert several(seen).size[row] == pytest.approx(float(one.size))
+
+
+def test_minimising_together_is_minimising_alone(fitter: KeypointFitter) -> None:
+    """One hand begins where it ends and rests at once; it must not go on moving while others do."""
+    problem = fitter.problem
+    truth = random_hands(problem, 3, seed=12)
+    seen = noisy(fitter, truth)
+    starts = [fitter.bank.starts(one, count) for one, count in zip(seen, (3, 1, 2), strict=True)]
+    starts[1] = minimise(problem, starts[1], seen[1], 60).parameters
+    hand = torch.tensor([0, 0, 0, 1, 2, 2])
+    together = minimise(problem, joined(starts), several(seen).pick(hand), 12, hand)
+    for number, (start, one) in enumerate(zip(starts, seen, strict=True)):
+        alone = minimise(problem, start, one, 12)
+        rows = hand == number
+        torch.testing.assert_close(together.cost[rows], alone.cost, rtol=1e-5, atol=1e-5)
+        for own, other in zip(together.parameters.pick(rows), alone.parameters, strict=True):
+            torch.testing.assert_close(own, other, rtol=0, atol=1e-4)
+        before, _ = problem.robust(problem.residuals(start, one))
+        assert bool((alone.cost <= before).all())
+
+
+def test_fitting_together_is_fitting_alone(fitter: KeypointFitter) -> None:
+    seen = noisy(fitter, random_hands(fitter.problem, 3, seed=31))
+    for refined in (True, False):
+        for fit, one in zip(fitter.many(seen, [None] * 3, refine=refined), seen, strict=True):
+            alone = fitter(one, refine=refined)
+            assert fit.cost == pytest.approx(alone.cost, rel=1e-4)
+            assert fit.hypotheses == alone.hypotheses
+            torch.testing.assert_close(fit.parameters.rotation, alone.parameters.rotation, rtol=0, atol=1e-3)
+
+
+class Outlined(NamedTuple):
+    """A hand that was moved away from its outline."""
+
+    crop: Crop
+    segmentation: Segmentation
+    observation: Observation
+    start: HandParameters
+
+
+def outlined(fitter: KeypointFitter, layer: HandLayer, seed: int, width: int) -> Outlined:
+    truth = random_hands(fitter.problem, 1, seed=seed)
+    vertices = posed_vertices(layer, fitter.problem, truth)
+    K = INTRINSICS.numpy()
+    outline = project(vertices.double(), INTRINSICS)[0].numpy()
+    crop = crop_around(np.zeros((224, width, 3), np.uint8), K, outline, margin=0.25, longer_side=96)
+    assert crop is not None
+    mask = crop_coverage(vertices, layer, crop)
+    points, _ = fitter.problem.keypoints(truth)
+    seen = project(points, INTRINSICS)[0]
+    moved = step(truth, torch.full((1, 61), 0.02, dtype=torch.float64))
+    observation = Observation(seen, torch.full((21,), 0.05, dtype=torch.float64), INTRINSICS)
+    return Outlined(crop, Segmentation(mask, np.ones_like(mask, dtype=bool), 0.9), observation, moved)
+
+
+def test_outlines_together_are_outlines_alone(fitter: KeypointFitter) -> None:
+    layer = HandLayer(load_model("open"), flat_hand_mean=True)
+    settings = SilhouetteSettings(longer_side=96, iterations=12)
+    hands = [outlined(fitter, layer, seed, width) for seed, width in ((3, 224), (5, 150), (6, 224))]
+    assert len({hand.crop.size for hand in hands}) > 1  # pictures of different shapes in one batch
+
+    def pulled(chosen: list[Outlined]) -> HandParameters:
+        return refine(
+            joined([hand.start for hand in chosen]),
+            fitter.problem,
+            layer,
+            several([hand.observation for hand in chosen]),
+            [hand.crop for hand in chosen],
+            [hand.segmentation for hand in chosen],
+            settings,
+        )
+
+    def mismatch(parameters: HandParameters, hand: Outlined) -> float:
+        after = crop_coverage(posed_vertices(layer, fitter.problem, parameters), layer, hand.crop)
+        return float(np.square(after - hand.segmentation.probability).mean())
+
+    together = pulled(hands)
+    for row, hand in enumerate(hands):
+        alone = pulled([hand])
+        for own, other in zip(together, alone, strict=True):
+            torch.testing.assert_close(own[row : row + 1], other, rtol=0, atol=2e-3)
+        assert mismatch(together.pick(row), hand) < 0.6 * mismatch(hand.start, hand)
+
+
+def test_a_hand_that_is_no_number_spoils_no_other(fitter: KeypointFitter) -> None:
+    layer = HandLayer(load_model("open"), flat_hand_mean=True)
+    settings = SilhouetteSettings(longer_side=96, iterations=4)
+    hand = outlined(fitter, layer, 3, 224)
+    lost = hand.start._replace(pose=torch.full_like(hand.start.pose, float("nan")))
+    parts = [hand.observation] * 2, [hand.crop] * 2, [hand.segmentation] * 2
+    made = refine(joined([lost, hand.start]), fitter.problem, layer, several(parts[0]), *parts[1:], settings)
+    assert bool(torch.isfinite(made.pose[1]).all())
+    assert not torch.equal(made.pose[1], hand.start.pose[0])
+    assert bool(torch.isnan(made.pose[0]).all())
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return read_image(SAMPLE).array
+
+
+@pytest.fixture(scope="module")
+def views(photo: np.ndarray) -> list[HandView]:
+    """The shipped photo's hand; the same in the mirrored photo; and again with OpenPose's definition."""
+    camera = intrinsics_from_fov(photo.shape[1], photo.shape[0])
+    looking = Reconstructor("open", ReconstructSettings(appearance=False))
+    (left,) = looking.detect(photo)
+    right = mirror(left, photo.shape[1])
+    other = replace(left, keypoint_set="openpose")
+    mirrored = np.ascontiguousarray(photo[:, ::-1])
+    return [
+        *looking.look(photo, camera, [left]),
+        *looking.look(mirrored, camera, [right]),
+        *looking.look(photo, camera, [other]),
+    ]
+
+
+@pytest.mark.parametrize(("appearance", "near"), [(False, 2e-5), (True, 1e-3)])
+def test_photos_together_are_photos_alone(views: list[HandView], appearance: bool, near: float) -> None:
+    reconstructor = Reconstructor("open", ReconstructSettings(appearance=appearance, texture_size=32))
+    together = reconstructor.reconstruct(views)
+    assert [hand.hand for hand in together] == ["left", "right", "left"]
+    assert [hand.keypoint_set for hand in together] == ["mediapipe", "mediapipe", "openpose"]
+    for view, hand in zip(views, together, strict=True):
+        (alone,) = reconstructor.reconstruct([view])
+        np.testing.assert_allclose(hand.vertices, alone.vertices, atol=near)
+        assert hand.fit.keys() == alone.fit.keys()
+        assert ("silhouette_iou" in hand.fit) == appearance
+        assert min(hand.seconds[name] for name in ("predict", "fit")) > 0
+    assert np.abs(together[2].vertices - together[0].vertices).max() > 1e-4  # another definition is another fit
+
+
+def test_a_photo_without_hands_is_no_work(views: list[HandView]) -> None:
+    reconstructor = Reconstructor("open", ReconstructSettings(appearance=False))
+    assert reconstructor.reconstruct([]) == []
+    assert keypoint_fitter("open", "joints", "search").many([], []) == []
+
+
+def test_pictures_together_are_predicted_as_alone(views: list[HandView]) -> None:
+    predictor = Reconstructor("open").predictor
+    assert isinstance(predictor, NetworkPredictor)
+    hands: list[tuple[np.ndarray, np.ndarray, Detection]] = [(v.image, v.intrinsics, v.detection) for v in views]
+    for made, hand in zip(predictor.many(hands), hands, strict=True):
+        for own, other in zip(made, predictor(*hand), strict=True):
+            np.testing.assert_allclose(own, other, atol=2e-4)
+    assert predictor.many([]) == []
+
+
+def test_a_pixel_more_hardly_changes_the_segmentation(views: list[HandView]) -> None:
+    """Arithmetic rounds otherwise at times; a photo's hand must not depend on it."""
+    view = views[1]
+    points = view.detection.keypoints[:, :2]
+    crop = crop_around(view.image, view.intrinsics, points, margin=0.25, longer_side=192)
+    assert crop is not None
+    seen = points @ crop.affine[:, :2].T + crop.affine[:, 2]
+    rows, columns = np.mgrid[0 : crop.size[0], 0 : crop.size[1]]
+    distance = np.min([np.hypot(columns - x, rows - y) for x, y in seen], 0)
+    nowhere = np.zeros(crop.size, dtype=bool)
+    guess = (distance < 14).astype(np.float32)
+    whole = segment(crop.image, guess, nowhere)
+    edge = np.argwhere((distance >= 14) & (distance < 15))[::40]
+    assert whole is not None and len(edge) > 5
+    for row, column in edge:
+        guess[row, column] = 1
+        other = segment(crop.image, guess, nowhere)
+        guess[row, column] = 0
+        assert other is not None
+        assert np.abs(other.probability - whole.probability).mean() < 5e-3
