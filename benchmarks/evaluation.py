@@ -31,7 +31,7 @@ from handsss.evaluation.evaluate import evaluate_predictions
 from handsss.evaluation.protocols import PROTOCOLS
 from handsss.evaluation.submission import write_submission
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 
 CAMERA = [[480.0, 0.0, 112.0], [0.0, 480.0, 112.0], [0.0, 0.0, 1.0]]
 CHECKED = 60  # frames that the reference scores as well

@@ -25,8 +25,8 @@ from scipy.sparse import csc_matrix
 from torch import Tensor
 
 from handsss.hand.layer import HandLayer
+from handsss.hand.load import load_model
 from handsss.hand.mano import load_file
-from handsss.hand.model import load_model
 
 Outputs = tuple[Tensor, Tensor]  # vertices, joints
 

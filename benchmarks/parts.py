@@ -16,8 +16,8 @@ from measuring import Pass, floor, measure, operations_of, rates, rows
 from torch import Tensor, nn
 
 from handsss.hand.layer import HandLayer
+from handsss.hand.load import load_model
 from handsss.hand.mano import load_file
-from handsss.hand.model import load_model
 from handsss.losses.geometric import location_loss, orientation_loss
 from handsss.losses.photometric import pixel_loss, ssim_loss
 from handsss.losses.regularisation import texture_loss

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.rendering import RenderOutput
 from handsss.rendering.pipeline import render
 

@@ -26,12 +26,12 @@ from handsss.detect.types import Detection
 from handsss.errors import InputError
 from handsss.evaluation.alignment import procrustes
 from handsss.fitting.keypoint_fit import KeypointFitter, observation_of
-from handsss.fitting.predictor import Prediction, load_predictor
+from handsss.fitting.network_prediction import Prediction, load_predictor
 from handsss.fitting.problem import FitSettings, HandParameters, Observation
 from handsss.fitting.silhouette_fit import posed_vertices
 from handsss.geometry.cameras import project
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 
 Way = Callable[[int], HandParameters]  # of a hand of Rows
 

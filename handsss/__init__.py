@@ -1,3 +1,5 @@
-"""One photo to a textured 3D hand mesh, and the self-supervised training of such reconstructors (S2HAND)."""
+"""One photo to a textured 3D hand mesh, and self-supervised training of such reconstructors (S2HAND)."""
 
-__version__ = "0.1.0"
+from handsss.version import __version__
+
+__all__ = ["__version__"]

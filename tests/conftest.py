@@ -10,7 +10,7 @@ import torch
 
 from handsss.geometry.cameras import intrinsics_from_fov
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.hand.result import HandResult
 from tests.mano_files import (  # fixtures
     handlike_mano,

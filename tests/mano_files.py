@@ -18,7 +18,8 @@ import pytest
 from scipy.sparse import csc_matrix
 
 from handsss.hand.joints import MODEL_PARENTS
-from handsss.hand.model import HandModel, load_model, model_from_arrays
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel, model_from_arrays
 
 Arrays = dict[str, np.ndarray]
 WriteMano = Callable[..., Path]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 
 
 @pytest.fixture(autouse=True)

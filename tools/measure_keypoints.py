@@ -24,7 +24,9 @@ from handsss.detect.detector import HandDetector
 from handsss.geometry.cameras import intrinsics_from_fov
 from handsss.hand.joints import joint_order
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import OPEN_MODELS, HandModel, load_model, read_npz
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel, read_npz
+from handsss.hand.open_hand import OPEN_MODELS
 from handsss.hand.sampling import sample_poses
 from handsss.rendering import render
 

@@ -10,7 +10,7 @@ from typing import Any
 from handsss.cli.console import output_console, plain
 from handsss.cli.export_target import export_target
 from handsss.errors import InputError, UserError
-from handsss.hand.model import OPEN_MODELS
+from handsss.hand.open_hand import OPEN_MODELS
 from handsss.io.atomic import check_writable, write_files
 from handsss.network.checkpoint import checkpoint_file, load_network
 from handsss.network.weights import SUFFIX, weights_bytes, without_folders

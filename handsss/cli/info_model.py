@@ -7,7 +7,7 @@ import time
 import torch
 
 from handsss.cli.console import output_console
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.network.device import choose_device
 from handsss.network.s2hand import S2Hand, parameter_counts
 from handsss.training.config import TrainConfig, resolve

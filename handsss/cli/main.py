@@ -8,8 +8,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from handsss import __version__
 from handsss.cli import evaluate, export, info, paper, preprocess, reconstruct, synthesize, train
+from handsss.version import __version__
 
 app = typer.Typer(
     name="handsss",

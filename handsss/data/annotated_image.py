@@ -1,21 +1,12 @@
-"""One picture of a dataset with what the dataset says about it, and how it becomes rows of a store."""
+"""One picture of a dataset with what the dataset says about it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from PIL import Image
-
-from handsss.data.keypoints.sources import KeypointSource, Tags
-from handsss.data.store.schema import CROP, Row
-from handsss.detect.types import bounding_box
-from handsss.errors import InputError
-from handsss.geometry.crop_frame import CropFrame, decode_crop, square_frame, whole_frame
-from handsss.io.camera import choose_camera
-from handsss.io.image import read_image
 
 
 @dataclass
@@ -33,127 +24,3 @@ class Item:
     mask: Path | None = None
     joints_3d: np.ndarray | None = None  # [21, 3] m, OpenPose order
     truth: dict[str, Any] = field(default_factory=dict)  # further store fields, by name
-
-
-class Made(NamedTuple):
-    """Rows of one picture and what happened to it."""
-
-    rows: list[Row]
-    tags: Tags
-
-
-def make_rows(item: Item, source: KeypointSource, margin: float, box_margin: float, *, keep_file: bool) -> Made:
-    """Read a picture, find its keypoints, cut the hands out.
-
-    Args:
-        item: the picture.
-        source: of keypoints.
-        margin: around the box of keypoints, as a share of its longer side, on every side.
-        box_margin: the same around a box that the dataset gives.
-        keep_file: a JPEG that is the crop already is kept byte by byte.
-
-    Raises:
-        InputError: the picture or its keypoint file cannot be used.
-    """
-    photo = read_image(item.path)
-    picture = photo.array
-    height, width = picture.shape[:2]
-    intrinsics = item.intrinsics
-    if intrinsics is None:
-        intrinsics = choose_camera((width, height), photo.exif, item.name).intrinsics
-    found, tags = source.find(item, picture, intrinsics)
-    rows = []
-    for hand, keypoints in found:
-        frame = crop_frame(item, keypoints, (width, height), margin, box_margin, mirrored=hand == "left")
-        content: np.ndarray | bytes
-        if item.whole and not frame.mirrored and (height, width) == (CROP, CROP):
-            content = picture
-            if keep_file and item.path.suffix.lower() in (".jpg", ".jpeg") and not photo.notes:
-                content = _jpeg_of(item.path, picture)
-        else:
-            content = frame.cut(picture)
-        rows.append(_row(item, hand, keypoints, frame, intrinsics, content))
-    return Made(rows, tags)
-
-
-def _jpeg_of(path: Path, picture: np.ndarray) -> np.ndarray | bytes:
-    data = path.read_bytes()
-    # A file of another format under this name, or one that other readers see differently, is encoded anew.
-    if data[:2] != b"\xff\xd8" or not np.array_equal(decode_crop(data), picture):
-        return picture
-    return data
-
-
-def crop_frame(
-    item: Item,
-    keypoints: np.ndarray,
-    size: tuple[int, int],
-    margin: float,
-    box_margin: float,
-    *,
-    mirrored: bool,
-) -> CropFrame:
-    """Where a hand's crop lies in its picture.
-
-    Args:
-        item: the picture; it may be the crop already, or have a box.
-        keypoints: [21, 3] px and confidence, used where there is no box.
-        size: width and height of the picture, px.
-        margin, box_margin: see :func:`make_rows`.
-        mirrored: for left hands.
-    """
-    width, height = size
-    if item.whole:
-        return square_frame(np.array([0.0, 0.0, width, height]), 0.0, mirrored=mirrored)
-    if item.box is not None:
-        return square_frame(item.box, box_margin, mirrored=mirrored)
-    box = bounding_box(keypoints)
-    if not np.isfinite(box).all():
-        return whole_frame(width, height)
-    return square_frame(box, margin, mirrored=mirrored)
-
-
-def _row(
-    item: Item,
-    hand: str,
-    keypoints: np.ndarray,
-    frame: CropFrame,
-    intrinsics: np.ndarray,
-    content: np.ndarray | bytes,
-) -> Row:
-    seen = keypoints[:, 2] > 0
-    points = np.where(seen[:, None], frame.points(keypoints[:, :2]), 0.0)
-    extra = dict(item.truth)
-    for name in ("root_3d", "vertices"):
-        if extra.get(name) is not None:
-            extra[name] = frame.space(np.asarray(extra[name]))
-    if item.joints_3d is not None:
-        extra["joints_3d"] = frame.space(item.joints_3d)
-        if "scale" not in extra:
-            extra["scale"] = float(np.linalg.norm(item.joints_3d[9] - item.joints_3d[10]))
-    if item.mask is not None:
-        extra["mask"] = _mask(item.mask, frame)
-        extra["has_mask"] = 1
-    return Row(
-        crop=content,
-        keypoints_2d=points,
-        confidence=np.where(seen, keypoints[:, 2], 0.0),
-        K=frame.camera(intrinsics),
-        crop_transform=frame.transform,
-        hand=hand,
-        name=item.name,
-        index=item.index,
-        extra=extra,
-    )
-
-
-def _mask(path: Path, frame: CropFrame) -> np.ndarray:
-    """[224, 224] 0 or 1: masks come as JPEG, so values lie around 0 and 255."""
-    try:
-        with Image.open(path) as picture:
-            grey = np.asarray(picture.convert("L"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: the mask cannot be read ({error}). Expected a grey JPEG or PNG.") from error
-    if grey.shape == (CROP, CROP) and np.allclose(frame.transform, np.eye(2, 3)):
-        return (grey > 127).astype(np.uint8)
-    return (frame.cut(np.repeat(grey[:, :, None], 3, 2))[:, :, 0] > 127).astype(np.uint8)

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from handsss.data import device_augment as finish
-from handsss.data.augment import Augmentation, Recolouring, Turn, covered, draw_cover, draw_recolouring
+from handsss.data.augment import Augmentation, Recolouring, covered, draw_cover, draw_recolouring
 from handsss.data.store.reader import Store
-from handsss.data.store.schema import CROP
 from handsss.errors import InputError
+from handsss.geometry.framing import CROP, Turn
 from handsss.geometry.window import samples_of
 
 ALWAYS = ("keypoints_2d", "confidence", "K", "hand", "index")

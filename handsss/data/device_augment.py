@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from handsss.data.augment import LUMA
-from handsss.data.store.schema import CROP
+from handsss.geometry.framing import CROP
 
 RAW, WARP, SAMPLES, REDUCTION, LINEAR, GREY, COVER = "raw", "warp", "samples", "reduction", "linear", "grey", "cover"
 

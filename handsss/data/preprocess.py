@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Protocol
 import h5py
 import numpy as np
 
-from handsss.data.annotated_image import Item, make_rows
+from handsss.data.annotated_image import Item
+from handsss.data.image_rows import make_rows
 from handsss.data.keypoints.sources import KeypointSource
 from handsss.data.resumable_jobs import Blocks, parts_folder
 from handsss.data.store.schema import ENCODINGS, FORMAT_VERSION, Row

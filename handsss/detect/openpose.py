@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from handsss.detect.types import Detection, bounding_box
+from handsss.detect.types import Detection
 from handsss.errors import InputError
+from handsss.geometry.framing import bounding_box
 
 KEYPOINTS = 21
 _WHAT = "OpenPose JSON, or 21 keypoints [x, y] or [x, y, confidence]"

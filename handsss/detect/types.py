@@ -28,11 +28,3 @@ def mirror(detection: Detection, width: int) -> Detection:
     region = np.array(detection.region, dtype=np.float64)
     region[:, 0] = width - region[:, 0]
     return replace(detection, hand="left" if detection.hand == "right" else "right", keypoints=keypoints, region=region)
-
-
-def bounding_box(keypoints: np.ndarray) -> np.ndarray:
-    """Box [4] (x0, y0, x1, y1) px of the keypoints [21, 3] that are finite and have confidence; NaN if none has."""
-    used = np.isfinite(keypoints).all(1) & (keypoints[:, 2] > 0)
-    if not used.any():
-        return np.full(4, np.nan)
-    return np.concatenate([keypoints[used, :2].min(0), keypoints[used, :2].max(0)])

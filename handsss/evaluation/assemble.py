@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from handsss import __version__
 from handsss.evaluation.diagnosis import diagnose
 from handsss.evaluation.ground_truth import Truth
 from handsss.evaluation.mesh_topology import follows, known_model, mesh_keypoints
@@ -19,6 +18,7 @@ from handsss.evaluation.samples import Evaluation, Samples
 from handsss.evaluation.score import OFFICIAL, PROPER, joint_table, per_frame, score_2d, score_3d
 from handsss.geometry.cameras import project
 from handsss.training.trained import Trained
+from handsss.version import __version__
 
 
 @dataclass

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from handsss.data.store.schema import CROP
+from handsss.geometry.framing import CROP
 from handsss.geometry.procrustes import similarity_alignment
 from handsss.visualize.mesh import CLAY, CLAY_LIGHT, OUTSIDE, Window
 from handsss.visualize.skeleton import draw_offsets, draw_skeleton

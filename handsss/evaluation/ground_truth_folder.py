@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from handsss.data.annotated_image import Item, crop_frame, make_rows
+from handsss.data.annotated_image import Item
+from handsss.data.image_rows import crop_frame, make_rows
 from handsss.data.keypoints.sources import TruthSource
 from handsss.data.readers.annotations import read_number_lists
 from handsss.data.readers.freihand import FreiHand, open_freihand

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from handsss.data.augment import Augmentation, Turn
+from handsss.data.augment import Augmentation
 from handsss.detect.detector import HandDetector
 from handsss.evaluation.ground_truth import Detected
+from handsss.geometry.framing import Turn
 
 
 class Upright(NamedTuple):

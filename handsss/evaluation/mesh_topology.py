@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from handsss.errors import InputError
-from handsss.hand.model import HandModel, load_model
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel
 
 _ROUGH = 2.0  # edges so many times longer than the model's own: another numbering
 _LOOKED_AT = 8  # meshes

@@ -12,8 +12,8 @@ import torch
 from handsss.errors import InputError
 from handsss.fitting.levenberg_marquardt import FitState, minimise
 from handsss.fitting.lifting import Lifter, can_lift
+from handsss.fitting.network_prediction import Prediction
 from handsss.fitting.pose_bank import StartBank
-from handsss.fitting.predictor import Prediction
 from handsss.fitting.problem import (
     FitSettings,
     HandParameters,
@@ -22,7 +22,8 @@ from handsss.fitting.problem import (
     joined,
     several,
 )
-from handsss.hand.model import HandModel, load_model
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel
 
 MINIMUM_KEYPOINTS = 6
 MINIMUM_SPAN = 4.0  # px, the longer side of the keypoints' box

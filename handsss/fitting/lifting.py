@@ -24,7 +24,9 @@ from handsss.fitting.problem import (
     PoseSpace,
     free_hands,
 )
-from handsss.hand.model import OPEN_MODELS, HandModel, load_model
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel
+from handsss.hand.open_hand import OPEN_MODELS
 
 
 class Lifting(NamedTuple):

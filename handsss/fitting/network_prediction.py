@@ -1,29 +1,59 @@
-"""A trained network as the predictor: its hand in the photo's camera."""
+"""A trained network's prediction in the photo's camera: where the fit starts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from handsss.data.augment import upright_angle
-from handsss.detect.types import Detection, bounding_box
+from handsss.detect.types import Detection
 from handsss.errors import InputError
 from handsss.fitting.pose_bank import place, rotation_to_ray
-from handsss.fitting.predictor import Pictured, Prediction, rows_by
+from handsss.geometry.framing import bounding_box, upright_angle
 from handsss.geometry.window import Square, warp
-from handsss.hand.model import share_poses
+from handsss.hand.open_hand import OPEN_MODELS, share_poses
 from handsss.network.checkpoint import is_weights, load_network, no_numbers, view_of
+from handsss.network.device import choose_device
 from handsss.network.encoder import IMAGE
 from handsss.network.precision import FLOAT32
 from handsss.network.regressors import HandVector
+from handsss.network.weights import OPEN, shipped
 
+AUTO, NONE = "auto", "none"
 _MARGIN = 0.25  # around the keypoints' box, of its longer side, on every side: as the training crops are cut
 _FOCAL = 480.0  # px: of the crops that networks are trained on, FreiHAND's and the open dataset's
+
+
+class Prediction(NamedTuple):
+    """A right hand's parameters, in the camera of the picture given."""
+
+    rotation: np.ndarray  # [3, 3] about the canonical origin
+    translation: np.ndarray  # [3] metres
+    axis_angle: np.ndarray  # [15, 3] relative to the flat hand
+    shape: np.ndarray  # [10]
+
+
+# A picture [H, W, 3] uint8 (left hands come mirrored), its camera [3, 3], the right hand found in it.
+Pictured = tuple[np.ndarray, np.ndarray, Detection]
+
+
+def rows_by(names: Sequence[str]) -> dict[str, list[int]]:
+    """The places of each name, in their order: what has one name goes through network or fit together."""
+    return {name: [row for row, own in enumerate(names) if own == name] for name in dict.fromkeys(names)}
+
+
+class Predictor(Protocol):
+    """Anything that looks at pictures of right hands and says how they are posed."""
+
+    name: str  # what users know it by
+
+    def many(self, hands: Sequence[Pictured]) -> list[Prediction]:
+        """Hands of any pictures, all in one batch."""
+        ...
 
 
 class NetworkPredictor:
@@ -60,7 +90,7 @@ class NetworkPredictor:
         return self.many([(image, intrinsics, detection)])[0]
 
     def many(self, hands: Sequence[Pictured]) -> list[Prediction]:
-        """See :class:`handsss.fitting.predictor.Predictor`.
+        """See :class:`Predictor`.
 
         Raises:
             InputError: the network predicts no numbers.
@@ -128,3 +158,31 @@ def _about_view(angle: float) -> Tensor:
     """The turn [3, 3] about the line of sight that takes the crop's up to the picture's."""
     cosine, sine = np.cos(angle), np.sin(angle)
     return torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+
+
+def load_predictor(
+    checkpoint: str | None, model: str = "open", device: str = "cpu", precision: str = "float32"
+) -> Predictor | None:
+    """The predictor of a checkpoint.
+
+    Args:
+        checkpoint: a file of ``handsss train``, a run's folder, weights, or the name of some that come along;
+            "auto": those that come along, for the hand model that they were trained with, else none; "none" or None.
+        model: name of the hand model that is fitted.
+        device: that the network computes on: auto, cpu, cuda or cuda:NUMBER.
+        precision: of the network: float32, bfloat16 or float16.
+
+    Returns:
+        None where there is none: the fit then starts from keypoints alone.
+
+    Raises:
+        UserError: no such device here, or an unknown precision.
+        InputError: not a checkpoint, or one of another hand model.
+    """
+    if checkpoint is None or checkpoint == NONE:
+        return None
+    if checkpoint == AUTO:
+        if model not in OPEN_MODELS:
+            return None
+        checkpoint = str(shipped(OPEN))  # whatever has its name in the working folder
+    return NetworkPredictor(Path(checkpoint), model, choose_device(device), precision)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from handsss.data.store.schema import CROP
 from handsss.geometry.cameras import mirror_intrinsics, transform_intrinsics
+from handsss.geometry.framing import CROP
 from handsss.geometry.window import warp
 
 JPEG_QUALITY = 95

@@ -16,7 +16,8 @@ import numpy as np
 from handsss.errors import InputError
 from handsss.hand.cache import cache_directory, write_arrays
 from handsss.hand.joints import MODEL_PARENTS
-from handsss.hand.model import HandModel, Side, load_model, model_from_arrays, read_npz
+from handsss.hand.model import HandModel, Side, model_from_arrays, read_npz
+from handsss.hand.open_hand import open_model
 from handsss.hand.safe_pickle import array_from, read_pickle
 from handsss.hand.transfer import transfer_keypoint_set
 
@@ -97,7 +98,7 @@ def load_file(path: Path, side: Side) -> HandModel:
         right = load_arrays(other)["shapedirs"] if other is not None and other != path else None
         if left_shape_is_wrong(arrays["shapedirs"], right, arrays["v_template"]):
             arrays["shapedirs"] = arrays["shapedirs"] * np.array([-1.0, 1.0, 1.0])[:, None]
-    open_hand = load_model("open", side)
+    open_hand = open_model("open", side)
     if "hands_std" not in arrays:
         arrays["hands_std"] = prior_scale(arrays, open_hand)
     model = model_from_arrays(arrays, name="mano", side=side, source=str(path), mano=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, cast
 
@@ -16,9 +16,7 @@ from handsss.hand.keypoint_sets import KeypointSet, standard_sets, tips_in_finge
 
 Side = Literal["right", "left"]
 FORMAT_VERSION = 1
-DATA = Path(__file__).parent / "data"
 LEAST_SPREAD = 0.04  # radians: no pose direction is held tighter than this where poses are measured by hands_std
-OPEN_MODELS = {"open": DATA / "open_hand_778.npz", "open-detail": DATA / "open_hand_1649.npz"}
 
 _WEIGHT_TOLERANCE = 1e-3
 _REQUIRED = {
@@ -218,46 +216,3 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: no such file. Expected a hand model (.npz, or MANO's .pkl).") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError, KeyError) as error:
         raise InputError(f"{path}: not a readable hand model npz ({error}).") from error
-
-
-@lru_cache(maxsize=4)
-def _open_model(name: str, side: Side) -> HandModel:
-    path = OPEN_MODELS[name]
-    model = model_from_arrays(read_npz(path), name=name, side="right", source=str(path))
-    return model if side == "right" else mirrored(model)
-
-
-def share_poses(one: str, other: str) -> bool:
-    """Whether a pose of one hand model, by name or path, is the same pose of another: resolutions of the open hand."""
-    return one == other or {one, other} <= OPEN_MODELS.keys()
-
-
-def load_model(name: str = "open", side: Side = "right") -> HandModel:
-    """A hand model by name or path.
-
-    Args:
-        name: "open" (778 vertices), "open-detail" (1649), "mano" (found through ``HANDSSS_MANO``), or a path to an npz
-            in this project's layout or to a MANO file (.pkl or converted .npz).
-        side: which hand; models that exist for one side are mirrored.
-
-    Raises:
-        InputError: unknown name, missing or damaged file, wrong side.
-    """
-    if side not in ("right", "left"):
-        raise ValueError(f"side is 'right' or 'left', got {side!r}")
-    if name in OPEN_MODELS:
-        return _open_model(name, side)
-    from handsss.hand import mano
-
-    if name == "mano":
-        return mano.find_model(side)
-    path = Path(name)
-    if path.suffix == ".npz":
-        arrays = read_npz(path)
-        if "tips" in arrays:
-            model = model_from_arrays(arrays, name=name, side="right", source=name)
-            return model if side == "right" else mirrored(model)
-    if not path.exists():
-        known = ", ".join((*OPEN_MODELS, "mano"))
-        raise InputError(f"no hand model {name!r}: neither a known name ({known}) nor a file.")
-    return mano.load_file(path, side)

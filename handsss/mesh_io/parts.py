@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from handsss.geometry.cameras import to_opengl
+from handsss.geometry.mesh import vertex_normals
 from handsss.hand.result import HandResult
-from handsss.reconstruction.appearance import vertex_normals
 
 VIEWER_AXES = "x right, y up, z towards the viewer (OpenGL camera at the origin), metres"
 CAMERA_AXES = "x right, y down, z forward (camera at the origin), metres"

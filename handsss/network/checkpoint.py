@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from handsss.errors import InputError
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
+from handsss.network.loaded import LoadedNetwork
 from handsss.network.precision import FLOAT32, for_prediction
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.network.weights import SHIPPED, SUFFIX, read_weights, shipped
@@ -22,18 +23,6 @@ FORMAT_VERSION = 1
 FINAL, LATEST = "final.pt", "latest.pt"  # of a run's folder: the result's weights; all that --resume needs
 _LISTED = 8  # layers that a message names
 _Kind = TypeVar("_Kind")
-
-
-class LoadedNetwork(NamedTuple):
-    """What a checkpoint holds of use without its training."""
-
-    path: Path  # of the file that was read
-    network: S2Hand  # for right hands, in evaluation mode
-    model: str  # hand model: "open", "mano" or a path
-    keypoint_set: str  # definition of the 2D keypoints that it was trained on
-    config: str  # the run's settings as TOML
-    about: dict[str, Any]  # supervision, baseline, data, step, program: see docs/training.md
-    facts: dict[str, Any] = {}  # name, licence, note, evaluation, of files of weights  # noqa: RUF012
 
 
 class View(NamedTuple):

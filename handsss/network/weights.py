@@ -19,7 +19,7 @@ from handsss.errors import InputError
 from handsss.network.tensor_file import halved, read_tensor_file, tensor_file
 
 if TYPE_CHECKING:
-    from handsss.network.checkpoint import LoadedNetwork
+    from handsss.network.loaded import LoadedNetwork
 
 FORMAT, FORMAT_VERSION = "handsss-weights", 1
 SUFFIX = ".safetensors"

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from handsss.errors import UserError
-from handsss.network.checkpoint import LoadedNetwork, load_network
+from handsss.network.checkpoint import load_network
+from handsss.network.loaded import LoadedNetwork
 from handsss.network.onnx.export import example
 from handsss.network.weights import SUFFIX
 

@@ -31,18 +31,6 @@ class SurfaceSamples(NamedTuple):
     weights: np.ndarray  # [N] 0 where hidden, oblique or not skin
 
 
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Area-weighted unit normals [V, 3] of counter-clockwise faces."""
-    corners = vertices[faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros_like(vertices)
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], face_normals)
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    unit: np.ndarray = normals / np.maximum(length, 1e-12)
-    return unit
-
-
 def shading(normals: np.ndarray, light: np.ndarray) -> np.ndarray:
     """Light [N, 3] that arrives at surfaces with normals [N, 3]."""
     direction = light[8:11] / max(float(np.linalg.norm(light[8:11])), 1e-9)

@@ -14,16 +14,18 @@ from handsss.detect.types import KEYPOINT_SET, Detection
 from handsss.fitting.hand_input import HandView, hand_views, mirror_result
 from handsss.fitting.keypoint_fit import KeypointFitter, Start
 from handsss.fitting.lifting import check_liftable
-from handsss.fitting.predictor import AUTO, Prediction, load_predictor, rows_by
+from handsss.fitting.network_prediction import AUTO, Prediction, load_predictor, rows_by
 from handsss.fitting.problem import HandParameters, joined
 from handsss.fitting.silhouette_fit import SilhouetteSettings, fit_outlines, posed_vertices, segment_hand
 from handsss.geometry.cameras import project
 from handsss.geometry.crop import crop_around
 from handsss.geometry.rotations import matrix_to_axis_angle
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import HandModel, load_model
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel
 from handsss.hand.result import HandResult
-from handsss.reconstruction.texture import Appearance, Texels, bake, planar_uv, texels
+from handsss.reconstruction.texture import Appearance, bake, planar_uv
+from handsss.rendering.atlas import Texels, texels
 
 if TYPE_CHECKING:
     from handsss.detect.detector import HandDetector
@@ -53,7 +55,7 @@ class Reconstructor:
     """Turns pictures into hands.
 
     Args:
-        model: name or path of the hand model, see :func:`handsss.hand.model.load_model`.
+        model: name or path of the hand model, see :func:`handsss.hand.load.load_model`.
         settings: see :class:`ReconstructSettings`.
 
     Raises:

@@ -7,18 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import ndimage
-from scipy.sparse import csr_matrix
 
 from handsss.geometry.crop import Crop
+from handsss.geometry.mesh import bilinear, vertex_normals
 from handsss.hand.model import HandModel
-from handsss.reconstruction.appearance import (
-    Light,
-    SurfaceSamples,
-    estimate_light,
-    fill_surface,
-    shading,
-    vertex_normals,
-)
+from handsss.reconstruction.appearance import Light, SurfaceSamples, estimate_light, fill_surface, shading
+from handsss.rendering.atlas import Texels
 from handsss.rendering.pipeline import rasterise
 
 _DEPTH_TOLERANCE = 0.004  # metres a point may lie behind the depth map and still count as seen
@@ -32,22 +26,6 @@ class Appearance(NamedTuple):
     vertex_colours: np.ndarray  # [V, 3] albedo 0..1
     texture: np.ndarray  # [h, w, 3] uint8 albedo
     seen: float  # share of the texture's surface that comes from the photo
-
-
-class Texels(NamedTuple):
-    """Which surface point each texel shows."""
-
-    inside: np.ndarray  # [h, w] bool
-    face: np.ndarray  # [N] for the texels inside, row-major
-    barycentric: np.ndarray  # [N, 3]
-    nearest: np.ndarray  # [2, h, w] indices of the closest texel inside: padding around the charts
-
-    def blend(self, faces: np.ndarray, count: int) -> csr_matrix:
-        """[N, count] that takes values at vertices to the texels inside; faces [F, 3] are the mesh's."""
-        rows = np.arange(0, 3 * len(self.face) + 1, 3)
-        return csr_matrix(
-            (self.barycentric.ravel(), faces[self.face].ravel(), rows), shape=(len(self.face), count), copy=False
-        )
 
 
 def planar_uv(model: HandModel) -> tuple[np.ndarray, np.ndarray]:
@@ -68,37 +46,6 @@ def planar_uv(model: HandModel) -> tuple[np.ndarray, np.ndarray]:
     palmar_uv = np.stack([0.01 + factor * (2 * width + 0.04 - scaled[:, 0]), dorsal_uv[:, 1]], 1)
     uv = np.concatenate([dorsal_uv, palmar_uv])
     return uv, (model.faces + np.where(palmar, model.vertex_count, 0)[:, None]).astype(np.int32)
-
-
-def texels(uv: np.ndarray, uv_faces: np.ndarray, size: int) -> Texels:
-    """Rasterise the texture's charts: the surface at depth 1 under a camera that leaves pixels as they are."""
-    points = np.stack([uv[:, 0] * size, (1 - uv[:, 1]) * size, np.ones(len(uv))], 1)
-    fragments = rasterise(
-        torch.as_tensor(points, dtype=torch.float32)[None],
-        torch.as_tensor(uv_faces.astype(np.int64)),
-        torch.eye(3),
-        (size, size),
-    )
-    face = fragments.face_id[0].numpy()
-    inside = face >= 0
-    nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
-    return Texels(inside, face[inside].astype(np.int64), fragments.barycentric[0].numpy()[inside], nearest)
-
-
-def bilinear(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Values [N, C] (or [N]) of a picture [h, w(, C)] at points [N, 2] px, pixel centres at +0.5, edges repeated."""
-    height, width = picture.shape[:2]
-    x = np.clip(points[:, 0] - 0.5, 0, width - 1.001)
-    y = np.clip(points[:, 1] - 0.5, 0, height - 1.001)
-    x0, y0 = x.astype(np.int64), y.astype(np.int64)
-    fx, fy = x - x0, y - y0
-    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
-    if picture.ndim == 3:
-        fx, fy = fx[:, None], fy[:, None]
-    top = picture[y0, x0] * (1 - fx) + picture[y0, x1] * fx
-    bottom = picture[y1, x0] * (1 - fx) + picture[y1, x1] * fx
-    blended: np.ndarray = top * (1 - fy) + bottom * fy
-    return blended
 
 
 class _View(NamedTuple):

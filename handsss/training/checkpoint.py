@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from handsss import __version__
 from handsss.data.resumable_jobs import write_atomically
 from handsss.network.checkpoint import FORMAT, FORMAT_VERSION
+from handsss.version import __version__
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from handsss import __version__
 from handsss.data.resumable_jobs import write_atomically
 from handsss.errors import UserError
 from handsss.network.s2hand import parameter_counts
 from handsss.training.config import TrainConfig, to_toml
 from handsss.training.trained import FINAL, LATEST
 from handsss.training.trainer import Trainer
+from handsss.version import __version__
 
 
 def describe(

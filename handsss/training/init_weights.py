@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from handsss.errors import UserError
-from handsss.hand.model import share_poses
+from handsss.hand.open_hand import share_poses
 from handsss.network.checkpoint import load_network, load_weights
 from handsss.network.s2hand import S2Hand
 from handsss.training import imagenet

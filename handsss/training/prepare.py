@@ -12,7 +12,8 @@ import torch
 from handsss.data.dataset import HandDataset
 from handsss.errors import InputError, UserError
 from handsss.fitting.lifting import can_lift
-from handsss.hand.model import HandModel, load_model
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel
 from handsss.network.precision import for_training
 from handsss.network.s2hand import S2Hand
 from handsss.training.config import TrainConfig

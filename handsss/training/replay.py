@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from handsss.errors import InputError
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.network.checkpoint import load_checkpoint, load_weights
 from handsss.network.s2hand import S2Hand
 from handsss.training.checkpoint import save_checkpoint

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from handsss.cli.main import run
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.training.checkpoint import save_checkpoint
 

@@ -12,7 +12,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch.utils.data import DataLoader
 
-from handsss.data.augment import Augmentation, Turn, draw_recolouring
+from handsss.data.augment import Augmentation, draw_recolouring
 from handsss.data.dataset import HandDataset
 from handsss.data.keypoints.sources import TruthSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
@@ -20,6 +20,7 @@ from handsss.data.readers.freihand import open_freihand
 from handsss.data.store.reader import Store
 from handsss.errors import InputError
 from handsss.geometry.crop_frame import square_frame
+from handsss.geometry.framing import Turn
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from handsss.data.synthetic.scene import Scene, SceneSettings, make_scene
 from handsss.data.synthetic.skin import SkinLook, skin_texture, surface
 from handsss.errors import InputError, UserError
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.hand.sampling import collides, finger_radii, joint_positions
 from handsss.rendering.pipeline import render
 

@@ -11,8 +11,9 @@ import handsss
 from handsss.detect.detector import HandDetector
 from handsss.detect.networks import Network
 from handsss.detect.palms import anchors, overlap, weighted_suppression
-from handsss.detect.types import Detection, bounding_box, mirror
+from handsss.detect.types import Detection, mirror
 from handsss.errors import UserError
+from handsss.geometry.framing import bounding_box
 from handsss.geometry.window import Square, warp
 from handsss.io.image import read_image
 

@@ -15,7 +15,7 @@ from handsss.evaluation.samples import Samples
 from handsss.geometry.cameras import to_opengl
 from handsss.hand.joints import reorder_indices
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.training.checkpoint import save_checkpoint
 from handsss.training.config import TrainConfig, to_toml

@@ -12,7 +12,7 @@ import torch
 from handsss.data.keypoints.sources import ListFile
 from handsss.data.preprocess import PreprocessOptions, preprocess
 from handsss.data.readers.freihand import open_freihand
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.network.s2hand import S2Hand
 from handsss.training.checkpoint import save_checkpoint
 from handsss.training.config import TrainConfig, to_toml

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from handsss.data.augment import Augmentation, Turn, upright_angle
+from handsss.data.augment import Augmentation
 from handsss.evaluation.ground_truth import Detected, Truth
 from handsss.evaluation.input_view import as_seen
 from handsss.evaluation.network_run import run_network
 from handsss.evaluation.predicted import TexturedHands
 from handsss.evaluation.samples import Samples
 from handsss.geometry.cameras import project
+from handsss.geometry.framing import Turn, upright_angle
 from handsss.training.trained import load_trained
 
 K = np.array([[470.0, 0, 108], [0, 480.0, 116], [0, 0, 1]])

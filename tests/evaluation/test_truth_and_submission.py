@@ -26,7 +26,7 @@ from handsss.evaluation.submission import write_submission
 from handsss.geometry.cameras import from_opengl, to_opengl
 from handsss.hand.joints import reorder_indices
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.network.checkpoint import load_checkpoint
 from handsss.network.s2hand import NetworkSettings
 from handsss.training.checkpoint import save_checkpoint

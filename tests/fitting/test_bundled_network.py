@@ -17,7 +17,7 @@ from handsss.errors import UserError
 from handsss.evaluation.alignment import procrustes
 from handsss.fitting.network_prediction import NetworkPredictor
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.network.checkpoint import load_network
 from handsss.network.weights import OPEN, read_weights, shipped
 from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings

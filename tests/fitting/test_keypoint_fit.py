@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from handsss.errors import InputError
 from handsss.fitting.keypoint_fit import KeypointFitter, Start, keypoint_fitter, observation_of
 from handsss.fitting.levenberg_marquardt import _jacobian, minimise
-from handsss.fitting.predictor import Prediction, load_predictor
+from handsss.fitting.network_prediction import Prediction, load_predictor
 from handsss.fitting.problem import (
     PARAMETERS,
     FitSettings,
@@ -25,7 +25,7 @@ from handsss.fitting.problem import (
 from handsss.geometry.cameras import project
 from handsss.geometry.procrustes import similarity_alignment
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.hand.sampling import sample_poses
 
 INTRINSICS = torch.tensor([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]], dtype=torch.float64)

@@ -20,7 +20,7 @@ from handsss.fitting.lifting import Lifter
 from handsss.fitting.lifting_network import FILE, LiftingNetwork, load_lifting, network_bytes, normalise
 from handsss.fitting.problem import FitSettings, HandParameters, KeypointProblem, Observation, free_hands
 from handsss.geometry.cameras import project
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.hand.sampling import sample_poses
 from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings
 from tools.train_lifting.__main__ import figures, loss_of, train

@@ -14,7 +14,7 @@ from handsss.detect.types import Detection
 from handsss.errors import InputError
 from handsss.fitting.network_prediction import NetworkPredictor, place
 from handsss.geometry.cameras import project
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.network.checkpoint import load_checkpoint
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings

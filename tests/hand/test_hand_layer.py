@@ -14,7 +14,8 @@ from scipy.spatial.transform import Rotation
 from handsss.geometry.rotations import axis_angle_to_matrix, mirror_axis_angle
 from handsss.hand.joints import JOINT_ORDERS, MANO_TIPS
 from handsss.hand.layer import HandLayer, HandOutput, as_manopth
-from handsss.hand.model import HandModel, load_model, mirrored, model_from_arrays
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel, mirrored, model_from_arrays
 
 DOUBLE = torch.float64
 Parameters = dict[str, torch.Tensor]

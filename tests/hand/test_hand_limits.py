@@ -20,7 +20,8 @@ from handsss.hand.limits import (
     mano_limits,
     rotations_from_euler,
 )
-from handsss.hand.model import load_model, mirrored
+from handsss.hand.load import load_model
+from handsss.hand.model import mirrored
 
 DOUBLE = torch.float64
 

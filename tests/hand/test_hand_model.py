@@ -11,7 +11,9 @@ import pytest
 
 from handsss.errors import InputError
 from handsss.hand import cache
-from handsss.hand.model import OPEN_MODELS, load_model, mirrored, read_npz
+from handsss.hand.load import load_model
+from handsss.hand.model import mirrored, read_npz
+from handsss.hand.open_hand import OPEN_MODELS
 
 
 @pytest.mark.parametrize("name", sorted(OPEN_MODELS))

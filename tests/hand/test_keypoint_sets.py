@@ -11,7 +11,8 @@ from handsss.errors import InputError
 from handsss.hand.joints import MANO_LEFT_MANOPTH_TIPS, MANO_TIPS
 from handsss.hand.keypoint_sets import KeypointSet
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model, mirrored
+from handsss.hand.load import load_model
+from handsss.hand.model import mirrored
 from handsss.hand.transfer import corresponding_points, transfer_keypoint_set
 
 DOUBLE = torch.float64

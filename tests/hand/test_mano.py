@@ -13,7 +13,8 @@ import torch
 from handsss.errors import InputError
 from handsss.hand import mano
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import HandModel, load_model, mirrored
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel, mirrored
 
 KEYS = {
     "v_template": "v_template",

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import HandModel, load_model
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel
 from handsss.hand.sampling import sample_poses
 
 REPORT = Path(__file__).parents[2] / "docs/open-hand-report.json"

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from handsss.geometry.cameras import project
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.losses.localisation import SPREAD, map_loss, place_loss
 from handsss.network.auxiliary import BINS, GUIDE, guide
 from handsss.network.s2hand import NetworkSettings, S2Hand, in_camera

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from handsss.errors import InputError, UserError
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.network.encoder import CHANNELS, Encoder
 from handsss.network.hourglass import KeypointBranch, soft_argmax
 from handsss.network.regressors import AppearanceRegressor, HandRegressor

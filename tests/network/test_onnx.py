@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from handsss.errors import InputError, MissingDependencyError, UserError
-from handsss.hand.model import load_model
-from handsss.network.checkpoint import LoadedNetwork
+from handsss.hand.load import load_model
+from handsss.network.loaded import LoadedNetwork
 from handsss.network.onnx import export as onnx_export
 from handsss.network.onnx.check import ExportError, compare
 from handsss.network.onnx.export import OUTPUTS, example, export_onnx, metadata

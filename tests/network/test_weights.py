@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from handsss.errors import InputError
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.network import weights
-from handsss.network.checkpoint import LoadedNetwork, checkpoint_file, load_network, view_of
+from handsss.network.checkpoint import checkpoint_file, load_network, view_of
+from handsss.network.loaded import LoadedNetwork
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.network.weights import FORMAT, read_weights, weights_bytes, with_network, without_folders
 from handsss.network.weights_check import RoundingError, check_rounding

@@ -15,8 +15,10 @@ from handsss.fitting.segmentation import _mixture as fit_mixture
 from handsss.fitting.segmentation import _nearest_means, _split, forearm_zone, segment
 from handsss.geometry.crop import Crop, crop_around
 from handsss.geometry.rotations import axis_angle_to_matrix
-from handsss.hand.model import HandModel, load_model
-from handsss.reconstruction.texture import Appearance, bake, texels
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel
+from handsss.reconstruction.texture import Appearance, bake
+from handsss.rendering.atlas import texels
 from handsss.rendering.pipeline import render
 
 CAMERA = np.array([[300.0, 0, 128], [0, 300, 128], [0, 0, 1]])

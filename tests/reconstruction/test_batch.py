@@ -22,7 +22,7 @@ from handsss.fitting.silhouette_fit import SilhouetteSettings, crop_coverage, po
 from handsss.geometry.cameras import intrinsics_from_fov, project
 from handsss.geometry.crop import Crop, crop_around
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.io.image import read_image
 from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings
 from tests.fitting.test_keypoint_fit import INTRINSICS, random_hands

@@ -14,7 +14,7 @@ import handsss
 from handsss.detect.types import Detection, mirror
 from handsss.geometry.cameras import intrinsics_from_fov, mirror_intrinsics
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.hand.result import HandResult
 from handsss.io.image import read_image
 from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings

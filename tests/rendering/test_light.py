@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.rendering.cpu import light as numba_light
 from handsss.rendering.pipeline import render
 from handsss.rendering.shading import lit, vertex_normals

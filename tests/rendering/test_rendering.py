@@ -10,7 +10,7 @@ import torch
 
 from handsss.errors import UserError
 from handsss.geometry.rotations import axis_angle_to_matrix
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.rendering import RenderOutput, Texture, backends
 from handsss.rendering.backends import choose
 from handsss.rendering.pipeline import rasterise, render

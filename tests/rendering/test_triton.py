@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.rendering import RenderOutput, Texture
 from handsss.rendering.pipeline import rasterise, render
 from tests.rendering.test_rendering import CAMERA, FACE, HAND_CAMERA, LIGHT, hands, triangle

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from handsss.errors import InputError, UserError
-from handsss.hand.model import load_model
-from handsss.network.checkpoint import LoadedNetwork
+from handsss.hand.load import load_model
+from handsss.network.loaded import LoadedNetwork
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.network.weights import weights_bytes
 from handsss.training.checkpoint import save_checkpoint

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from handsss.errors import UserError
 from handsss.fitting.lifting import Lifter
 from handsss.fitting.problem import FitSettings, KeypointProblem, Observation
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.hand.sampling import sample_poses
 from handsss.training.config import resolve
 from handsss.training.lifting_supervision import LiftingTeacher, lifting_teacher

@@ -191,7 +191,7 @@ def test_the_baseline_lacks_what_it_should(tmp_path: Path, stores: tuple[Path, P
 
 
 def test_where_the_mean_bone_comes_from() -> None:
-    from handsss.hand.model import load_model
+    from handsss.hand.load import load_model
 
     model, plain = load_model("open"), config()
     assert mean_bone_of({"dataset": "freihand", "samples": 32560, "mean_bone_9_10": 0.03}, plain, model)[0] == 0.0282

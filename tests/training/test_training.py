@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from handsss.errors import InputError
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.network.checkpoint import load_checkpoint, load_weights
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.training.checkpoint import save_checkpoint

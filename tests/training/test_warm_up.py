@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from handsss.errors import UserError
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.network.checkpoint import load_checkpoint
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.training.config import resolve

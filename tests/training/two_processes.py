@@ -7,7 +7,7 @@ import sys
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.training.distributed import from_environment, joined
 from handsss.training.objective import Batch, LossWeights, Objective

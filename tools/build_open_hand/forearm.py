@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from tools.build_open_hand import canonical
 from tools.build_open_hand.source import HAND_CHANGES, _cut, load
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from handsss.hand.layer import HandLayer
 from handsss.hand.limits import rotations_from_euler
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 from handsss.hand.sampling import sample_poses
 from handsss.rendering import Texture, render
 

@@ -17,7 +17,8 @@ from handsss.data.synthetic.poses import grasp_pose
 from handsss.fitting.problem import FitSettings, PoseSpace, reduced_model
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import HandModel, load_model
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel
 from handsss.hand.sampling import sample_poses
 
 KEYPOINT_SET = "mediapipe"

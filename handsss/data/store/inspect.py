@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from handsss.data.resumable_jobs import write_atomically
 from handsss.data.store.reader import Store
-from handsss.data.store.schema import CROP
+from handsss.geometry.framing import CROP
 from handsss.hand.joints import BONES
 
 _COLOURS = ((230, 60, 60), (240, 170, 30), (70, 200, 80), (70, 130, 240), (190, 90, 230))  # thumb to little

@@ -11,8 +11,9 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from handsss.data.store.schema import CROP, FORMAT, FORMAT_VERSION, HANDS, REQUIRED
+from handsss.data.store.schema import FORMAT, FORMAT_VERSION, HANDS, REQUIRED
 from handsss.errors import InputError
+from handsss.geometry.framing import CROP
 
 _MAKE = "Make it with `handsss preprocess`"
 _SMALL_ROW, _SMALL_FIELD = 4096, 1 << 26  # bytes: fields below both are read whole

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from handsss.geometry.framing import CROP
+
 FORMAT = "handsss-store"
 FORMAT_VERSION = 1
-CROP = 224  # px, side of every crop
 KEYPOINTS = 21
 HANDS = ("right", "left")  # values 0 and 1 of the field `hand`
 

@@ -11,10 +11,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from handsss import __version__
 from handsss.data.resumable_jobs import Blocks, unwritable
-from handsss.data.store.schema import CROP, FIELDS, FORMAT, FORMAT_VERSION, REQUIRED, Row, stack_rows
+from handsss.data.store.schema import FIELDS, FORMAT, FORMAT_VERSION, REQUIRED, Row, stack_rows
 from handsss.geometry.crop_frame import decode_crop, encode_crop
+from handsss.geometry.framing import CROP
+from handsss.version import __version__
 
 JPEG_FIELDS = ("crops_jpeg", "crops_jpeg_ends")
 

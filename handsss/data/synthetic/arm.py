@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from handsss.data.synthetic.noise import space_noise
-from handsss.reconstruction.appearance import vertex_normals
+from handsss.geometry.mesh import vertex_normals
 
 _FILE = Path(__file__).parent / "forearm.npz"
 _BEND_OVER = 0.035  # m behind the ring over which the wrist's bend is spread

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from handsss import __version__
 from handsss.data.resumable_jobs import Blocks, remove_strays, unwritable, write_atomically
 from handsss.data.synthetic.background import list_backgrounds
 from handsss.data.synthetic.scene import SceneSettings, make_scene
 from handsss.errors import UserError
 from handsss.io.pool import run_jobs
+from handsss.version import __version__
 
 BLOCK = 64  # pictures
 GENERATOR = 1  # raised whenever the same seed gives other pictures

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from handsss.data.store.schema import CROP
 from handsss.data.synthetic.light import Lighting, shadow
 from handsss.data.synthetic.noise import space_noise
-from handsss.hand.model import load_model
-from handsss.reconstruction.appearance import vertex_normals
-from handsss.reconstruction.texture import bilinear
+from handsss.geometry.framing import CROP
+from handsss.geometry.mesh import bilinear, vertex_normals
+from handsss.hand.load import load_model
 from handsss.rendering.pipeline import rasterise
 
 _FINE = 2  # samples a pixel, along each side

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from handsss.data.store.schema import CROP
 from handsss.data.synthetic.arm import Arm, make_arm, with_sleeve
 from handsss.data.synthetic.background import make_background
 from handsss.data.synthetic.camera import Degradation, is_clean, jpeg, photograph, sample_degradation
@@ -20,8 +19,9 @@ from handsss.data.synthetic.objects import Thing, make_thing
 from handsss.data.synthetic.painter import Material, Part, paint
 from handsss.data.synthetic.poses import Placement, sample_placement, sample_pose
 from handsss.data.synthetic.skin import SkinLook, arm_colour, sample_look, skin_texture
+from handsss.geometry.framing import CROP
 from handsss.hand.layer import HandLayer
-from handsss.hand.model import load_model
+from handsss.hand.load import load_model
 
 _ROOT = 9  # middle finger's knuckle, OpenPose order
 _FROM_CAMERA = -0.5  # z of the forearm's direction below which it would hide the hand

@@ -10,9 +10,10 @@ import numpy as np
 from scipy import ndimage
 
 from handsss.data.synthetic.noise import space_noise
-from handsss.hand.model import HandModel, load_model
-from handsss.reconstruction.appearance import vertex_normals
-from handsss.reconstruction.texture import texels
+from handsss.geometry.mesh import vertex_normals
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel
+from handsss.rendering.atlas import texels
 
 TEXTURE = 320  # px, side of the texture
 

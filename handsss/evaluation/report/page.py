@@ -8,11 +8,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from handsss import __version__
 from handsss.evaluation.curves import Figure, inline
 from handsss.evaluation.report.figures import FIGURES_3D
 from handsss.evaluation.report.pictures import Shown
 from handsss.evaluation.tables import Table, number
+from handsss.version import __version__
 from handsss.visualize.sheet import as_jpeg
 
 _STYLE = Path(__file__).with_name("page.css")

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from handsss.errors import UserError
-from handsss.network.checkpoint import LoadedNetwork, no_numbers
+from handsss.network.checkpoint import no_numbers
+from handsss.network.loaded import LoadedNetwork
 from handsss.network.onnx.export import OUTPUTS, check_installed, example, named_outputs
 
 BATCHES = (1, 3)  # pictures

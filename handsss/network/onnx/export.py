@@ -14,14 +14,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from handsss import __version__
 from handsss.errors import MissingDependencyError, UserError
 from handsss.hand.joints import JOINT_ORDERS
-from handsss.hand.model import OPEN_MODELS
-from handsss.network.checkpoint import LoadedNetwork, view_of
+from handsss.hand.open_hand import OPEN_MODELS
+from handsss.network.checkpoint import view_of
 from handsss.network.encoder import IMAGE
+from handsss.network.loaded import LoadedNetwork
 from handsss.network.precision import Precision
 from handsss.network.s2hand import Prediction, S2Hand
+from handsss.version import __version__
 
 OPSET = 18  # what torch's exporter writes by itself; other versions are converted from it
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
