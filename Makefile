@@ -1,11 +1,12 @@
 # `make demo`: a real photo becomes a mesh. `make test`: tests. `make test-slow`: long ones. `make lint`: style, types.
+# `make docs`: the site, in build/site.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 DEMO := demo-output
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint docs clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f'Python 3.11 to 3.13 is needed, {v[0]}.{v[1]} came; give another: make PYTHON=python3.12')"
@@ -15,7 +16,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(PIP) install -c constraints.txt -e ".[test,lint]"
+	$(PIP) install -c constraints.txt -e ".[test,lint,docs]"
 	@touch $@
 
 demo: $(VENV)/installed
@@ -35,6 +36,9 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,8 +1,9 @@
-"""docs/benchmarks.md and its plots from the JSON files of ``all.py``: no figure there is written by hand."""
+"""docs/lab/benchmarks.md and its plots from the JSON files of ``all.py``: no figure there is written by hand."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,15 @@ def write(figures: Path, docs: Path) -> str:
 
     Args:
         figures: JSON of one device; others beside it get their sections too.
-        docs: folder of benchmarks.md; plots go to its images/.
+        docs: folder; the page goes to its lab/, plots to its images/.
     """
+    page = docs / "lab" / "benchmarks.md"
+    page.parent.mkdir(exist_ok=True)
     text = [
         "# Speed",
         "",
-        "Made by `python benchmarks/all.py`; every figure is in a JSON file beside this page. Medians after warming "
-        "up. On a CPU one thread and the process' own time (photos, commands and the loader: wall time), on CUDA wall "
+        "Made by `python benchmarks/all.py`; every figure is in the JSON file that each section links. Medians after "
+        "warming up. On a CPU one thread and the process' own time (photos, commands and the loader: wall time), on CUDA wall "
         "time; freed memory is kept, as `handsss train` does. "
         "*Times* compares with handsss in the same case of the same run, per item; *floor* is the time that the "
         "least bytes or operations take at the rates that this machine reached in copying and in matrix products.",
@@ -54,14 +57,14 @@ def write(figures: Path, docs: Path) -> str:
     files = sorted(figures.parent.glob("*.json")) if figures.parent.name == "benchmarks" else [figures]
     for file in files:
         content = json.loads(file.read_text())
-        link = file.relative_to(docs).as_posix()
+        link = Path(os.path.relpath(file, page.parent)).as_posix()
         machine = next(iter(content.values()))["machine"]
         text += [
             "",
             f"## {machine.get('gpu', machine['processor'])}",
             "",
             _machine(machine, content),
-            f"[{link}]({link})",
+            f"[{file.name}]({link})",
         ]
         for part, title in TITLES.items():
             if part in content:
@@ -72,9 +75,8 @@ def write(figures: Path, docs: Path) -> str:
             plot.parent.mkdir(exist_ok=True)
             _plot(content["growth"]["rows"], plot)
             plots.append(plot)
-            text += ["", "### Growth", "", f"![Time against batch, faces, pixels](images/{plot.name})", ""]
+            text += ["", "### Growth", "", f"![Time against batch, faces, pixels](../images/{plot.name})", ""]
             text += _growth(content["growth"]["rows"])
-    page = docs / "benchmarks.md"
     page.write_text("\n".join(text) + "\n")
     return "\n".join(f"{path}" for path in (figures, page, *plots))
 

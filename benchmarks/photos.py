@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="open")
     parser.add_argument("--checkpoint", default="auto", help="the network that predicts; none: keypoints alone")
-    parser.add_argument("--start", choices=("auto", "lifted", "search"), default="auto", help="see docs/starts.md")
+    parser.add_argument("--start", choices=("auto", "lifted", "search"), default="auto", help="see docs/lab/starts.md")
     parser.add_argument("--sheets", type=int, default=0, help="results on each folder's contact sheet")
     parser.add_argument("--residuals", action="store_true")
     parser.add_argument("--against", type=Path, help="the --out of another run over the same photos")

@@ -1,4 +1,4 @@
-"""The paper's claims on open data: one run for every row, scored, and the tables of docs/reproduction.md.
+"""The paper's claims on open data: one run for every row, scored, and the tables of docs/lab/reproduction.md.
 
     python benchmarks/reproduction.py --data TRAIN.h5 --val EVAL.h5 --out runs/reproduction [--steps 960] [--only NAME]
 
@@ -6,7 +6,7 @@ All runs share data and seed, and each begins where the stages end that it share
 is the same for all, a longer stage "keypoints" for all that have a 2D branch, and the stage "shape" for rows that
 differ in the last stage's terms. With one thread a run, as many run at once as there are cores (--jobs). A run that was
 interrupted goes on; one that is finished is not made again. Figures go to docs/results/reproduction/NAME.json, and the
-part of docs/reproduction.md between its two marks is written anew; rows without such a file say "not run".
+part of docs/lab/reproduction.md between its two marks is written anew; rows without such a file say "not run".
 """
 
 from __future__ import annotations

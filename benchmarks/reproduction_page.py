@@ -1,4 +1,4 @@
-"""The tables and curves of docs/reproduction.md, from docs/results/reproduction/*.json alone."""
+"""The tables and curves of docs/lab/reproduction.md, from docs/results/reproduction/*.json alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def tables() -> str:
         cells += [f"{near['auc_j']:.3f}", f"{near['f5']:.3f} / {near['f15']:.3f}"]
         cells += [f"{points[kind]['per_joint']:.3f}" if kind in points else "" for kind in ("projected", "predicted")]
         cells.append(f"{sum(stage['steps'] for stage in figures['stages']):,}")
-        text.append(f"| [{row.title}](results/reproduction/{row.name}.json) | " + " | ".join(cells) + " |")
+        text.append(f"| [{row.title}](../results/reproduction/{row.name}.json) | " + " | ".join(cells) + " |")
     text += [
         "",
         "Each loss added in turn, aligned:",
@@ -98,10 +98,10 @@ def draw_curves(path: Path) -> bool:
 
 
 def write_page() -> None:
-    """The part of docs/reproduction.md between its marks, and its curves."""
-    page = DOCS / "reproduction.md"
+    """The part of docs/lab/reproduction.md between its marks, and its curves."""
+    page = DOCS / "lab" / "reproduction.md"
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     drawn = draw_curves(DOCS / "images" / "reproduction.png")
-    curves = "\n\n![Aligned MPJPE against steps](images/reproduction.png)" if drawn else ""
+    curves = "\n\n![Aligned MPJPE against steps](../images/reproduction.png)" if drawn else ""
     page.write_text(f"{before}{BEGIN}\n{tables()}{curves}\n{END}{after}")

@@ -77,13 +77,13 @@ def test_the_page_has_every_figure_of_its_file(tmp_path: Path) -> None:
     parts = {"layer": rows, "growth": curves, "loader": loader}
     figures.write_text(json.dumps({name: facts | {"rows": content} for name, content in parts.items()}))
     page.write(figures, tmp_path)
-    text = (tmp_path / "benchmarks.md").read_text()
+    text = (tmp_path / "lab" / "benchmarks.md").read_text()
     assert "| forward | handsss | 4 | 2 | 1.75 | 2.25 | 1 | 0.5 | 12.5 |" in text
     assert "| forward | smplx | 4 | 6 | 1.75 | 2.25 | 3 | 0.5 | 12.5 |" in text
     assert "| 2 workers | 321.5 |" in text
     assert "- faces: 1.00 from 2 to 4" in text
     assert "- pixels: 1.00 from 4 to 16" in text
-    assert "[benchmarks/cpu.json](benchmarks/cpu.json)" in text
+    assert "[cpu.json](../benchmarks/cpu.json)" in text
     assert "torch 2; 2026-01-01; load before the parts 0.1" in text
     assert (tmp_path / "images" / "growth_cpu.png").stat().st_size > 10_000
 
@@ -92,7 +92,8 @@ def test_the_papers_claims_are_tabled_from_files_alone(tmp_path: Path, monkeypat
     import reproduction_page as page
 
     monkeypatch.setattr(page, "DOCS", tmp_path)
-    (tmp_path / "reproduction.md").write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "reproduction.md").write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
     kept = tmp_path / "results" / "reproduction"
     kept.mkdir(parents=True)
     figures = {
@@ -104,10 +105,10 @@ def test_the_papers_claims_are_tabled_from_files_alone(tmp_path: Path, monkeypat
     }
     (kept / "bones.json").write_text(json.dumps(figures))
     page.write_page()
-    text = (tmp_path / "reproduction.md").read_text()
+    text = (tmp_path / "lab" / "reproduction.md").read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
     row = "12.35 / 11.00 | 101.3 / 100.0 | 0.765 | 0.500 / 0.900 | 0.812 |  | 2,400 |"
-    assert f"| [joints, regularisers, bone directions](results/reproduction/bones.json) | {row}" in text
+    assert f"| [joints, regularisers, bone directions](../results/reproduction/bones.json) | {row}" in text
     assert "| joints, regularisers, bone directions | 1.23 / 1.10 | 1.24 / 1.26 |" in text
     assert text.count("not run") == len(page.ROWS) - 1 + len(page.LOSSES_IN_TURN) - 1 + 2 * len(page.SPACES)
     assert "reproduction.png" in text and (tmp_path / "images" / "reproduction.png").stat().st_size > 10_000

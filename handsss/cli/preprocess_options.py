@@ -98,7 +98,9 @@ SkipBad = Annotated[
 ]
 EncodingOption = Annotated[
     Encoding,
-    typer.Option("--encoding", rich_help_panel="Output", help="How crops are kept; docs/store.md compares them."),
+    typer.Option(
+        "--encoding", rich_help_panel="Output", help="How crops are kept; docs/guides/store.md compares them."
+    ),
 ]
 Margin = Annotated[
     float,

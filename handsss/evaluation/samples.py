@@ -46,7 +46,7 @@ class Evaluation:
     """What `handsss evaluate` found out."""
 
     samples: Samples
-    metrics: dict[str, Any]  # the content of metrics.json, see docs/evaluate.md
+    metrics: dict[str, Any]  # the content of metrics.json, see docs/guides/evaluate.md
     # [N] a frame. mm: "raw_mpjpe", "raw_mpvpe", "root_aligned_mpjpe", "scale_translation_aligned_mpjpe",
     # "aligned_mpjpe", "aligned_mpvpe", ... px: "detector", "predicted", "projected" (mean over joints) and
     # "detector_max", ... (worst joint)

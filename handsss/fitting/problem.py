@@ -36,7 +36,7 @@ class FitSettings:
     bone_sigma: float = 0.20  # of a unit bone direction in the picture
     limit_sigma_deg: float = 3.0  # beyond a joint limit
     pose_weight: float = 1.0  # pose coefficients count in units of their prior's spread times this
-    lifted_spread: float = 1.0  # whitened: how far the lifting network's poses are trusted (docs/starts.md)
+    lifted_spread: float = 1.0  # whitened: how far the lifting network's poses are trusted (docs/lab/starts.md)
     lifted_own_spread: float = 3.0  # the same of the hand model's own poses beside them, whose pull those have felt
     predicted_spread: float = 2.0  # the same of poses that a checkpoint's network saw in the picture
     # Expected poses should decide where keypoints cannot, and not pull at those that were seen well: both spreads times

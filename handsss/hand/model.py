@@ -115,7 +115,7 @@ def model_from_arrays(
     """Check arrays and make a model of them.
 
     Args:
-        arrays: the keys of the npz format, docs/open-hand.md.
+        arrays: the keys of the npz format, docs/guides/open-hand.md.
         name: shown to users and stored in results.
         side: the side that the arrays describe.
         source: named in errors.

@@ -16,5 +16,5 @@ class LoadedNetwork(NamedTuple):
     model: str  # hand model: "open", "mano" or a path
     keypoint_set: str  # definition of the 2D keypoints that it was trained on
     config: str  # the run's settings as TOML
-    about: dict[str, Any]  # supervision, baseline, data, step, program: see docs/training.md
+    about: dict[str, Any]  # supervision, baseline, data, step, program: see docs/guides/train.md
     facts: dict[str, Any] = {}  # name, licence, note, evaluation, of files of weights  # noqa: RUF012

@@ -23,7 +23,7 @@ class Trained(NamedTuple):
     config: TrainConfig
     model: str  # hand model: "open", "mano" or a path
     keypoint_set: str  # definition of the 2D keypoints that it was trained on
-    about: dict[str, Any]  # supervision, baseline, data, step, program: see docs/training.md
+    about: dict[str, Any]  # supervision, baseline, data, step, program: see docs/guides/train.md
 
 
 def load_trained(path: Path, device: str | torch.device = "cpu", precision: str = FLOAT32) -> Trained:

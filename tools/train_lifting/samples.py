@@ -1,6 +1,6 @@
 """Hands to learn lifting from: poses of the open hand, seen from all round, as a detector would report them.
 
-The detector's errors follow what it does on 1,853 rendered pictures with known truth (docs/starts.md): sizes that
+The detector's errors follow what it does on 1,853 rendered pictures with known truth (docs/lab/starts.md): sizes that
 differ from picture to picture, errors that go along fingers and across the palm, confidences that know of them.
 """
 

@@ -1,4 +1,4 @@
-"""What a store holds: its fields, their shapes, units and types. docs/store.md says the same in prose."""
+"""What a store holds: its fields, their shapes, units and types. docs/guides/store.md says the same in prose."""
 
 from __future__ import annotations
 
