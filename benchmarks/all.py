@@ -6,8 +6,8 @@
     python benchmarks/all.py --only layer renderer       # these anew; the others stay as they are
     python benchmarks/all.py --table                     # table and plots anew from the figures there are
 
-Figures go to docs/benchmarks/cpu.json or cuda.json, tables to docs/lab/benchmarks.md, plots to docs/images. Every part runs
-in a process of its own, with its contenders taking turns. Nothing else should run meanwhile: the load of the machine is
+Figures go to docs/benchmarks/cpu.json or cuda.json, tables to docs/lab/benchmarks.md, plots to docs/images. Every part
+runs in a process of its own, with its contenders taking turns. Nothing else should run meanwhile: the load of the machine is
 written down. --quick proves in minutes that all of it works; its figures mean nothing, and it wants an --out.
 """
 

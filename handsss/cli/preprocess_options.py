@@ -98,9 +98,7 @@ SkipBad = Annotated[
 ]
 EncodingOption = Annotated[
     Encoding,
-    typer.Option(
-        "--encoding", rich_help_panel="Output", help="How crops are kept; docs/guides/store.md compares them."
-    ),
+    typer.Option("--encoding", rich_help_panel="Output", help="How crops are kept (docs/guides/store.md)."),
 ]
 Margin = Annotated[
     float,

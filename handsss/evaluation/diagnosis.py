@@ -136,8 +136,8 @@ def _order(samples: Samples) -> str | None:
     for order in JOINT_ORDERS:
         if np.array_equal(found.order, reorder_indices(order, "openpose")):
             return (
-                f"The joints look swapped: they are in the order `{order}` (docs/guides/evaluate.md). {gain} when reordered; "
-                "they were scored as they are."
+                f"The joints look swapped: they are in the order `{order}` (docs/guides/evaluate.md). "
+                f"{gain} when reordered; they were scored as they are."
             )
     listed = ", ".join(f"{names[found.order[j]]} ({found.order[j]}) holds {names[j]} ({j})" for j in moved[:6])
     more = f", and {len(moved) - 6} more" if len(moved) > 6 else ""
