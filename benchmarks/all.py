@@ -7,8 +7,8 @@
     python benchmarks/all.py --table                     # table and plots anew from the figures there are
 
 Figures go to docs/benchmarks/cpu.json or cuda.json, tables to docs/lab/benchmarks.md, plots to docs/images. Every part
-runs in a process of its own, with its contenders taking turns. Nothing else should run meanwhile: the load of the machine is
-written down. --quick proves in minutes that all of it works; its figures mean nothing, and it wants an --out.
+runs in a process of its own, with its contenders taking turns. Nothing else should run meanwhile: the load
+is written down. --quick proves in minutes that all of it works; its figures mean nothing, and it wants an --out.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ def write(figures: Path, docs: Path) -> str:
         "# Speed",
         "",
         "Made by `python benchmarks/all.py`; every figure is in the JSON file that each section links. Medians after "
-        "warming up. On a CPU one thread and the process' own time (photos, commands and the loader: wall time), on CUDA "
-        "wall time; freed memory is kept, as `handsss train` does. "
+        "warming up. On a CPU one thread and the process' own time (photos, commands and the loader: wall time), on "
+        "CUDA wall time; freed memory is kept, as `handsss train` does. "
         "*Times* compares with handsss in the same case of the same run, per item; *floor* is the time that the "
         "least bytes or operations take at the rates that this machine reached in copying and in matrix products.",
     ]
