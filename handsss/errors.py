@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 
 class UserError(Exception):
-    """A mistake or a situation that the user can mend; shown as one message, without a traceback."""
+    """A mistake or a situation that the user can mend; shown as one message, without a traceback.
+
+    Python calls an option ``validation``, the command line ``--val``: a message names options as ``{validation}``, and
+    each side writes them its own way.
+
+    Args:
+        message: what was expected, what came, what to do.
+        options: those that the message names in braces. Other braces stay as they are.
+    """
 
     exit_code = 2  # usage
+
+    def __init__(self, message: str = "", *, options: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.options = tuple(options)
+
+    def text(self, written: Callable[[str], str] = str) -> str:
+        """The message.
+
+        Args:
+            written: how an option is written; as Python names it, unless given.
+        """
+        message = str(self.args[0]) if self.args else ""
+        for name in self.options:
+            message = message.replace("{" + name + "}", written(name))
+        return message
+
+    def __str__(self) -> str:
+        return self.text()
 
 
 class InputError(UserError):

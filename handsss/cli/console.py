@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 DONE, INPUT_FAILED, USAGE, NOTHING_FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 
 
+_FLAGS = {"validation": "--val", "out": "-o", "output": "-o"}
+
+
+def flag(option: str) -> str:
+    """How the command line writes an option that :class:`handsss.errors.UserError` names."""
+    return _FLAGS.get(option, "--" + option.replace("_", "-"))
+
+
 def show_error(message: str) -> None:
     """One message on stderr, "error:" in front. Not wrapped, so that paths can be copied and searched for."""
     errors = error_console()

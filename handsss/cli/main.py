@@ -55,13 +55,13 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: instead of the command line's.
     """
-    from handsss.cli.console import INTERRUPTED, show_error
+    from handsss.cli.console import INTERRUPTED, flag, show_error
     from handsss.errors import UserError
 
     try:
         app(args=None if arguments is None else list(arguments))
     except UserError as error:
-        show_error(str(error))
+        show_error(error.text(flag))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         show_error("interrupted.")
