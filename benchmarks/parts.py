@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.hand.mano import load_file
-from handsss.losses.geometric import location_loss, orientation_loss
-from handsss.losses.photometric import pixel_loss, ssim_loss
-from handsss.losses.regularisation import texture_loss
+from handsss.losses.e_c import e_c
+from handsss.losses.e_loc import e_loc
+from handsss.losses.e_ori import e_ori
+from handsss.losses.e_pixel import e_pixel
+from handsss.losses.e_ssim import e_ssim
 from handsss.network.encoder import Encoder
 from handsss.network.precision import for_prediction
 from handsss.network.s2hand import S2Hand
@@ -212,22 +214,21 @@ def losses(device: str, quick: bool) -> Result:
     leaves = [some(batch, 224, 224, 3), some(batch, 21, 2) * 224, some(batch, 778, 3)]
     leaves = [leaf.requires_grad_() for leaf in leaves]
     assert (
-        abs(float(_ssim_by_the_book(leaves[0], image) - ssim_loss(leaves[0], image, torch.ones_like(silhouette))))
-        < 1e-4
+        abs(float(_ssim_by_the_book(leaves[0], image) - e_ssim(leaves[0], image, torch.ones_like(silhouette)))) < 1e-4
     )
 
     def terms(ssim: Callable[[], Tensor]) -> Pass:
         def run() -> None:
-            value = pixel_loss(leaves[0], image, silhouette, confidence) + ssim()
-            value = value + location_loss(leaves[1], detected, confidence)
-            value = value + orientation_loss(leaves[1], detected, confidence) + texture_loss(leaves[2], confidence)
+            value = e_pixel(leaves[0], image, silhouette, confidence) + ssim()
+            value = value + e_loc(leaves[1], detected, confidence)
+            value = value + e_ori(leaves[1], detected, confidence) + e_c(leaves[2], confidence)
             torch.autograd.grad(value, leaves)
 
         return run
 
     machine_rates = rates(device)
     passes = {
-        "handsss": terms(lambda: ssim_loss(leaves[0], image, silhouette)),
+        "handsss": terms(lambda: e_ssim(leaves[0], image, silhouette)),
         "textbook SSIM": terms(lambda: _ssim_by_the_book(leaves[0], image * silhouette[..., None])),
     }
     # Both pictures and the silhouette read, the gradient of one written.

@@ -1,1 +1,1 @@
-"""The losses of the method, one function an equation."""
+"""The terms of the objective, one file each, named as in the paper; :mod:`handsss.training.objective` weights them."""

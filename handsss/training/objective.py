@@ -1,4 +1,7 @@
-"""The whole objective: E = w_3d E_3d + w_2d E_2d + w_con E_con, and what each stage takes of it. Method, section 2."""
+"""The objective E = w_3d E_3d + w_2d E_2d + w_con E_con, and the terms of each stage.
+
+See docs/method.md, losses. Each term is a file of :mod:`handsss.losses`.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from handsss.losses.consistency import consistency_loss, keypoint_loss
-from handsss.losses.geometric import MIDDLE, lifted_joints_loss, location_loss, orientation_loss, true_joints_loss
-from handsss.losses.localisation import map_loss, place_loss
-from handsss.losses.photometric import pixel_loss, ssim_loss
-from handsss.losses.regularisation import (
-    average_pose_loss,
-    plausible_pose_loss,
-    scale_loss,
-    shape_loss,
-    skeleton_loss,
-    texture_loss,
-)
+from handsss.losses.auxiliary import e_heatmap, e_simcc
+from handsss.losses.common import MIDDLE_MCP
+from handsss.losses.e_2d import e_2d
+from handsss.losses.e_beta import e_beta
+from handsss.losses.e_c import e_c
+from handsss.losses.e_con import e_con
+from handsss.losses.e_j import e_j
+from handsss.losses.e_loc import e_loc
+from handsss.losses.e_ori import e_ori
+from handsss.losses.e_pixel import e_pixel
+from handsss.losses.e_s import e_s
+from handsss.losses.e_ssim import e_ssim
+from handsss.losses.lifted import e_lifted
+from handsss.losses.pose_priors import average_pose, plausible_pose
+from handsss.losses.supervised import e_3dj
 from handsss.network.auxiliary import AuxiliaryOutput
 from handsss.network.encoder import IMAGE
 from handsss.network.s2hand import Prediction, S2Hand
@@ -149,9 +155,7 @@ class Objective:
         if stage == WARM_UP:
             return self._places(network.auxiliary_only(batch.image), batch), None, None
         if stage == "keypoints":
-            value = keypoint_loss(
-                network.keypoints_only(batch.image), batch.keypoints, batch.confidence, mean_over_processes
-            )
+            value = e_2d(network.keypoints_only(batch.image), batch.keypoints, batch.confidence, mean_over_processes)
             return {"E_2d": (w.w_2d, value)}, None, None
         full = stage != "shape"
         auxiliary = w.w_auxiliary > 0
@@ -166,10 +170,10 @@ class Objective:
             if prediction.keypoints is not None:
                 terms["E_2d"] = (
                     w.w_2d,
-                    keypoint_loss(prediction.keypoints, batch.keypoints, batch.confidence, mean_over_processes),
+                    e_2d(prediction.keypoints, batch.keypoints, batch.confidence, mean_over_processes),
                 )
                 if w.w_con > 0:
-                    terms["E_con"] = w.w_con, consistency_loss(prediction.keypoints, prediction.projected)
+                    terms["E_con"] = w.w_con, e_con(prediction.keypoints, prediction.projected)
         return terms, prediction, rendered
 
     def gradient_terms(self, network: S2Hand, batch: Batch, stage: str) -> list[str]:
@@ -185,12 +189,12 @@ class Objective:
         return found
 
     def _places(self, output: AuxiliaryOutput, batch: Batch) -> dict[str, tuple[float, Tensor]]:
-        """w_auxiliary (E_map + w_places E_place), the second of networks that have that head."""
+        """w_auxiliary (E_heatmap + w_places E_simcc), the second of networks that have that head."""
         w = self.weights
         seen = batch.keypoints, batch.confidence, IMAGE, mean_over_processes
-        terms = {"E_map": (w.w_auxiliary, map_loss(output.maps, *seen))}
+        terms = {"E_heatmap": (w.w_auxiliary, e_heatmap(output.maps, *seen))}
         if output.places is not None:
-            terms["E_place"] = w.w_auxiliary * w.w_places, place_loss(output.places, *seen)
+            terms["E_simcc"] = w.w_auxiliary * w.w_places, e_simcc(output.places, *seen)
         return terms
 
     def _geometry(self, network: S2Hand, prediction: Prediction, batch: Batch) -> dict[str, tuple[float, Tensor]]:
@@ -198,30 +202,30 @@ class Objective:
         w = self.weights
         geometry, regular = w.w_3d * w.w_geo, w.w_3d * w.w_regu
         seen = batch.keypoints, batch.confidence
-        terms = {"E_loc": (geometry, location_loss(prediction.projected, *seen, mean_over_processes))}
+        terms = {"E_loc": (geometry, e_loc(prediction.projected, *seen, mean_over_processes))}
         if w.w_ori > 0:
-            terms["E_ori"] = geometry * w.w_ori, orientation_loss(prediction.projected, *seen)
-        terms["E_beta"] = regular * w.w_beta, shape_loss(prediction.hand.shape)
+            terms["E_ori"] = geometry * w.w_ori, e_ori(prediction.projected, *seen)
+        terms["E_beta"] = regular * w.w_beta, e_beta(prediction.hand.shape)
         terms["E_s"] = (
             regular * w.w_scale,
-            scale_loss(prediction.joints, self.mean_bone, squared=w.squared_scale),
+            e_s(prediction.joints, self.mean_bone, squared=w.squared_scale),
         )
         if w.pose_prior == "average":
-            terms["E_pose"] = regular * w.w_pose, average_pose_loss(prediction.hand.pose)
+            terms["E_pose"] = regular * w.w_pose, average_pose(prediction.hand.pose)
         else:
-            terms["E_J"] = regular * w.w_pose, skeleton_loss(network.hand.limit_excess(prediction.rotations))
+            terms["E_J"] = regular * w.w_pose, e_j(network.hand.limit_excess(prediction.rotations))
         if w.w_plausible > 0:
             spread = torch.as_tensor(network.hand.model.hands_std).to(prediction.hand.pose)
-            terms["E_plausible"] = regular * w.w_plausible, plausible_pose_loss(prediction.hand.pose, spread)
+            terms["E_plausible"] = regular * w.w_plausible, plausible_pose(prediction.hand.pose, spread)
         if w.w_lifted > 0:
             teacher = lifting_teacher(network.hand.model, self.keypoint_set, batch.keypoints.device)
             lifted = teacher(*seen, batch.K)
-            terms["E_lifted"] = w.w_3d * w.w_lifted, lifted_joints_loss(prediction.joints, *lifted, mean_over_processes)
+            terms["E_lifted"] = w.w_3d * w.w_lifted, e_lifted(prediction.joints, *lifted, mean_over_processes)
         if batch.joints_3d is not None:
             joints, truth = prediction.joints, batch.joints_3d
             if w.relative_joints:
-                joints, truth = joints - joints[:, MIDDLE, None], truth - truth[:, MIDDLE, None]
-            terms["E_3dj"] = w.w_joints, true_joints_loss(joints, truth, mean_over_processes)
+                joints, truth = joints - joints[:, MIDDLE_MCP, None], truth - truth[:, MIDDLE_MCP, None]
+            terms["E_3dj"] = w.w_joints, e_3dj(joints, truth, mean_over_processes)
         return terms
 
     def _appearance(
@@ -235,9 +239,9 @@ class Objective:
         image = batch.image.permute(0, 2, 3, 1)
         photo = w.w_3d * w.w_photo
         return {
-            "E_pixel": (photo, pixel_loss(rendered.colour, image, rendered.silhouette, batch.confidence)),
-            "E_SSIM": (photo * w.w_ssim, ssim_loss(rendered.colour, image, rendered.silhouette)),
-            "E_C": (w.w_3d * w.w_regu * w.w_texture, texture_loss(prediction.texture, batch.confidence)),
+            "E_pixel": (photo, e_pixel(rendered.colour, image, rendered.silhouette, batch.confidence)),
+            "E_SSIM": (photo * w.w_ssim, e_ssim(rendered.colour, image, rendered.silhouette)),
+            "E_C": (w.w_3d * w.w_regu * w.w_texture, e_c(prediction.texture, batch.confidence)),
         }, rendered
 
 

@@ -1,4 +1,4 @@
-"""The schedule: stages, how long each lasts, and its learning rate. Method, section 3."""
+"""The schedule: stages, their lengths and learning rates. See docs/method.md, schedule."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import torch
 
 from handsss.geometry.cameras import project
 from handsss.hand.load import load_model
-from handsss.losses.localisation import SPREAD, map_loss, place_loss
+from handsss.losses.auxiliary import SIGMA, e_heatmap, e_simcc
 from handsss.network.auxiliary import BINS, GUIDE, guide
 from handsss.network.s2hand import NetworkSettings, S2Hand, in_camera
 
@@ -98,46 +98,46 @@ def test_a_place_in_another_camera_is_the_same_pixel_at_the_same_size() -> None:
     assert torch.autograd.gradcheck(lambda t: in_camera(t, K.double(), 600.0), values)
 
 
-def test_place_loss_by_hand() -> None:
+def test_simcc_by_hand() -> None:
     """Flat logits cost log 64, whatever is wanted; the wanted distribution itself costs its entropy."""
     keypoints = torch.full((1, 21, 2), 112.0, dtype=torch.float64)
     sure = torch.ones(1, 21, dtype=torch.float64)
     flat = torch.zeros(1, 21, 2, 64, dtype=torch.float64)
-    assert float(place_loss(flat, keypoints, sure, 224)) == pytest.approx(math.log(64))
+    assert float(e_simcc(flat, keypoints, sure, 224)) == pytest.approx(math.log(64))
     cells = torch.arange(64, dtype=torch.float64) + 0.5
-    wanted = torch.exp(-0.5 * ((cells - 32) / SPREAD) ** 2)
+    wanted = torch.exp(-0.5 * ((cells - 32) / SIGMA) ** 2)
     wanted = wanted / wanted.sum()
     entropy = float(-(wanted * wanted.log()).nan_to_num().sum())
-    assert float(place_loss(wanted.clamp_min(1e-300).log().expand_as(flat), keypoints, sure, 224)) == pytest.approx(
+    assert float(e_simcc(wanted.clamp_min(1e-300).log().expand_as(flat), keypoints, sure, 224)) == pytest.approx(
         entropy
     )
-    assert float(place_loss(flat, keypoints, 0 * sure, 224)) == 0
-    assert float(place_loss(flat, keypoints + 500, sure, 224)) == 0  # outside of the picture
+    assert float(e_simcc(flat, keypoints, 0 * sure, 224)) == 0
+    assert float(e_simcc(flat, keypoints + 500, sure, 224)) == 0  # outside of the picture
     half = sure.clone()
     half[0, 3:] = 0
     sharp = flat.clone()
     sharp[:, 3:, :, 0] = 50  # wrong, but unseen
-    assert float(place_loss(sharp, keypoints, half, 224)) == pytest.approx(math.log(64))
+    assert float(e_simcc(sharp, keypoints, half, 224)) == pytest.approx(math.log(64))
 
 
-def test_map_loss_by_hand() -> None:
+def test_heatmap_by_hand() -> None:
     keypoints = torch.full((1, 21, 2), 100.0, dtype=torch.float64)
     sure = torch.ones(1, 21, dtype=torch.float64)
     flat = torch.zeros(1, 21, 28, 28, dtype=torch.float64)
-    assert float(map_loss(flat, keypoints, sure, 224)) == pytest.approx(math.log(784))
-    assert float(map_loss(flat, keypoints - 400, sure, 224)) == 0
+    assert float(e_heatmap(flat, keypoints, sure, 224)) == pytest.approx(math.log(784))
+    assert float(e_heatmap(flat, keypoints - 400, sure, 224)) == 0
     # x is a column and y a row: a peak at the place costs less than one at the mirrored place.
     away = torch.tensor([60.0, 140.0], dtype=torch.float64).expand(1, 21, 2)
     right, wrong = flat.clone(), flat.clone()
     right[:, :, 17, 7], wrong[:, :, 7, 17] = 5, 5  # 140 / 8 = 17.5, 60 / 8 = 7.5: the middle of cell 7
-    assert float(map_loss(right, away, sure, 224)) < math.log(784) - 0.5 < float(map_loss(wrong, away, sure, 224))
+    assert float(e_heatmap(right, away, sure, 224)) < math.log(784) - 0.5 < float(e_heatmap(wrong, away, sure, 224))
 
 
-def test_gradients_of_the_localisation_losses() -> None:
+def test_gradients_of_the_auxiliary_losses() -> None:
     generator = torch.Generator().manual_seed(0)
     keypoints = 200 * torch.rand(2, 21, 2, generator=generator, dtype=torch.float64)
     sure = torch.rand(2, 21, generator=generator, dtype=torch.float64)
     maps = torch.randn(2, 21, 4, 4, generator=generator, dtype=torch.float64, requires_grad=True)
     places = torch.randn(2, 21, 2, 8, generator=generator, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda m: map_loss(m, keypoints, sure, 224), maps)
-    assert torch.autograd.gradcheck(lambda p: place_loss(p, keypoints, sure, 224), places)
+    assert torch.autograd.gradcheck(lambda m: e_heatmap(m, keypoints, sure, 224), maps)
+    assert torch.autograd.gradcheck(lambda p: e_simcc(p, keypoints, sure, 224), places)

@@ -34,8 +34,8 @@ def test_the_encoder_learns_and_the_hand_does_not() -> None:
     seen: list[Step] = []
     objective = Objective(LossWeights(), "mediapipe", 0.033)
     Trainer(network, objective, (Stage("warm-up", 25, 2e-3),), batch=6).run(Rows(), on_step=seen.append)
-    assert set(seen[0].terms.parts) == {"E_map", "E_place"} and seen[0].terms.prediction is None
-    for name in ("E_map", "E_place"):
+    assert set(seen[0].terms.parts) == {"E_heatmap", "E_simcc"} and seen[0].terms.prediction is None
+    for name in ("E_heatmap", "E_simcc"):
         assert seen[-1].terms.parts[name] < 0.7 * seen[0].terms.parts[name]
     moved = {name.split(".")[0] for name, value in network.named_parameters() if not torch.equal(value, before[name])}
     assert moved == {"encoder", "auxiliary"}
@@ -52,9 +52,9 @@ def test_the_shape_stage_keeps_the_heads_terms() -> None:
         guided = S2Hand(load_model("open"), replace(SMALL, guided=True, auxiliary=False)).eval()
         maps_alone = trainer.objective(guided, batch, "shape")
         without = Objective(LossWeights(w_auxiliary=0), "mediapipe", 0.033)(network, batch, "shape")
-    extra = w.w_auxiliary * (terms.parts["E_map"] + w.w_places * terms.parts["E_place"])
-    assert "E_map" not in without.parts
-    assert maps_alone.parts.keys() - without.parts.keys() == {"E_map"}
+    extra = w.w_auxiliary * (terms.parts["E_heatmap"] + w.w_places * terms.parts["E_simcc"])
+    assert "E_heatmap" not in without.parts
+    assert maps_alone.parts.keys() - without.parts.keys() == {"E_heatmap"}
     torch.testing.assert_close(terms.total, without.total + extra)
 
 

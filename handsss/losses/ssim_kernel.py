@@ -1,8 +1,8 @@
-"""SSIM and its gradient on the CPU in one go: a numba kernel whose plain twin is ``ssim.plain_ssim``.
+"""SSIM and its gradient on the CPU, fused in one numba kernel; ``e_ssim.ssim_reference`` is its reference.
 
-Each plane (one channel of one picture) is filtered while it lies in the cache. With x, y the planes and G the Gaussian
-filter, all that SSIM needs is Gx, Gy, G(xx + yy) and G(xy); G is its own adjoint, so the gradient needs four filters
-more, and is made along with the value.
+Each plane (one channel of one image) is filtered while it lies in the cache. With x, y the planes and G the Gaussian
+filter, SSIM needs Gx, Gy, G(xx + yy) and G(xy). G is self-adjoint, so the gradient takes four more filters and is
+computed along with the value.
 """
 
 from __future__ import annotations
