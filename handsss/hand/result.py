@@ -43,7 +43,7 @@ class HandResult:
         """The entry of ``hands`` in NAME.json.
 
         Args:
-            vertices: include the vertices [V][3].
+            vertices: include the vertices, V lists of 3.
         """
         entry: dict[str, Any] = {
             "hand": self.hand,
