@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 
 from handsss.data.resumable_jobs import write_atomically
-from handsss.evaluation import reference
+from handsss.evaluation import reference_metrics
 from handsss.evaluation.evaluate import evaluate_predictions
 from handsss.evaluation.protocols import PROTOCOLS
 from handsss.evaluation.submission import write_submission
@@ -89,7 +89,7 @@ def score(root: Path, predictions: Path) -> None:
     samples = found.samples
     rows = np.linspace(0, len(samples) - 1, min(CHECKED, len(samples))).astype(int)
     assert samples.vertices is not None and samples.true_vertices is not None
-    plain = reference.evaluate(
+    plain = reference_metrics.metrics_frame_by_frame(
         samples.joints[rows], samples.true_joints[rows], samples.vertices[rows], samples.true_vertices[rows]
     )
     frames = found.per_frame

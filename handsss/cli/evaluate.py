@@ -108,14 +108,14 @@ def evaluate(
         raise UserError("--align-root changes a submission, but no --submission was given.")
 
     from handsss.cli import evaluate_report as shown
-    from handsss.evaluation.defaults import default_data, newest_checkpoint
+    from handsss.evaluation.defaults import default_evaluation_data, newest_checkpoint
     from handsss.network.device import choose_device
     from handsss.training.memory import keep_memory
 
     keep_memory()
 
     source = predictions or checkpoint or newest_checkpoint()
-    where = data or default_data()
+    where = data or default_evaluation_data()
     printer = shown.Printer(quiet=quiet)
     printer.say(f"{'predictions' if predictions is not None else 'network'}: {source}")
     printer.say(f"data: {where}")

@@ -14,7 +14,7 @@ from handsss.evaluation.tables import ALIGNMENTS, SPACE_COLUMNS, Table, number
 if TYPE_CHECKING:
     import torch
 
-    from handsss.evaluation.evaluate import Submitted
+    from handsss.evaluation.evaluate import Submission
     from handsss.evaluation.samples import Evaluation
 
 
@@ -150,7 +150,7 @@ class Printer:
         for note in notes:
             self._output.print(f"[yellow]note:[/yellow] {plain(note)}", soft_wrap=True)
 
-    def submission(self, submitted: Submitted) -> None:
+    def submission(self, submitted: Submission) -> None:
         """What was written for the benchmark's server."""
         self.say(f"submission: {submitted.path} ({submitted.frames} frames)")
         self.notes(submitted.notes)
@@ -171,7 +171,7 @@ class Printer:
         """
         redraw = None
         if checkpoint is not None:
-            from handsss.evaluation.predicted import TexturedHands
+            from handsss.evaluation.network_hand import TexturedHands
             from handsss.training.trained import load_trained
 
             redraw = TexturedHands(load_trained(checkpoint, device, precision), evaluation.samples)

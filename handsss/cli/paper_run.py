@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from handsss.cli.evaluate_report import Printer
-from handsss.evaluation.paper.make import Made, Request
+from handsss.evaluation.paper.make import PaperArtifact, PaperRequest
 from handsss.evaluation.report.write import write_all
 from handsss.io.atomic import check_writable
 from handsss.network.device import choose_device
@@ -15,7 +15,7 @@ from handsss.training.memory import keep_memory
 
 
 def run(
-    make: Callable[[Request], Made],
+    make: Callable[[PaperRequest], PaperArtifact],
     runs: list[Path] | None,
     data: Path | None,
     out: Path | None,
@@ -40,7 +40,7 @@ def run(
     keep_memory()
     printer = Printer(quiet=quiet)
     with printer.progress() as steps:
-        made = make(Request(runs or (), data, device=choose_device(device), **steps, **options))
+        made = make(PaperRequest(runs or (), data, device=choose_device(device), **steps, **options))
     for table in made.tables:
         printer.table(table)
         for note in table.notes:

@@ -77,8 +77,8 @@ def freihand(
 ) -> None:  # fmt: skip
     """FreiHAND, or a dataset in its layout (as `handsss synthesize` writes it)."""
     from handsss.cli.preprocess_run import run
-    from handsss.data.readers.find import find_dataset
     from handsss.data.readers.freihand import HOME, open_freihand
+    from handsss.data.readers.locate import find_dataset
 
     marks = (f"{split.value}/rgb", f"{split.value}_K.json")
     folder = root or find_dataset("freihand", marks, HOME)
@@ -115,8 +115,8 @@ def ho3d(
 ) -> None:  # fmt: skip
     """HO-3D v2 or v3. Training crops lie around the keypoints, evaluation crops around the given box."""
     from handsss.cli.preprocess_run import run
-    from handsss.data.readers.find import find_dataset
     from handsss.data.readers.ho3d import HOME, open_ho3d
+    from handsss.data.readers.locate import find_dataset
 
     name = "train" if split is Split.training else "evaluation"
     own = (f"HO3D_{version.value}", f"ho3d_{version.value}", "HO3D", "ho3d", "HO-3D")

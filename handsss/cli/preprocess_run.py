@@ -10,7 +10,7 @@ import typer
 from handsss.cli.console import NOTHING_FOUND, error_console, output_console, plain, progress_bar, resumable, waiting
 from handsss.data.keypoints.openpose_run import run_openpose
 from handsss.data.keypoints.sources import DetectorSource, KeypointSource, ListFile, OpenPoseFolder, TruthSource
-from handsss.data.preprocess import PreprocessOptions, Reader, Summary, preprocess
+from handsss.data.preprocess import PreprocessOptions, PreprocessSummary, Reader, preprocess
 from handsss.data.store.inspect import contents, save_sheet
 from handsss.data.store.reader import Store
 from handsss.errors import UserError
@@ -82,7 +82,7 @@ def run(
         raise typer.Exit(NOTHING_FOUND)
 
 
-def _sum_up(summary: Summary, seconds: float, *, quiet: bool, unit: str) -> None:
+def _sum_up(summary: PreprocessSummary, seconds: float, *, quiet: bool, unit: str) -> None:
     from rich import box
     from rich.table import Table
 

@@ -20,7 +20,7 @@ from handsss.training.config import resolve
 from handsss.training.distributed import Processes, from_environment, joined
 from handsss.training.files import newest_run
 from handsss.training.memory import keep_memory
-from handsss.training.prepare import MANO_CNN, Recipe, as_baseline, default_data, without_lifting
+from handsss.training.prepare import MANO_CNN, Recipe, as_baseline, default_training_data, without_lifting
 from handsss.training.profile import profile as measure
 from handsss.training.replay import replay
 from handsss.training.resume import resume
@@ -68,7 +68,7 @@ def start(
             f"a batch of {resolved.schedule.batch} cannot be shared out among {processes.size} processes. Give a "
             "--batch that can."
         )
-    source = data or default_data()
+    source = data or default_training_data()
     if validation is None:
         validation = _beside(source)
     kind = f"{baseline or 's2hand'}-{supervision}-{preset}"

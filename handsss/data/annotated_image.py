@@ -1,4 +1,4 @@
-"""One picture of a dataset with what the dataset says about it."""
+"""One image of a dataset with its annotations."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 
 @dataclass
-class Item:
-    """A picture and its annotations, in this package's frame and joint order."""
+class AnnotatedImage:
+    """An image and its annotations, in this package's camera frame and joint order."""
 
     path: Path
     name: str  # below the dataset's root, with / between folders
     index: int
-    sample: int = -1  # number of the annotation, where several pictures share one
-    side: str = "right"  # of a dataset that says so; "auto": the detector's word
+    sample: int = -1  # number of the annotation; several images may share one
+    side: str = "right"  # "left" | "right" | "auto": as detected
     intrinsics: np.ndarray | None = None  # [3, 3] px; None: EXIF or the default field of view
     box: np.ndarray | None = None  # [4] px, given by the dataset
-    whole: bool = False  # the picture is the crop already
+    whole: bool = False  # the image is already cropped
     mask: Path | None = None
     joints_3d: np.ndarray | None = None  # [21, 3] m, OpenPose order
     truth: dict[str, Any] = field(default_factory=dict)  # further store fields, by name

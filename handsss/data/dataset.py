@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from handsss.data import device_augment as finish
+from handsss.data import device_augment
 from handsss.data.augment import Augmentation, Recolouring, covered, draw_cover, draw_recolouring
 from handsss.data.store.reader import Store
 from handsss.errors import InputError
@@ -88,7 +88,7 @@ class HandDataset(Dataset[dict[str, Tensor]]):
 
     def deferred(self) -> HandDataset:
         """The same rows with their crops as they are, and what is to be done to them: see
-        :func:`handsss.data.device_augment.finish`, which makes ``image`` of it for a whole batch."""
+        :func:`handsss.data.device_augment.augment_on_device`, which makes ``image`` of it for a whole batch."""
         other = copy(self)
         other.defers = True
         return other
@@ -147,18 +147,18 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         matrix = (changes.turn or Turn(0.0)).to_crop(self.reduction)
         samples = self.reduction if changes.turn is None else samples_of(matrix, self.reduction)
         result = {
-            finish.RAW: torch.tensor(picture),
-            finish.WARP: torch.from_numpy(matrix.astype(np.float32)),
-            finish.SAMPLES: torch.tensor(samples),
-            finish.REDUCTION: torch.tensor(self.reduction),
+            device_augment.RAW: torch.tensor(picture),
+            device_augment.WARP: torch.from_numpy(matrix.astype(np.float32)),
+            device_augment.SAMPLES: torch.tensor(samples),
+            device_augment.REDUCTION: torch.tensor(self.reduction),
         }
         if changes.recolouring is not None:
-            result[finish.LINEAR] = torch.from_numpy(changes.recolouring.linear.astype(np.float32))
-            result[finish.GREY] = torch.tensor(changes.recolouring.grey, dtype=torch.float32)
+            result[device_augment.LINEAR] = torch.from_numpy(changes.recolouring.linear.astype(np.float32))
+            result[device_augment.GREY] = torch.tensor(changes.recolouring.grey, dtype=torch.float32)
         if self.augmentation.occlusion > 0:
             side = CROP // self.reduction
             nothing = np.zeros((side, side, 4), np.uint8)
-            result[finish.COVER] = torch.from_numpy(nothing if changes.cover is None else changes.cover)
+            result[device_augment.COVER] = torch.from_numpy(nothing if changes.cover is None else changes.cover)
         return result
 
 

@@ -1,9 +1,9 @@
-"""Pictures turned, shrunk and recoloured on the device that trains: what readers do for a CPU, for a whole batch.
+"""Augmentation of whole batches on the training device: rotation, zoom, downsampling, colour, occlusion.
 
-A reader that only unpacks crops reads twice as many as one that also warps them, and hands over bytes instead of
-floats. What is random is still decided by the reader (:class:`handsss.data.dataset.HandDataset`), so a row gets the
-same augmentation wherever it is carried out; single pixels differ by a level of 255, by rounding, and by a few where
-contrast is stretched after it.
+A loader that only decodes crops reads twice as many as one that also warps them, and transfers bytes instead of floats.
+The loader (:class:`handsss.data.dataset.HandDataset`) still draws the random parameters, so a row gets the same
+augmentation on either device. Pixels differ by one level of 255 through rounding, and by a few where contrast is
+stretched afterwards.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from handsss.geometry.framing import CROP
 RAW, WARP, SAMPLES, REDUCTION, LINEAR, GREY, COVER = "raw", "warp", "samples", "reduction", "linear", "grey", "cover"
 
 
-def finish(row: Mapping[str, Tensor], device: torch.device) -> Tensor:
-    """Pictures [B, 3, S, S] 0..1 of a batch of deferred rows.
+def augment_on_device(row: Mapping[str, Tensor], device: torch.device) -> Tensor:
+    """Apply the augmentation of a batch of deferred rows; returns images [B, 3, S, S] in 0..1.
 
     Args:
         row: what :meth:`handsss.data.dataset.HandDataset.deferred` gives, stacked: ``raw`` [B, 224, 224, 3] uint8,

@@ -1,4 +1,4 @@
-"""How an annotated image becomes rows of a store: its hands are found and cut out."""
+"""Turns an annotated image into store rows, one for each hand: keypoints, crop, transformed annotations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from handsss.data.annotated_image import Item
+from handsss.data.annotated_image import AnnotatedImage
 from handsss.data.keypoints.sources import KeypointSource, Tags
 from handsss.data.store.schema import Row
 from handsss.errors import InputError
@@ -18,15 +18,17 @@ from handsss.io.camera import choose_camera
 from handsss.io.image import read_image
 
 
-class Made(NamedTuple):
-    """Rows of one picture and what happened to it."""
+class ImageRows(NamedTuple):
+    """Store rows of one image, and tags to count."""
 
     rows: list[Row]
     tags: Tags
 
 
-def make_rows(item: Item, source: KeypointSource, margin: float, box_margin: float, *, keep_file: bool) -> Made:
-    """Read a picture, find its keypoints, cut the hands out.
+def make_rows(
+    item: AnnotatedImage, source: KeypointSource, margin: float, box_margin: float, *, keep_file: bool
+) -> ImageRows:
+    """Read an image, get its keypoints, and crop each hand.
 
     Args:
         item: the picture.
@@ -56,7 +58,7 @@ def make_rows(item: Item, source: KeypointSource, margin: float, box_margin: flo
         else:
             content = frame.cut(picture)
         rows.append(_row(item, hand, keypoints, frame, intrinsics, content))
-    return Made(rows, tags)
+    return ImageRows(rows, tags)
 
 
 def _jpeg_of(path: Path, picture: np.ndarray) -> np.ndarray | bytes:
@@ -68,7 +70,7 @@ def _jpeg_of(path: Path, picture: np.ndarray) -> np.ndarray | bytes:
 
 
 def crop_frame(
-    item: Item,
+    item: AnnotatedImage,
     keypoints: np.ndarray,
     size: tuple[int, int],
     margin: float,
@@ -97,7 +99,7 @@ def crop_frame(
 
 
 def _row(
-    item: Item,
+    item: AnnotatedImage,
     hand: str,
     keypoints: np.ndarray,
     frame: CropFrame,

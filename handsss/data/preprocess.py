@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import h5py
 import numpy as np
 
-from handsss.data.annotated_image import Item
+from handsss.data.annotated_image import AnnotatedImage
 from handsss.data.image_rows import make_rows
 from handsss.data.keypoints.sources import KeypointSource
 from handsss.data.resumable_jobs import Blocks, parts_folder
@@ -29,7 +29,7 @@ class Reader(Protocol):
     """A dataset: numbered items and what is said about all of them."""
 
     def __len__(self) -> int: ...
-    def item(self, row: int) -> Item: ...
+    def item(self, row: int) -> AnnotatedImage: ...
     @property
     def attributes(self) -> dict[str, Any]: ...
 
@@ -49,24 +49,24 @@ class PreprocessOptions:
     skip_bad: bool = False
 
 
-class Summary(NamedTuple):
-    """What a run made."""
+class PreprocessSummary(NamedTuple):
+    """Counts of a finished store."""
 
     path: Path
     pictures: int
     rows: int
-    counts: dict[str, int]  # what happened, and how often
+    counts: dict[str, int]  # tag -> count
     bad: list[tuple[str, str]]  # pictures left out, and why
     mean_bone: float | None  # m, average length of bone 9-10
     already_done: bool = False
 
 
 @dataclass
-class Job:
-    """One block: its items and how to make rows of them. Sent to a worker process."""
+class BlockJob:
+    """One block of images, for a worker process."""
 
     number: int
-    items: list[Item | tuple[str, str]]  # or name and message of one whose annotation is damaged
+    items: list[AnnotatedImage | tuple[str, str]]  # or name and message of one whose annotation is damaged
     blocks: Path
     source: KeypointSource
     options: PreprocessOptions
@@ -86,7 +86,7 @@ def preprocess(
     options: PreprocessOptions,
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Summary:
+) -> PreprocessSummary:
     """Make a store of a dataset.
 
     Args:
@@ -119,7 +119,7 @@ def preprocess(
 
     def jobs() -> Any:
         for number in waiting:
-            yield Job(number, [_item(reader, int(i)) for i in chunks[number]], blocks.folder, source, options)
+            yield BlockJob(number, [_item(reader, int(i)) for i in chunks[number]], blocks.folder, source, options)
 
     for number in run_jobs(make_block, jobs(), options.workers):
         done += len(chunks[number])
@@ -164,14 +164,14 @@ def fingerprint(plan: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _item(reader: Reader, row: int) -> Item | tuple[str, str]:
+def _item(reader: Reader, row: int) -> AnnotatedImage | tuple[str, str]:
     try:
         return reader.item(row)
     except InputError as error:
         return f"{row}", str(error)
 
 
-def make_block(job: Job) -> int:
+def make_block(job: BlockJob) -> int:
     """Make and write one block; its number.
 
     Raises:
@@ -239,7 +239,7 @@ def _attributes(
     }
 
 
-def _finished(target: Path, plan: dict[str, Any], blocks: Blocks, options: PreprocessOptions) -> Summary:
+def _finished(target: Path, plan: dict[str, Any], blocks: Blocks, options: PreprocessOptions) -> PreprocessSummary:
     """A file of this name is there: fine if it is what was asked for and going on was meant."""
     if not options.resume:
         raise UserError(f"{target}: exists already. Choose another name with -o, or replace it with --overwrite.")
@@ -254,12 +254,12 @@ def _finished(target: Path, plan: dict[str, Any], blocks: Blocks, options: Prepr
     return summarise(target)._replace(already_done=True)
 
 
-def summarise(path: Path) -> Summary:
+def summarise(path: Path) -> PreprocessSummary:
     """The counts of a finished store."""
     with h5py.File(path, "r") as file:
         attributes = dict(file.attrs)
         bad = [(str(name), str(message)) for name, message in json.loads(attributes["bad"])]
-        return Summary(
+        return PreprocessSummary(
             path=path,
             pictures=int(attributes["pictures"]),
             rows=int(attributes["rows"]),

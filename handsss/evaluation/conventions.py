@@ -23,7 +23,7 @@ _ORDER_WORDS = {
 }
 
 
-class Recognised(NamedTuple):
+class ConvertedPredictions(NamedTuple):
     """Predictions in this package's conventions."""
 
     joints: np.ndarray  # [N, 21, 3] m, camera frame, OpenPose order
@@ -31,9 +31,9 @@ class Recognised(NamedTuple):
     notes: list[str]  # what was converted that an official evaluation would not
 
 
-def recognise(
+def convert_predictions(
     joints: np.ndarray, vertices: np.ndarray | None, true_joints: np.ndarray, protocol: Protocol
-) -> Recognised:
+) -> ConvertedPredictions:
     """Convert predictions from the convention that they follow, which need not be the protocol's.
 
     Joints: FreiHAND's or HO-3D's order, whichever gives clearly smaller aligned errors; any other order is left as it
@@ -57,7 +57,7 @@ def recognise(
     distance = float(np.nanmedian(np.linalg.norm(true_joints.mean(1), axis=1)))
     turned_joints = _turned(ordered, distance, protocol, "joints", notes)
     turned_vertices = None if vertices is None else _turned(vertices, distance, protocol, "vertices", notes)
-    return Recognised(turned_joints, turned_vertices, notes)
+    return ConvertedPredictions(turned_joints, turned_vertices, notes)
 
 
 def _order(joints: np.ndarray, true_joints: np.ndarray, protocol: Protocol) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from handsss.data.readers.find import VARIABLE
+from handsss.data.readers.locate import DATA_VARIABLE
 from handsss.errors import InputError
 from handsss.training.trained import FINAL, LATEST
 
@@ -37,13 +37,13 @@ def newest_checkpoint(runs: Path = RUNS) -> Path:
     return max(found, key=lambda path: path.stat().st_mtime_ns)
 
 
-def default_data() -> Path:
+def default_evaluation_data() -> Path:
     """The evaluation file: one of the names that `preprocess` gives, here, in data/ or in the folder HANDSSS_DATA.
 
     Raises:
         InputError: found nowhere; names the places.
     """
-    folders = [Path(), Path("data"), *([Path(os.environ[VARIABLE])] if os.environ.get(VARIABLE) else [])]
+    folders = [Path(), Path("data"), *([Path(os.environ[DATA_VARIABLE])] if os.environ.get(DATA_VARIABLE) else [])]
     places = [folder / name for folder in folders for name in DEFAULT_FILES]
     for place in places:
         if place.is_file():

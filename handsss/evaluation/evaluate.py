@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from handsss.errors import InputError, UserError
-from handsss.evaluation.assemble import Prepared, evaluation_of, of_network, projected, samples_of
-from handsss.evaluation.conventions import recognise
-from handsss.evaluation.ground_truth import Truth, open_truth
-from handsss.evaluation.network_run import run_network
+from handsss.evaluation.conventions import convert_predictions
+from handsss.evaluation.ground_truth import GroundTruth, open_ground_truth
+from handsss.evaluation.network_predictions import predict_images
+from handsss.evaluation.pairing import PairedPredictions, pair_network, pair_samples, project_points, score_pairs
 from handsss.evaluation.prediction_file import PredictionFile, read_prediction_file
 from handsss.evaluation.protocols import PROTOCOLS, Protocol, protocol_named
 from handsss.evaluation.samples import Evaluation
@@ -35,7 +35,7 @@ def _say_nothing(what: str) -> None:
     pass
 
 
-class Submitted(NamedTuple):
+class Submission(NamedTuple):
     """What a submission was made of."""
 
     path: Path
@@ -62,8 +62,8 @@ def evaluate_checkpoint(
 
     Joints are compared in the definition of the data's own joints. 2D keypoints are compared in the definition that the
     network's 2D branch was trained on: computed from the true mesh where that is one of a known hand model (joints
-    regressed from the posed mesh stand there for kinematic ones; they differ by millimetres), else with the projected
-    true joints.
+    regressed from the posed mesh stand in for kinematic ones; they differ by millimetres), else with the projected true
+    joints.
 
     Args:
         checkpoint: a checkpoint or a run's folder.
@@ -79,18 +79,18 @@ def evaluate_checkpoint(
         announce: told what is done next.
 
     Raises:
-        UserError, InputError: see :func:`load_trained` and :func:`open_truth`.
+        UserError, InputError: see :func:`load_trained` and :func:`open_ground_truth`.
     """
     progress, announce = progress or _count_nothing, announce or _say_nothing
     trained = load_trained(checkpoint, device, precision)
     announce("reading the truth")
-    truth = open_truth(data, split, limit=limit, progress=progress)
+    truth = open_ground_truth(data, split, limit=limit, progress=progress)
     chosen = protocol_for(protocol, truth)
     rows = np.flatnonzero(truth.known)
     announce("predicting")
-    run = run_network(trained, truth, (truth.joints_set,), rows=rows, batch=batch, progress=progress)
+    run = predict_images(trained, truth, (truth.joints_set,), rows=rows, batch=batch, progress=progress)
     announce("scoring")
-    return evaluation_of(of_network(trained, truth, run, rows), truth, chosen, proper=proper, progress=progress)
+    return score_pairs(pair_network(trained, truth, run, rows), truth, chosen, proper=proper, progress=progress)
 
 
 def submit_checkpoint(
@@ -108,7 +108,7 @@ def submit_checkpoint(
     batch: int = 32,
     progress: Progress | None = None,
     announce: Announce | None = None,
-) -> Submitted:
+) -> Submission:
     """Write a network's predictions as the benchmark's official file, and score them where the truth is known.
 
     Every picture of the split gets an entry, in its order. Joints are those that the benchmark defines, computed from
@@ -128,13 +128,13 @@ def submit_checkpoint(
     check_name(submission)
     trained = load_trained(checkpoint, device, precision)
     announce("reading the truth")
-    truth = open_truth(data, split, scored=False, limit=limit, progress=progress)
+    truth = open_ground_truth(data, split, scored=False, limit=limit, progress=progress)
     chosen = protocol_for(protocol, truth)
     if align_root and not np.isfinite(truth.roots).any():
         raise InputError(f"{truth.path}: gives no root joints to align to. Leave out --align-root.")
     announce("predicting")
     sets = tuple(dict.fromkeys((chosen.joints_set, truth.joints_set or chosen.joints_set)))
-    run = run_network(trained, truth, sets, batch=batch, progress=progress)
+    run = predict_images(trained, truth, sets, batch=batch, progress=progress)
     announce("writing the submission")
     signs = np.where(truth.mirrored[:, None, None], _MIRROR, 1.0)
     write_submission(
@@ -158,11 +158,11 @@ def submit_checkpoint(
         )
     rows = np.flatnonzero(truth.known)
     if not len(rows):
-        return Submitted(submission, len(truth), None, notes)
+        return Submission(submission, len(truth), None, notes)
     announce("scoring")
-    prepared = of_network(trained, truth, run.rows(rows), rows)
-    evaluation = evaluation_of(prepared, truth, chosen, proper=proper, progress=progress)
-    return Submitted(submission, len(truth), evaluation, notes)
+    prepared = pair_network(trained, truth, run.rows(rows), rows)
+    evaluation = score_pairs(prepared, truth, chosen, proper=proper, progress=progress)
+    return Submission(submission, len(truth), evaluation, notes)
 
 
 def evaluate_predictions(
@@ -183,18 +183,18 @@ def evaluate_predictions(
         data, protocol, proper, split, limit, progress, announce: see :func:`evaluate_checkpoint`.
 
     Raises:
-        InputError: the file is not such a file, or has other counts than the data; see also :func:`open_truth`.
+        InputError: the file is not such a file, or has other counts than the data; see also :func:`open_ground_truth`.
     """
     progress, announce = progress or _count_nothing, announce or _say_nothing
     announce("reading the predictions")
     file = read_prediction_file(predictions)
     announce("reading the truth")
-    truth = open_truth(data, split, limit=limit, progress=progress)
+    truth = open_ground_truth(data, split, limit=limit, progress=progress)
     chosen = protocol_for(protocol, truth)
     file = _matched(file, truth, limit)
     signs = np.where(truth.mirrored[:, None, None], _MIRROR, 1.0)
     meshes = None if file.vertices is None else file.vertices * signs
-    found = recognise(file.joints * signs, meshes, truth.joints, chosen)
+    found = convert_predictions(file.joints * signs, meshes, truth.joints, chosen)
     notes = [*truth.notes, *found.notes]
     rows = np.flatnonzero(truth.known)
     joints = found.joints[rows]
@@ -203,20 +203,20 @@ def evaluate_predictions(
         notes.append("The file holds no vertices: only joints were scored.")
     keypoints, flat_truth = {}, None
     if (joints[..., 2] > 0).all():  # none behind the camera: the hands are in its frame
-        keypoints["projected"] = projected(joints, truth.K[rows])
-        flat_truth = projected(truth.joints[rows], truth.K[rows])
-    samples = samples_of(truth, rows, joints, vertices, keypoints=keypoints, true_keypoints=flat_truth)
-    prepared = Prepared(
+        keypoints["projected"] = project_points(joints, truth.K[rows])
+        flat_truth = project_points(truth.joints[rows], truth.K[rows])
+    samples = pair_samples(truth, rows, joints, vertices, keypoints=keypoints, true_keypoints=flat_truth)
+    prepared = PairedPredictions(
         samples,
         {"predictions": str(predictions)},
         f"projected true joints ({truth.joints_set})" if keypoints else None,
         notes,
     )
     announce("scoring")
-    return evaluation_of(prepared, truth, chosen, proper=proper, progress=progress)
+    return score_pairs(prepared, truth, chosen, proper=proper, progress=progress)
 
 
-def protocol_for(name: str | None, truth: Truth) -> Protocol:
+def protocol_for(name: str | None, truth: GroundTruth) -> Protocol:
     """The protocol asked for, or the data's own.
 
     Raises:
@@ -229,7 +229,7 @@ def protocol_for(name: str | None, truth: Truth) -> Protocol:
     raise UserError(f"{truth.path}: dataset {truth.dataset!r} has no protocol of its own. Give --protocol.")
 
 
-def _matched(file: PredictionFile, truth: Truth, limit: int | None) -> PredictionFile:
+def _matched(file: PredictionFile, truth: GroundTruth, limit: int | None) -> PredictionFile:
     """Predictions in the order of the truth's rows."""
     count = len(file.joints)
     if count == len(truth):

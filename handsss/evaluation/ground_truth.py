@@ -11,25 +11,25 @@ import numpy as np
 
 from handsss.data.store.reader import Store
 from handsss.errors import InputError
-from handsss.evaluation.ground_truth_folder import FolderTruth, open_folder
+from handsss.evaluation.ground_truth_folder import FolderGroundTruth, open_folder
 
 Progress = Callable[[int, int], None]
 
 
-class Detected(NamedTuple):
+class DetectedKeypoints(NamedTuple):
     """2D keypoints of a detector."""
 
     keypoints: np.ndarray  # [N, 21, 2] px of the crop; NaN: not seen
     confidence: np.ndarray  # [N, 21] 0..1
     keypoint_set: str  # the definition they follow
 
-    def rows(self, chosen: np.ndarray) -> Detected:
+    def rows(self, chosen: np.ndarray) -> DetectedKeypoints:
         """Those of some pictures."""
-        return Detected(self.keypoints[chosen], self.confidence[chosen], self.keypoint_set)
+        return DetectedKeypoints(self.keypoints[chosen], self.confidence[chosen], self.keypoint_set)
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """N pictures; metres, camera frame of the crop, OpenPose joint order. Left hands are mirrored."""
 
     path: Path
@@ -45,7 +45,7 @@ class Truth:
     vertices: np.ndarray | None  # [N, V, 3]; NaN: not known
     roots: np.ndarray  # [N, 3] the dataset's root joint; NaN: not known
     crop: Callable[[int], np.ndarray]  # [224, 224, 3] uint8 RGB of a row
-    detected: Detected | None = None
+    detected: DetectedKeypoints | None = None
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ class Truth:
         """[N] bool: the true joints are known."""
         return np.isfinite(self.joints).all((1, 2))
 
-    def detections(self, rows: np.ndarray) -> Detected | None:
+    def detections(self, rows: np.ndarray) -> DetectedKeypoints | None:
         """The detections of some pictures; None where the data bring none."""
         return None if self.detected is None else self.detected.rows(rows)
 
@@ -80,14 +80,14 @@ class Truth:
         )
 
 
-def open_truth(
+def open_ground_truth(
     path: Path,
     split: str | None = None,
     *,
     scored: bool = True,
     limit: int | None = None,
     progress: Progress = lambda done, total: None,
-) -> Truth:
+) -> GroundTruth:
     """Read the truth of a store or of a dataset's folder.
 
     Args:
@@ -109,8 +109,8 @@ def open_truth(
     return truth
 
 
-def _of_folder(found: FolderTruth) -> Truth:
-    return Truth(
+def _of_folder(found: FolderGroundTruth) -> GroundTruth:
+    return GroundTruth(
         path=found.path,
         dataset=str(found.attributes["dataset"]),
         split=str(found.attributes["split"]),
@@ -128,7 +128,7 @@ def _of_folder(found: FolderTruth) -> Truth:
     )
 
 
-def _store(path: Path, split: str | None, limit: int | None) -> Truth:
+def _store(path: Path, split: str | None, limit: int | None) -> GroundTruth:
     store = Store(path)
     attributes = store.attributes
     own = str(attributes.get("split", ""))
@@ -147,8 +147,8 @@ def _store(path: Path, split: str | None, limit: int | None) -> Truth:
     source = attributes.get("keypoint_source", {})
     if source.get("source") != "truth":
         keypoints = np.where(confidence[..., None] > 0, floats("keypoints_2d", (21, 2)), np.nan)
-        detected = Detected(keypoints, confidence, str(attributes.get("keypoint_set", "openpose")))
-    return Truth(
+        detected = DetectedKeypoints(keypoints, confidence, str(attributes.get("keypoint_set", "openpose")))
+    return GroundTruth(
         path=path,
         dataset=str(attributes.get("dataset", "")),
         split=own,

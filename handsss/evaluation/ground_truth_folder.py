@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from handsss.data.annotated_image import Item
+from handsss.data.annotated_image import AnnotatedImage
 from handsss.data.image_rows import crop_frame, make_rows
 from handsss.data.keypoints.sources import TruthSource
 from handsss.data.readers.annotations import read_number_lists
@@ -27,8 +27,8 @@ _NO_PICTURE = np.zeros((1, 1, 3), dtype=np.uint8)
 
 
 @dataclass
-class FolderTruth:
-    """See :class:`handsss.evaluation.ground_truth.Truth`."""
+class FolderGroundTruth:
+    """See :class:`handsss.evaluation.ground_truth.GroundTruth`."""
 
     path: Path
     attributes: dict[str, Any]
@@ -44,7 +44,7 @@ class FolderTruth:
 
 def open_folder(
     root: Path, split: str | None, scored: bool, limit: int | None, progress: Callable[[int, int], None]
-) -> FolderTruth:
+) -> FolderGroundTruth:
     """Read FreiHAND, HO-3D or a dataset in FreiHAND's layout.
 
     Args:
@@ -87,13 +87,13 @@ def _choose(root: Path, ho3d: bool, scored: bool, notes: list[str]) -> str:
 
 def _freihand(
     root: Path, split: str, limit: int | None, notes: list[str], progress: Callable[[int, int], None]
-) -> FolderTruth:
+) -> FolderGroundTruth:
     return _read(root, open_freihand(root, split), "freihand", None, None, limit, notes, progress)
 
 
 def _ho3d(
     root: Path, split: str, limit: int | None, notes: list[str], progress: Callable[[int, int], None]
-) -> FolderTruth:
+) -> FolderGroundTruth:
     name = "train" if split == "training" else "evaluation"
     version = "v3" if next((root / name).glob("*/rgb/*.jpg"), None) is not None else "v2"
     reader = open_ho3d(root, split, version)
@@ -126,7 +126,7 @@ def _read(
     limit: int | None,
     notes: list[str],
     progress: Callable[[int, int], None],
-) -> FolderTruth:
+) -> FolderGroundTruth:
     count = len(reader) if limit is None else min(limit, len(reader))
     source = TruthSource(joints_set)
     names: list[str] = []
@@ -136,7 +136,7 @@ def _read(
     meshes: list[np.ndarray | None] = []
     size: tuple[int, int] | None = None
 
-    def item_of(row: int) -> Item:
+    def item_of(row: int) -> AnnotatedImage:
         item = reader.item(row)
         return item if joints is None else replace(item, joints_3d=joints[row])
 
@@ -167,7 +167,7 @@ def _read(
     if found:
         unknown = np.full_like(found[0], np.nan)
         stacked = np.array([unknown if mesh is None else mesh for mesh in meshes])
-    return FolderTruth(root, reader.attributes, names, index, cameras, points, stacked, roots, crop, notes)
+    return FolderGroundTruth(root, reader.attributes, names, index, cameras, points, stacked, roots, crop, notes)
 
 
 def _size(path: Path) -> tuple[int, int]:

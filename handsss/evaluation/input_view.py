@@ -13,7 +13,7 @@ import numpy as np
 
 from handsss.data.augment import Augmentation
 from handsss.detect.detector import HandDetector
-from handsss.evaluation.ground_truth import Detected
+from handsss.evaluation.ground_truth import DetectedKeypoints
 from handsss.geometry.framing import Turn
 
 
@@ -33,7 +33,7 @@ class Upright(NamedTuple):
         return np.stack([turn.pixels_before(values) for values, turn in zip(points, self.turns, strict=True)])
 
 
-def as_seen(crops: np.ndarray, K: np.ndarray, detected: Detected | None, view: Augmentation) -> Upright:
+def as_seen(crops: np.ndarray, K: np.ndarray, detected: DetectedKeypoints | None, view: Augmentation) -> Upright:
     """Turn and zoom pictures as a network's training did.
 
     Args:

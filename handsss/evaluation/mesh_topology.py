@@ -12,7 +12,7 @@ _ROUGH = 2.0  # edges so many times longer than the model's own: another numberi
 _LOOKED_AT = 8  # meshes
 
 
-def follows(vertices: np.ndarray, model: HandModel) -> bool:
+def shares_topology(vertices: np.ndarray, model: HandModel) -> bool:
     """Whether meshes are numbered as a model's.
 
     The open hand and MANO have as many vertices as each other, in other orders, so the count does not decide. Joined by
@@ -35,7 +35,7 @@ def _edge_length(vertices: np.ndarray, model: HandModel) -> float:
     return float(np.mean(edges / np.maximum(extent, 1e-12)))
 
 
-def known_model(vertices: np.ndarray | None) -> HandModel | None:
+def matching_model(vertices: np.ndarray | None) -> HandModel | None:
     """The open hand or MANO, if meshes [N, V, 3] are numbered as one of them."""
     if vertices is None:
         return None
@@ -44,7 +44,7 @@ def known_model(vertices: np.ndarray | None) -> HandModel | None:
             model = load_model(name)
         except InputError:  # MANO is not here
             continue
-        if follows(vertices, model):
+        if shares_topology(vertices, model):
             return model
     return None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from handsss.evaluation.ground_truth import Detected
+from handsss.evaluation.ground_truth import DetectedKeypoints
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Samples:
     source: Path | None  # the store or dataset folder that the pictures come from
     rows: np.ndarray  # [N] row numbers in that source
     corresponding: bool = True  # vertex i is the same point of both meshes; False: V' is not V, or other numbering
-    detected: Detected | None = None  # [N] the data's detections, of whatever definition; they guide a network's view
+    detected: DetectedKeypoints | None = None  # [N] the data's detections, any definition; guide the network's view
     crop: Callable[[int], np.ndarray] | None = None  # the picture of sample i (not row), [224, 224, 3] uint8 RGB
 
     def __len__(self) -> int:

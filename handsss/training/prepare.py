@@ -36,7 +36,7 @@ class Recipe:
     model: str = "open"  # hand model: a name or a path
 
 
-def default_data(split: str = "training") -> Path:
+def default_training_data(split: str = "training") -> Path:
     """The store that ``handsss preprocess`` writes by default into this folder; the newest of several.
 
     Raises:

@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Dataset
 
 from handsss.data.dataset import HandDataset
-from handsss.data.device_augment import RAW, finish
+from handsss.data.device_augment import RAW, augment_on_device
 from handsss.geometry.cameras import project
 from handsss.network.s2hand import S2Hand
 from handsss.training.averaging import Averager
@@ -167,7 +167,7 @@ class Trainer:
         def there(name: str) -> Tensor:
             return row[name].to(self.device, non_blocking=True)
 
-        image = finish(row, self.device) if RAW in row else there("image")
+        image = augment_on_device(row, self.device) if RAW in row else there("image")
         K = there("K")
         if not self.supervised:
             return Batch(image, there("keypoints_2d"), there("confidence"), K, None, row.get("index"))

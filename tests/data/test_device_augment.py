@@ -1,4 +1,4 @@
-"""Pictures finished on the device are those that readers finish."""
+"""Deferred augmentation on the device gives the pictures that the readers would have made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from handsss.data.augment import Augmentation
 from handsss.data.dataset import HandDataset
-from handsss.data.device_augment import COVER, LINEAR, RAW, SAMPLES, finish
+from handsss.data.device_augment import COVER, LINEAR, RAW, SAMPLES, augment_on_device
 from handsss.data.keypoints.sources import TruthSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
 from handsss.data.readers.freihand import open_freihand
@@ -41,7 +41,7 @@ def test_a_batch_is_what_readers_make_of_its_rows(store: Path, augmentation: Aug
     data.set_epoch(2)
     expected = default_collate([data[row] for row in range(len(data))])
     rows = default_collate([data.deferred()[row] for row in range(len(data))])
-    made = finish(rows, CPU)
+    made = augment_on_device(rows, CPU)
     assert made.dtype == torch.float32 and made.shape == expected["image"].shape
     apart = (made - expected["image"]).abs() * 255
     # Coordinates are single precision here and double there: a rounding to the other side is one level, and contrast

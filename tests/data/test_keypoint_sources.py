@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import handsss
-from handsss.data.annotated_image import Item
+from handsss.data.annotated_image import AnnotatedImage
 from handsss.data.keypoints.openpose_run import run_openpose
 from handsss.data.keypoints.sources import DetectorSource, KeypointSource, ListFile, OpenPoseFolder
 from handsss.data.preprocess import PreprocessOptions, preprocess
@@ -134,7 +134,7 @@ def test_detector_on_a_photo_of_a_left_hand(tmp_path: Path) -> None:
     assert store.hand(0) == "left"
     # The crop is mirrored: the transform takes the detector's points in the photo to the stored ones.
     photo = read_image(SAMPLE).array
-    (found, _) = DetectorSource().find(Item(SAMPLE, "one.jpg", 0, side="auto"), photo, np.eye(3))
+    (found, _) = DetectorSource().find(AnnotatedImage(SAMPLE, "one.jpg", 0, side="auto"), photo, np.eye(3))
     side, points = found[0]
     transform = store.field("crop_transform", 0)
     assert side == "left"

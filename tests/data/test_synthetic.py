@@ -24,7 +24,7 @@ from handsss.data.synthetic.generate import SynthesizeOptions, synthesize
 from handsss.data.synthetic.noise import plane_noise, space_noise
 from handsss.data.synthetic.poses import GRASPS, grasp_pose
 from handsss.data.synthetic.scene import Scene, SceneSettings, make_scene
-from handsss.data.synthetic.skin import SkinLook, skin_texture, surface
+from handsss.data.synthetic.skin import SkinParameters, skin_texture, surface
 from handsss.errors import InputError, UserError
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
@@ -229,7 +229,7 @@ def test_skin_goes_from_pale_to_dark() -> None:
     brightness, contrast = [], []
     field = surface()
     for tone in np.linspace(0, 1, 6):
-        texture = skin_texture(SkinLook(float(tone), 0.5, 1, 0.3, None))[field.inside]
+        texture = skin_texture(SkinParameters(float(tone), 0.5, 1, 0.3, None))[field.inside]
         assert 0 < texture.min() < texture.max() < 1
         assert (texture[:, 0].mean() > texture[:, 1].mean() > texture[:, 2].mean()).all()
         back, palm = texture[field.palmar < 0.2].mean(), texture[field.palmar > 0.8].mean()
@@ -237,7 +237,7 @@ def test_skin_goes_from_pale_to_dark() -> None:
         contrast.append(palm / back)
     assert all(a > b for a, b in itertools.pairwise(brightness))
     assert contrast[-1] > 1.3 > contrast[0]  # dark hands have light palms
-    varnished = skin_texture(SkinLook(0.5, 0.5, 1, 0.3, (0.0, 0.0, 0.9)))[field.inside]
+    varnished = skin_texture(SkinParameters(0.5, 0.5, 1, 0.3, (0.0, 0.0, 0.9)))[field.inside]
     nails = varnished[field.nail > 0.9]
     assert len(nails) > 50
     assert (nails[:, 2] > nails[:, 0]).all()

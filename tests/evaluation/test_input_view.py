@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from handsss.data.augment import Augmentation
-from handsss.evaluation.ground_truth import Detected, Truth
+from handsss.evaluation.ground_truth import DetectedKeypoints, GroundTruth
 from handsss.evaluation.input_view import as_seen
-from handsss.evaluation.network_run import run_network
-from handsss.evaluation.predicted import TexturedHands
+from handsss.evaluation.network_hand import TexturedHands
+from handsss.evaluation.network_predictions import predict_images
 from handsss.evaluation.samples import Samples
 from handsss.geometry.cameras import project
 from handsss.geometry.framing import Turn, upright_angle
@@ -42,7 +42,9 @@ def test_the_angle_by_hand() -> None:
 def test_there_and_back() -> None:
     points, pixels = hands()
     crops = np.random.default_rng(1).integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
-    seen = as_seen(crops, np.stack([K, K]), Detected(pixels, np.ones((2, 21)), "openpose"), Augmentation(upright=True))
+    seen = as_seen(
+        crops, np.stack([K, K]), DetectedKeypoints(pixels, np.ones((2, 21)), "openpose"), Augmentation(upright=True)
+    )
     for i, turn in enumerate(seen.turns):
         assert abs(turn.angle) > 0.01
         turned = turn.points(points[i])
@@ -51,7 +53,7 @@ def test_there_and_back() -> None:
         assert abs(up[0]) < 1e-6 and up[1] < 0
         np.testing.assert_allclose(seen.points(np.stack([turned, turned]))[i], points[i], atol=1e-12)
         np.testing.assert_allclose(seen.pixels(np.stack([flat, flat]))[i], pixels[i], atol=1e-6)
-    plain = as_seen(crops, np.stack([K, K]), Detected(pixels, np.ones((2, 21)), "openpose"), Augmentation())
+    plain = as_seen(crops, np.stack([K, K]), DetectedKeypoints(pixels, np.ones((2, 21)), "openpose"), Augmentation())
     assert plain.crops is crops
     np.testing.assert_array_equal(plain.points(points), points)
 
@@ -60,7 +62,9 @@ def test_unseen_keypoints_turn_nothing() -> None:
     _, pixels = hands()
     pixels[0, 9] = np.nan
     crops = np.zeros((2, 224, 224, 3), np.uint8)
-    seen = as_seen(crops, np.stack([K, K]), Detected(pixels, np.ones((2, 21)), "openpose"), Augmentation(upright=True))
+    seen = as_seen(
+        crops, np.stack([K, K]), DetectedKeypoints(pixels, np.ones((2, 21)), "openpose"), Augmentation(upright=True)
+    )
     assert seen.turns[0].angle == 0 and seen.turns[1].angle != 0
     # Without detections the detector looks; there is nothing to find in black pictures.
     assert [turn.angle for turn in as_seen(crops, np.stack([K, K]), None, Augmentation(upright=True)).turns] == [
@@ -73,7 +77,7 @@ def test_close_hands_fill_the_picture_and_come_back() -> None:
     points, pixels = hands()
     crops = np.random.default_rng(1).integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
     for view in (Augmentation(close=0.6), Augmentation(upright=True, close=0.6)):
-        seen = as_seen(crops, np.stack([K, K]), Detected(pixels, np.ones((2, 21)), "openpose"), view)
+        seen = as_seen(crops, np.stack([K, K]), DetectedKeypoints(pixels, np.ones((2, 21)), "openpose"), view)
         for i, turn in enumerate(seen.turns):
             moved = turn.points(points[i])
             flat = project(torch.as_tensor(moved)[None], torch.as_tensor(seen.K[i])[None]).numpy()[0]
@@ -99,14 +103,14 @@ def test_a_hand_of_which_little_was_seen_is_taken_for_a_usual_one() -> None:
 def test_a_sample_is_drawn_with_the_view_that_was_scored() -> None:
     crop = np.random.default_rng(2).integers(0, 255, (224, 224, 3), dtype=np.uint8)
     pixels = np.random.default_rng(3).uniform(40, 180, (1, 21, 2))
-    detected = Detected(pixels, np.ones((1, 21)), "mediapipe")
+    detected = DetectedKeypoints(pixels, np.ones((1, 21)), "mediapipe")
     camera = np.stack([K])
     trained = load_trained(Path("handsss-open-b0"))
     nothing, row, path = np.zeros((1, 21, 3)), np.zeros(1, int), Path("none")
-    truth = Truth(
+    truth = GroundTruth(
         path, "images", "", "", 1, ["a"], row, camera, row > 0, nothing, None, nothing[:, 0], lambda _: crop, detected
     )
-    scored = run_network(trained, truth, ("openpose",)).vertices
+    scored = predict_images(trained, truth, ("openpose",)).vertices
     samples = Samples(
         ["a"], nothing, nothing, scored, None, {}, None, None, camera, None, row, True, detected, truth.crop
     )

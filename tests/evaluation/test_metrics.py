@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
-from handsss.evaluation import reference
+from handsss.evaluation import reference_metrics
 from handsss.evaluation.alignment import procrustes, root_alignment, scale_translation_alignment
 from handsss.evaluation.metrics import LIMIT_2D, LIMIT_3D, areas, curve, distances, f_scores
 from handsss.evaluation.protocols import PROTOCOLS
@@ -151,9 +151,9 @@ def test_predictions_of_zeros() -> None:
 @pytest.mark.skipif("HANDSSS_FREIHAND" not in os.environ, reason="needs FreiHAND with its evaluation truth")
 def test_predictions_of_zeros_on_freihand() -> None:
     """The published figures: 70.79 and 4.73 cm for joints, 70.84 and 5.07 cm for the mesh, F 0.001 and 0.031."""
-    from handsss.evaluation.ground_truth import open_truth
+    from handsss.evaluation.ground_truth import open_ground_truth
 
-    truth = open_truth(Path(os.environ["HANDSSS_FREIHAND"]), "evaluation")
+    truth = open_ground_truth(Path(os.environ["HANDSSS_FREIHAND"]), "evaluation")
     zeros = samples(np.zeros_like(truth.joints), truth.joints, np.zeros_like(truth.vertices), truth.vertices)
     scores = score_3d(zeros, FREIHAND)
     raw, aligned = scores["raw"].figures(), scores[OFFICIAL].figures()
@@ -186,7 +186,7 @@ def test_fast_equals_reference(noise: float, proper: bool) -> None:
     vertices[::4] *= MIRROR
     scores = score_3d(samples(joints, made.freihand, vertices, made.vertices), FREIHAND)
     assert scores[OFFICIAL].reflected_joints.sum() >= 3
-    expected = reference.evaluate(joints, made.freihand, vertices, made.vertices, proper=proper)
+    expected = reference_metrics.metrics_frame_by_frame(joints, made.freihand, vertices, made.vertices, proper=proper)
     for name, figures in (
         ("raw", scores["raw"].figures()),
         ("aligned", scores[PROPER if proper else OFFICIAL].figures()),
@@ -200,8 +200,8 @@ def test_fast_equals_reference_frame_by_frame() -> None:
     for protocol in (FREIHAND, HO3D):
         scores = score_3d(samples(joints, made.freihand, None, None), protocol)
         for i, (predicted, true) in enumerate(zip(joints, made.freihand, strict=True)):
-            root = reference.align_root(true, predicted, protocol.root)
-            scaled = reference.align_scale_translation(true, predicted, protocol.scale_bone)
+            root = reference_metrics.align_root(true, predicted, protocol.root)
+            scaled = reference_metrics.align_scale_translation(true, predicted, protocol.scale_bone)
             np.testing.assert_allclose(scores["root_aligned"].joints[i], distances(root, true), atol=1e-12)
             np.testing.assert_allclose(
                 scores["scale_translation_aligned"].joints[i], distances(scaled, true), atol=1e-12

@@ -14,8 +14,8 @@ from handsss.errors import InputError, UserError
 from handsss.evaluation.evaluate import evaluate_checkpoint
 from handsss.evaluation.paper import table4, table5
 from handsss.evaluation.paper.make import (
-    Made,
-    Request,
+    PaperArtifact,
+    PaperRequest,
     make_figure1,
     make_figure2,
     make_figure3,
@@ -25,7 +25,7 @@ from handsss.evaluation.paper.make import (
 )
 from handsss.evaluation.paper.published import COLUMNS, TABLE5_AUC
 from handsss.evaluation.paper.runs import read_run, training_command
-from handsss.evaluation.paper.score import SpaceErrors
+from handsss.evaluation.paper.score import MeanErrors3d
 from handsss.evaluation.paper.sequences import choose_sequences, parse_rows, spread_rows
 from handsss.evaluation.score import Keypoints2d
 from tests.evaluation.runs import write_run, write_store
@@ -61,12 +61,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     )
 
 
-def document(made: Made) -> dict[str, object]:
+def document(made: PaperArtifact) -> dict[str, object]:
     content: dict[str, object] = json.loads(made.files[f"{made.name}.json"])
     return content
 
 
-def picture(made: Made) -> np.ndarray:
+def picture(made: PaperArtifact) -> np.ndarray:
     import io
 
     return np.asarray(Image.open(io.BytesIO(made.files[f"{made.name}.png"])).convert("RGB"))
@@ -94,10 +94,10 @@ def test_runs_are_recognised(lab: Lab) -> None:
 
 def test_table4_by_hand() -> None:
     scores = {
-        ("mano-cnn", "fsl"): SpaceErrors(10, 10.0, 11.0, 2.0, 2.5),
-        ("mano-cnn", "ssl"): SpaceErrors(10, 15.0, None, 3.0, None),
-        ("ours", "fsl"): SpaceErrors(10, 8.0, 8.4, 1.0, 1.5),
-        ("ours", "ssl"): SpaceErrors(10, 10.0, 10.5, 1.25, 1.5),
+        ("mano-cnn", "fsl"): MeanErrors3d(10, 10.0, 11.0, 2.0, 2.5),
+        ("mano-cnn", "ssl"): MeanErrors3d(10, 15.0, None, 3.0, None),
+        ("ours", "fsl"): MeanErrors3d(10, 8.0, 8.4, 1.0, 1.5),
+        ("ours", "ssl"): MeanErrors3d(10, 10.0, 10.5, 1.25, 1.5),
     }
     table = table4.table4(scores, "some data")
     assert table.title == "Table 4: unaligned errors on some data"
@@ -121,7 +121,7 @@ def test_table4_by_hand() -> None:
 
 
 def test_table4_agrees_with_evaluate(lab: Lab) -> None:
-    made = make_table4(Request([lab.ours, lab.fsl, lab.baseline, lab.average], lab.store))
+    made = make_table4(PaperRequest([lab.ours, lab.fsl, lab.baseline, lab.average], lab.store))
     content = document(made)
     cells = {(cell["method"], cell["supervision"]): cell for cell in content["cells"]}  # type: ignore[attr-defined]
     assert set(cells) == {("ours", "ssl"), ("ours", "fsl"), ("mano-cnn", "ssl")}
@@ -146,7 +146,7 @@ def test_table4_agrees_with_evaluate(lab: Lab) -> None:
 
 def test_table5_agrees_with_evaluate(lab: Lab) -> None:
     """Scored on the runs' own training data, with none given."""
-    made = make_table5(Request([lab.without, lab.ours, lab.ours, lab.baseline]))
+    made = make_table5(PaperRequest([lab.without, lab.ours, lab.ours, lab.baseline]))
     areas = document(made)["auc_0_50_px"]
     for suffix, path in (("with", lab.ours), ("without", lab.without)):
         scored = evaluate_checkpoint(path, lab.store).metrics["keypoints_2d"]
@@ -179,7 +179,7 @@ def test_table5_by_hand() -> None:
 
 
 def test_figure2_has_the_areas_of_table5(lab: Lab) -> None:
-    made = make_figure2(Request([lab.ours]))
+    made = make_figure2(PaperRequest([lab.ours]))
     shown = document(made)["areas"]
     scored = evaluate_checkpoint(lab.ours, lab.store).metrics["keypoints_2d"]
     assert shown == {
@@ -193,28 +193,28 @@ def test_figure2_has_the_areas_of_table5(lab: Lab) -> None:
 
 def test_missing_detections_are_told(lab: Lab) -> None:
     """A dataset's folder has no detections."""
-    made = make_table5(Request([lab.ours], lab.store.parent / "data", limit=2))
+    made = make_table5(PaperRequest([lab.ours], lab.store.parent / "data", limit=2))
     assert any(line.startswith("detector: the data holds no detections") for line in made.missing)
     assert "(freihand, training images, 2 frames)" in made.title
 
 
 def test_no_run_fits(lab: Lab) -> None:
     with pytest.raises(UserError, match="no run fills a place of table 5.*average pose prior; table 5 has no place"):
-        make_table5(Request([lab.average], lab.store))
+        make_table5(PaperRequest([lab.average], lab.store))
 
 
 def test_two_runs_for_one_place(lab: Lab, tmp_path: Path) -> None:
     second = write_run(tmp_path / "again", data=str(lab.store))
-    made = make_figure2(Request([lab.ours, second], limit=2))
+    made = make_figure2(PaperRequest([lab.ours, second], limit=2))
     assert made.left_out == [f"{second}: Ours, {DIRECTIONS}; {lab.ours} was given first for this place."]
 
 
 def test_runs_of_the_current_folder(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="no runs were given, and runs/ holds none. Give folders of trained runs"):
-        make_table4(Request(data=lab.store))
+        make_table4(PaperRequest(data=lab.store))
     monkeypatch.chdir(lab.ours.parent.parent)
-    assert {line.split(":")[0] for line in make_table4(Request(data=lab.store, limit=2)).used} == {
+    assert {line.split(":")[0] for line in make_table4(PaperRequest(data=lab.store, limit=2)).used} == {
         "ours ssl", "ours fsl", "mano-cnn ssl",
     }  # fmt: skip
 
@@ -222,10 +222,10 @@ def test_runs_of_the_current_folder(lab: Lab, monkeypatch: pytest.MonkeyPatch, t
 def test_training_data_that_is_gone(tmp_path: Path) -> None:
     gone = write_run(tmp_path / "gone", data="/nowhere/data.h5")
     with pytest.raises(InputError, match="was trained on /nowhere/data.h5, which is not there.*with --data"):
-        make_table5(Request([gone]))
+        make_table5(PaperRequest([gone]))
     silent = write_run(tmp_path / "silent")
     with pytest.raises(InputError, match="does not say what it was trained on. Give the training images with --data"):
-        make_table5(Request([silent]))
+        make_table5(PaperRequest([silent]))
 
 
 def test_commands_that_train_what_is_missing() -> None:
@@ -236,11 +236,11 @@ def test_commands_that_train_what_is_missing() -> None:
 
 
 def test_figure1_shows_both_priors(lab: Lab) -> None:
-    request = Request([lab.average, lab.ours], lab.store, samples="1,4")
+    request = PaperRequest([lab.average, lab.ours], lab.store, samples="1,4")
     made = make_figure1(request)
     assert document(made)["rows"] == [1, 4]
     whole = picture(made)
-    alone = make_figure1(Request([lab.ours], lab.store, samples="1,4"))
+    alone = make_figure1(PaperRequest([lab.ours], lab.store, samples="1,4"))
     assert alone.missing == [f"average pose prior: handsss train --data {lab.store} --ssl --pose-prior average"]
     empty = picture(alone)
     # The places of the missing run stay white.
@@ -255,24 +255,24 @@ def test_a_run_that_went_on_from_another_says_so(tmp_path: Path) -> None:
 
 
 def test_figure3_has_ten_panels_a_line(lab: Lab) -> None:
-    made = make_figure3(Request([lab.baseline, lab.ours], lab.store, count=2))
+    made = make_figure3(PaperRequest([lab.baseline, lab.ours], lab.store, count=2))
     assert made.used == [f"shown: {lab.ours} (Ours, {DIRECTIONS}, 7 steps)"]
     assert made.left_out[0].endswith("figure 3 shows one run.")
-    one = picture(make_figure3(Request([lab.ours], lab.store, count=1)))
+    one = picture(make_figure3(PaperRequest([lab.ours], lab.store, count=1)))
     two = picture(made)
     assert two.shape[1] == one.shape[1] == 10 * 190 + 9 * 6 + 2 * 10
     assert two.shape[0] - one.shape[0] == 196
     # A network without texture is drawn in one colour.
-    assert _painted(picture(make_figure3(Request([lab.baseline], lab.store, count=1)))) > 0.2
+    assert _painted(picture(make_figure3(PaperRequest([lab.baseline], lab.store, count=1)))) > 0.2
 
 
 def test_figure6_says_that_there_are_no_sequences(lab: Lab) -> None:
-    made = make_figure6(Request([lab.ours], lab.store))
+    made = make_figure6(PaperRequest([lab.ours], lab.store))
     content = document(made)
     assert content["sequences"] == [{"name": "rows 0 to 7", "rows": list(range(8))}]
     assert content["note"] == "The data has no sequences: these are consecutive rows, which show different hands."
     with pytest.raises(UserError, match="figure 6 shows 8 frames of a sequence, but the data has 5 rows"):
-        make_figure6(Request([lab.ours], lab.store, limit=5))
+        make_figure6(PaperRequest([lab.ours], lab.store, limit=5))
 
 
 def _painted(sheet: np.ndarray) -> float:

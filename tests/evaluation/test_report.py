@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from handsss.errors import UserError
-from handsss.evaluation.assemble import Prepared, evaluation_of
 from handsss.evaluation.curves import Curve, Panel, draw, inline, keypoint_panels, space_panels
 from handsss.evaluation.metrics import LIMIT_2D, areas
+from handsss.evaluation.pairing import PairedPredictions, score_pairs
 from handsss.evaluation.protocols import PROTOCOLS
 from handsss.evaluation.report import write_report
-from handsss.evaluation.report.figures import space_table
+from handsss.evaluation.report.metric_tables import space_table
 from handsss.evaluation.report.pictures import ranked
 from handsss.evaluation.samples import Evaluation
 from handsss.evaluation.tables import Table, markdown, number
@@ -36,7 +36,7 @@ def picture(index: int) -> np.ndarray:
 
 
 class _Truth:
-    """What evaluation_of asks of the truth."""
+    """The part of GroundTruth that score_pairs reads."""
 
     def __init__(self, count: int) -> None:
         self.path, self.dataset, self.split, self.joints_set = Path("data.h5"), "freihand", "evaluation", "freihand"
@@ -61,9 +61,9 @@ def evaluation(count: int = 5, *, names: list[str] | None = None, whole: bool = 
         keypoints["detector"][0, 4] = np.nan
         sure = np.full((count, 21), 0.8)
         found = replace(found, keypoints=keypoints, true_keypoints=flat, crop=picture, confidence=sure)
-    prepared = Prepared(found, {"checkpoint": "runs/a/final.pt"}, "freihand, of the true mesh")
+    prepared = PairedPredictions(found, {"checkpoint": "runs/a/final.pt"}, "freihand, of the true mesh")
     truth: Any = _Truth(count)
-    return evaluation_of(prepared, truth, PROTOCOLS["freihand"], proper=False)
+    return score_pairs(prepared, truth, PROTOCOLS["freihand"], proper=False)
 
 
 class Page(HTMLParser):

@@ -16,10 +16,10 @@ from handsss.data.keypoints.sources import TruthSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
 from handsss.data.readers.freihand import open_freihand
 from handsss.errors import InputError, UserError
-from handsss.evaluation.defaults import default_data, newest_checkpoint
+from handsss.evaluation.defaults import default_evaluation_data, newest_checkpoint
 from handsss.evaluation.evaluate import evaluate_checkpoint, evaluate_predictions, submit_checkpoint
-from handsss.evaluation.ground_truth import open_truth
-from handsss.evaluation.mesh_topology import follows, known_model, mesh_keypoints
+from handsss.evaluation.ground_truth import open_ground_truth
+from handsss.evaluation.mesh_topology import matching_model, mesh_keypoints, shares_topology
 from handsss.evaluation.prediction_file import read_prediction_file
 from handsss.evaluation.protocols import PROTOCOLS
 from handsss.evaluation.submission import write_submission
@@ -69,7 +69,7 @@ def ho3d_root(ho3d: Callable[[str], Path]) -> Path:  # noqa: F811
 
 
 def test_store_and_folder_hold_the_same_truth(root: Path, store: Path, made: Hands) -> None:
-    a, b = open_truth(root), open_truth(store)
+    a, b = open_ground_truth(root), open_ground_truth(store)
     for truth in (a, b):
         assert (truth.dataset, truth.split, truth.joints_set, truth.samples) == (
             "freihand",
@@ -85,29 +85,29 @@ def test_store_and_folder_hold_the_same_truth(root: Path, store: Path, made: Han
     np.testing.assert_allclose(a.K, b.K)
     np.testing.assert_array_equal(a.crop(2), b.crop(2))
     assert b.detected is None  # its keypoints are the truth: there is no detector to judge
-    assert len(open_truth(store, limit=2)) == 2
+    assert len(open_ground_truth(store, limit=2)) == 2
 
 
 def test_splits(root: Path, store: Path, tmp_path: Path, made: Hands) -> None:
-    assert open_truth(root, "training").split == "training"
+    assert open_ground_truth(root, "training").split == "training"
     with pytest.raises(InputError, match="holds the evaluation split of freihand, not the training split"):
-        open_truth(store, "training")
+        open_ground_truth(store, "training")
     bare = write_freihand(tmp_path / "old", made, truth=False, training=hands(3, 9))
-    truth = open_truth(bare)
+    truth = open_ground_truth(bare)
     assert (truth.split, len(truth)) == ("training", 3)
     assert "evaluation_xyz.json is not there" in truth.notes[0]
-    assert open_truth(bare, scored=False).split == "evaluation"
+    assert open_ground_truth(bare, scored=False).split == "evaluation"
     with pytest.raises(InputError, match="none has true joints to compare with. FreiHAND's evaluation truth is public"):
-        open_truth(bare, "evaluation")
+        open_ground_truth(bare, "evaluation")
     with pytest.raises(InputError, match="neither FreiHAND's layout .* nor HO-3D's"):
-        open_truth(tmp_path)
+        open_ground_truth(tmp_path)
     with pytest.raises(InputError, match=r"none.h5: no such file"):
-        open_truth(tmp_path / "none.h5")
+        open_ground_truth(tmp_path / "none.h5")
 
 
 def test_ho3d_truth(ho3d_root: Path) -> None:
     one = hands(1)
-    truth = open_truth(ho3d_root)
+    truth = open_ground_truth(ho3d_root)
     assert (truth.dataset, truth.split, truth.joints_set) == ("ho3d", "evaluation", "ho3d")
     np.testing.assert_allclose(truth.joints, one.ho3d, atol=1e-6)
     np.testing.assert_allclose(truth.vertices, one.vertices, atol=1e-6)
@@ -116,19 +116,19 @@ def test_ho3d_truth(ho3d_root: Path) -> None:
     # The crop lies around the given box, [200, 150, 300, 250] and a tenth of it on every side: 120 px to 224.
     assert truth.K[0, 0, 0] == pytest.approx(600 * 224 / 120)
     assert truth.K[0, 1, 2] == pytest.approx((240 - 140) * 224 / 120)
-    training = open_truth(ho3d_root, "training")
+    training = open_ground_truth(ho3d_root, "training")
     assert training.known.tolist() == [True, False]
     (ho3d_root / "evaluation_xyz.json").unlink()
     (ho3d_root / "evaluation_verts.json").unlink()
-    assert open_truth(ho3d_root).split == "training"
+    assert open_ground_truth(ho3d_root).split == "training"
     with pytest.raises(InputError, match="HO-3D's evaluation truth is public since November 2024"):
-        open_truth(ho3d_root, "evaluation")
+        open_ground_truth(ho3d_root, "evaluation")
 
 
 def test_ho3d_truth_of_another_version(ho3d_root: Path) -> None:
     write_lists(ho3d_root / "evaluation", xyz=np.zeros((5, 21, 3)))
     with pytest.raises(InputError, match="5 entries, but evaluation.txt lists 1 frames"):
-        open_truth(ho3d_root)
+        open_ground_truth(ho3d_root)
 
 
 @pytest.mark.parametrize("name", ["freihand", "ho3d"])
@@ -186,7 +186,7 @@ def test_a_network_is_scored(root: Path, store: Path, checkpoint: Path) -> None:
     assert set(metrics["keypoints_2d"]) == {"predicted", "projected"}
     # What is stored is what the network says, and the figures are those of what is stored.
     trained = load_trained(checkpoint.parent)
-    truth = open_truth(store)
+    truth = open_ground_truth(store)
     image = torch.from_numpy(np.stack([truth.crop(i) for i in range(4)])).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         made = trained.network(image, torch.from_numpy(truth.K).float(), "freihand")
@@ -228,7 +228,7 @@ def test_ho3d_submission_has_ho3d_joints(tmp_path: Path, ho3d_root: Path, checkp
     joints = PROTOCOLS["ho3d"].joints_from_file(file.joints)
     assert file.vertices is not None
     vertices = from_opengl(file.vertices)
-    truth = open_truth(ho3d_root)
+    truth = open_ground_truth(ho3d_root)
     np.testing.assert_allclose(joints[:, 0], truth.roots, atol=1e-6)
     trained = load_trained(checkpoint)
     image = torch.from_numpy(truth.crop(0)[None]).permute(0, 3, 1, 2).float() / 255
@@ -344,13 +344,13 @@ def test_a_broken_network_is_named(tmp_path: Path, store: Path) -> None:
 
 def test_numbering_is_told_from_edges(made: Hands) -> None:
     model = load_model("open")
-    assert follows(made.vertices, model)
-    assert follows(1000 * made.vertices, model)
-    assert not follows(made.vertices[:, ::-1], model)
-    assert not follows(made.vertices[:, :500], model)
-    found = known_model(made.vertices)
+    assert shares_topology(made.vertices, model)
+    assert shares_topology(1000 * made.vertices, model)
+    assert not shares_topology(made.vertices[:, ::-1], model)
+    assert not shares_topology(made.vertices[:, :500], model)
+    found = matching_model(made.vertices)
     assert found is not None and found.name == "open"
-    assert known_model(None) is None
+    assert matching_model(None) is None
 
 
 @pytest.mark.parametrize("name", ["freihand", "mediapipe", "ho3d", "openpose"])
@@ -383,13 +383,13 @@ def test_what_is_evaluated_by_default(tmp_path: Path, monkeypatch: pytest.Monkey
         os.utime(path, (age + number, age + number))
     assert newest_checkpoint() == Path("runs/new/latest.pt")
     with pytest.raises(InputError, match="none of freihand_evaluation.h5, ho3d_v2_evaluation.h5, .* is there") as lost:
-        default_data()
+        default_evaluation_data()
     assert "data/ho3d_v3_evaluation.h5" in str(lost.value)
     assert "handsss preprocess freihand ROOT --split evaluation" in str(lost.value)
     there = tmp_path / "elsewhere" / "ho3d_v2_evaluation.h5"
     there.parent.mkdir()
     there.write_bytes(b"")
     monkeypatch.setenv("HANDSSS_DATA", str(there.parent))
-    assert default_data() == there
+    assert default_evaluation_data() == there
     (tmp_path / "freihand_evaluation.h5").write_bytes(b"")
-    assert default_data() == Path("freihand_evaluation.h5")
+    assert default_evaluation_data() == Path("freihand_evaluation.h5")

@@ -18,7 +18,7 @@ from handsss.training.config import TrainConfig, resolve
 from handsss.training.files import newest_run
 from handsss.training.metrics_logger import Journal, read_journal
 from handsss.training.objective import Batch
-from handsss.training.prepare import Recipe, as_baseline, default_data, mean_bone_of
+from handsss.training.prepare import Recipe, as_baseline, default_training_data, mean_bone_of
 from handsss.training.replay import replay
 from handsss.training.resume import resume
 from handsss.training.run import NotFiniteStopError, Progress, Run, StoppedError
@@ -206,9 +206,9 @@ def test_data_that_do_not_do(tmp_path: Path, stores: tuple[Path, Path], monkeypa
         run(tmp_path / "x", stores, "schedule.batch=64")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"(?s)no --data, and neither .*handsss synthesize -n 2000.*handsss preprocess"):
-        default_data()
+        default_training_data()
     (tmp_path / "freihand_training.h5").write_bytes(b"")
-    assert default_data() == Path("freihand_training.h5")
+    assert default_training_data() == Path("freihand_training.h5")
     with pytest.raises(UserError, match="no run in"):
         newest_run(tmp_path)
     with pytest.raises(InputError, match=r"no latest.pt here to go on from"):

@@ -15,7 +15,7 @@ from handsss.detect.openpose import read_keypoints
 from handsss.errors import InputError
 
 if TYPE_CHECKING:
-    from handsss.data.annotated_image import Item
+    from handsss.data.annotated_image import AnnotatedImage
     from handsss.detect.detector import HandDetector
 
 Tags = list[str]  # what is to be counted: "keypoints found", "no hand", ...
@@ -33,11 +33,11 @@ class KeypointSource(Protocol):
     def settings(self) -> dict[str, Any]:
         """All that decides its answers, for the store's attributes."""
 
-    def find(self, item: Item, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
+    def find(self, item: AnnotatedImage, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
         """Hands of a picture; for a dataset of one side exactly one, with zero confidence where nothing was found."""
 
 
-def nothing(item: Item, tag: str) -> tuple[Hands, Tags]:
+def unseen_hand(item: AnnotatedImage, tag: str) -> tuple[Hands, Tags]:
     """A hand without keypoints: its row stays, and gets no weight."""
     if item.side == "auto":
         return [], [tag]
@@ -57,10 +57,10 @@ class TruthSource:
     def settings(self) -> dict[str, Any]:
         return {"source": "truth"}
 
-    def find(self, item: Item, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
+    def find(self, item: AnnotatedImage, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
         joints = item.joints_3d
         if joints is None or not np.isfinite(joints).all() or (joints[:, 2] <= 0).any():
-            return nothing(item, NO_TRUTH)
+            return unseen_hand(item, NO_TRUTH)
         projected = joints @ intrinsics.T
         points = np.concatenate([projected[:, :2] / projected[:, 2:], np.ones((KEYPOINTS, 1))], 1)
         return [(item.side, points)], [FOUND]
@@ -85,14 +85,14 @@ class DetectorSource:
             "thorough": self.thorough,
         }
 
-    def find(self, item: Item, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
+    def find(self, item: AnnotatedImage, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
         if self._detector is None:
             from handsss.detect.detector import HandDetector
 
             self._detector = HandDetector(thorough=self.thorough)
         hands = self._detector.detect(picture)
         if not hands:
-            return nothing(item, NO_HAND)
+            return unseen_hand(item, NO_HAND)
         if item.side == "auto":
             return [(hand.hand, hand.keypoints) for hand in hands], [FOUND] * len(hands)
         return [(item.side, hands[0].keypoints)], [FOUND] + [SEVERAL] * (len(hands) > 1)
@@ -115,21 +115,21 @@ class OpenPoseFolder:
     def settings(self) -> dict[str, Any]:
         return {"source": "openpose", "folder": str(self.folder), "ran_here": self.ran_here}
 
-    def find(self, item: Item, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
+    def find(self, item: AnnotatedImage, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
         path = self._file(item)
         if path is None:
-            return nothing(item, NO_FILE)
+            return unseen_hand(item, NO_FILE)
         hands = read_keypoints(path)
         if not hands:
-            return nothing(item, NO_HAND)
+            return unseen_hand(item, NO_HAND)
         if item.side == "auto":
             return [(hand.hand, hand.keypoints) for hand in hands], [FOUND] * len(hands)
         wanted = [hand for hand in hands if hand.hand == item.side]
         if not wanted:
-            return nothing(item, OTHER_SIDE)
+            return unseen_hand(item, OTHER_SIDE)
         return [(item.side, wanted[0].keypoints)], [FOUND] + [SEVERAL] * (len(wanted) > 1)
 
-    def _file(self, item: Item) -> Path | None:
+    def _file(self, item: AnnotatedImage) -> Path | None:
         inner = Path(item.name).parent
         stem = Path(item.name).stem
         places = (self.folder / inner, self.folder)
@@ -161,16 +161,16 @@ class ListFile:
     def settings(self) -> dict[str, Any]:
         return {"source": "list", "file": str(self.path)}
 
-    def find(self, item: Item, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
+    def find(self, item: AnnotatedImage, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
         points, names = self.read()
         if names:
             number = names.get(item.name, names.get(Path(item.name).stem, -1))
         else:  # a list of the unique samples holds for all their versions
             number = item.index if item.index < len(points) else item.sample
         if not 0 <= number < len(points):
-            return nothing(item, NO_FILE)
+            return unseen_hand(item, NO_FILE)
         if not (points[number, :, 2] > 0).any():
-            return nothing(item, NO_HAND)
+            return unseen_hand(item, NO_HAND)
         side = "right" if item.side == "auto" else item.side
         return [(side, points[number])], [FOUND]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from handsss.data.annotated_image import Item
+from handsss.data.annotated_image import AnnotatedImage
 from handsss.data.readers.annotations import read_number_lists
 from handsss.errors import InputError
 
@@ -46,7 +46,7 @@ class FreiHand:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def item(self, row: int) -> Item:
+    def item(self, row: int) -> AnnotatedImage:
         """The picture of a row."""
         number = int(self.numbers[row])
         sample = number % self.unique
@@ -62,7 +62,7 @@ class FreiHand:
         name = f"{self.split}/rgb/{number:08d}.jpg"
         mask = self.root / self.split / "mask" / f"{number:08d}.jpg"
         has_mask = self.split == "training" and number < self.unique
-        return Item(
+        return AnnotatedImage(
             path=self.root / name,
             name=name,
             index=number,

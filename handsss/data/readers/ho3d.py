@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from handsss.data.annotated_image import Item
+from handsss.data.annotated_image import AnnotatedImage
 from handsss.data.readers.annotations import read_lines
 from handsss.errors import InputError, UserError
 from handsss.geometry.cameras import from_opengl
@@ -42,7 +42,7 @@ class Ho3d:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def item(self, row: int) -> Item:
+    def item(self, row: int) -> AnnotatedImage:
         """The picture of a row.
 
         Raises:
@@ -68,7 +68,7 @@ class Ho3d:
             root = meta.numbers("handJoints3D", (3,), first_of=21)
             truth["root_3d"] = None if root is None else from_opengl(root)
             box = meta.numbers("handBoundingBox", (4,))
-        return Item(
+        return AnnotatedImage(
             path=picture,
             name=picture.relative_to(self.root).as_posix(),
             index=row,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from handsss.data.annotated_image import Item
+from handsss.data.annotated_image import AnnotatedImage
 from handsss.errors import InputError
 from handsss.io.camera import CameraOptions, choose_camera
 from handsss.io.image import IMAGE_SUFFIXES
@@ -27,13 +27,15 @@ class Photos:
     def __len__(self) -> int:
         return len(self.names)
 
-    def item(self, row: int) -> Item:
+    def item(self, row: int) -> AnnotatedImage:
         """The picture of a row."""
         name = self.names[row]
         intrinsics: np.ndarray | None = None
         if self.camera is not None and (self.camera.intrinsics is not None or self.camera.table is not None):
             intrinsics = choose_camera((0, 0), None, name, self.camera).intrinsics
-        return Item(path=self.root / name, name=name, index=row, sample=row, side=self.side, intrinsics=intrinsics)
+        return AnnotatedImage(
+            path=self.root / name, name=name, index=row, sample=row, side=self.side, intrinsics=intrinsics
+        )
 
     @property
     def attributes(self) -> dict[str, Any]:

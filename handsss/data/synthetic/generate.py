@@ -51,14 +51,14 @@ class _Job:
     scene: SceneSettings
 
 
-class Made(NamedTuple):
-    """What a run made."""
+class SynthesisSummary(NamedTuple):
+    """Counts of a finished dataset."""
 
     root: Path
     pictures: dict[str, int]
     clean: int
     occluded: int
-    drawn: int  # in this run; the rest was there
+    drawn: int  # rendered by this run; the rest existed already
 
 
 def settings_of(seed: int, backgrounds: Path | None, *, occluders: float = 0.3, clean: bool = False) -> SceneSettings:
@@ -73,7 +73,7 @@ def settings_of(seed: int, backgrounds: Path | None, *, occluders: float = 0.3, 
 
 def synthesize(
     root: Path, options: SynthesizeOptions, *, progress: Callable[[int, int], None] = lambda done, total: None
-) -> Made:
+) -> SynthesisSummary:
     """Make a dataset.
 
     The annotation files are written last, so that an unfinished dataset has none and is not mistaken for one.
@@ -122,7 +122,7 @@ def synthesize(
     _sweep(root)  # workers that outlived a killed run may have left one since
     write_atomically(record, json.dumps(content, indent=1).encode())
     blocks.remove()
-    return Made(root, counts, clean, occluded, todo)
+    return SynthesisSummary(root, counts, clean, occluded, todo)
 
 
 def _sweep(root: Path) -> None:
@@ -210,7 +210,7 @@ def _write_list(path: Path, name: str, jobs: list[_Job], blocks: Blocks) -> None
         raise unwritable(path, error) from error
 
 
-def _finished(record: Path, plan: dict[str, Any], options: SynthesizeOptions) -> Made:
+def _finished(record: Path, plan: dict[str, Any], options: SynthesizeOptions) -> SynthesisSummary:
     if not options.resume:
         raise UserError(
             f"{record.parent}: holds a finished dataset. Choose another folder with -o, or use --overwrite."
@@ -226,4 +226,4 @@ def _finished(record: Path, plan: dict[str, Any], options: SynthesizeOptions) ->
                 f"{record.parent}: holds a finished dataset with {key} = {content.get(key)}, not {value}. Choose "
                 "another folder with -o, or use --overwrite."
             )
-    return Made(record.parent, content["counts"], content["clean"], content["occluded"], 0)
+    return SynthesisSummary(record.parent, content["counts"], content["clean"], content["occluded"], 0)

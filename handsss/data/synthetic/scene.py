@@ -1,4 +1,4 @@
-"""One synthetic picture: what is in it, drawn from a seed, and its truth."""
+"""One synthetic picture: scene sampled from a seed, rendered, with its ground truth."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from handsss.data.synthetic.arm import Arm, make_arm, with_sleeve
 from handsss.data.synthetic.background import make_background
 from handsss.data.synthetic.camera import Degradation, is_clean, jpeg, photograph, sample_degradation
 from handsss.data.synthetic.light import sample_lighting
-from handsss.data.synthetic.objects import Thing, make_thing
-from handsss.data.synthetic.painter import Material, Part, paint
+from handsss.data.synthetic.occluders import Occluder, make_occluder
 from handsss.data.synthetic.poses import Placement, sample_placement, sample_pose
-from handsss.data.synthetic.skin import SkinLook, arm_colour, sample_look, skin_texture
+from handsss.data.synthetic.renderer import Material, SceneMesh, render_scene
+from handsss.data.synthetic.skin import SkinParameters, arm_colour, sample_skin, skin_texture
 from handsss.geometry.framing import CROP
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
@@ -30,11 +30,11 @@ _TRIES = 40  # placements until the hand is in the picture
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What pictures are made of; all that decides them besides the seed."""
+    """Everything that determines the pictures."""
 
     seed: int = 0
     backgrounds: tuple[Path, ...] = ()
-    occluders: float = 0.3  # share of pictures with a thing held or before the hand
+    occluders: float = 0.3  # share of pictures with an object in the hand or in front of it
     clean: bool = False  # no occluders, no motion blur, good exposure
 
 
@@ -48,7 +48,7 @@ class Scene(NamedTuple):
     vertices: np.ndarray  # [778, 3] m
     mano: np.ndarray  # [61]
     scale: float  # m, bone 9-10
-    facts: dict[str, Any]  # what the picture shows
+    facts: dict[str, Any]  # attributes of the picture, for SPLIT_scene.json
 
 
 class _Posed(NamedTuple):
@@ -86,7 +86,7 @@ def make_scene(number: int, split: str, settings: SceneSettings) -> Scene:
     rng = np.random.default_rng([settings.seed, ("training", "evaluation").index(split), number])
     pose = sample_pose(load_model("open-detail"), rng)
     shape = np.clip(rng.normal(0, 1, 10), -2.5, 2.5)
-    look = sample_look(rng)
+    skin = sample_skin(rng)
     lighting = sample_lighting(rng)
     degradation = sample_degradation(rng)
     if settings.clean:
@@ -100,28 +100,28 @@ def make_scene(number: int, split: str, settings: SceneSettings) -> Scene:
         return moved
 
     arm, cloth, sleeved = _arm(posed, placement, rng)
-    hand_part = Part(to_camera(posed.detail), load_model("open-detail").faces.astype(np.int64), Material.skin())
-    arm_part = Part(
+    hand_mesh = SceneMesh(to_camera(posed.detail), load_model("open-detail").faces.astype(np.int64), Material.skin())
+    arm_mesh = SceneMesh(
         to_camera(arm.vertices),
         arm.faces,
-        Material.arm(arm_colour(look, arm.rest), arm.distance, cloth, rng.uniform(0.02, 0.7, 3), arm.rest),
+        Material.arm(arm_colour(skin, arm.rest), arm.distance, cloth, rng.uniform(0.02, 0.7, 3), arm.rest),
     )
-    things = _things(to_camera(posed.joints), rng, settings)
-    parts = [hand_part, arm_part, *(Part(t.vertices, t.faces, Material.plain(t.colour)) for t in things)]
+    occluders = _occluders(to_camera(posed.joints), rng, settings)
+    meshes = [hand_mesh, arm_mesh, *(SceneMesh(t.vertices, t.faces, Material.plain(t.colour)) for t in occluders)]
     background = make_background(CROP, list(settings.backgrounds), rng)
-    painted = paint(parts, skin_texture(look), lighting, K, background, rng)
-    picture = photograph(painted.light, degradation)
+    rendered = render_scene(meshes, skin_texture(skin), lighting, K, background, rng)
+    picture = photograph(rendered.light, degradation)
     joints, vertices = to_camera(posed.joints), to_camera(posed.vertices)
-    hidden = _hidden(joints, painted.depth, K)
+    hidden = _hidden(joints, rendered.depth, K)
     return Scene(
         picture=jpeg(picture, degradation.quality),
-        mask=jpeg(np.where(painted.hand > 0.5, 255, 0).astype(np.uint8), 95),
+        mask=jpeg(np.where(rendered.hand > 0.5, 255, 0).astype(np.uint8), 95),
         K=K,
         joints=joints,
         vertices=vertices,
         mano=_mano(pose, shape, turn, joints, K),
         scale=float(np.linalg.norm(joints[9] - joints[10])),
-        facts=_facts(look, placement, things, degradation, cloth if sleeved else 0.0, painted.hand, hidden),
+        facts=_facts(skin, placement, occluders, degradation, cloth if sleeved else 0.0, rendered.hand, hidden),
     )
 
 
@@ -157,16 +157,16 @@ def _arm(posed: _Posed, placement: Placement, rng: np.random.Generator) -> tuple
     return arm, start, sleeved
 
 
-def _things(joints: np.ndarray, rng: np.random.Generator, settings: SceneSettings) -> list[Thing]:
-    """A thing in the hand or before it, in some pictures."""
+def _occluders(joints: np.ndarray, rng: np.random.Generator, settings: SceneSettings) -> list[Occluder]:
+    """An object in the hand or in front of it, in some pictures."""
     if settings.clean or rng.random() > settings.occluders:
         return []
     if rng.random() < 0.6:  # held: between palm and fingertips
         place = 0.5 * (joints[[5, 9, 13, 17]].mean(0) + joints[[8, 12, 16, 20]].mean(0)) + rng.normal(0, 0.008, 3)
-        return [make_thing(place, rng)]
+        return [make_occluder(place, rng)]
     front = joints[rng.integers(21)]
     place = front * rng.uniform(0.80, 0.93) + np.array([*rng.normal(0, 0.02, 2), 0])
-    return [make_thing(place, rng, size=rng.uniform(0.5, 1.0))]
+    return [make_occluder(place, rng, size=rng.uniform(0.5, 1.0))]
 
 
 def _hidden(joints: np.ndarray, depth: np.ndarray, K: np.ndarray) -> int:
@@ -197,22 +197,22 @@ def _mano(pose: np.ndarray, shape: np.ndarray, turn: np.ndarray, joints: np.ndar
 
 
 def _facts(
-    look: SkinLook,
+    skin: SkinParameters,
     placement: Placement,
-    things: list[Thing],
+    occluders: list[Occluder],
     degradation: Degradation,
     cloth: float,
     hand: np.ndarray,
     hidden: int,
 ) -> dict[str, Any]:
     return {
-        "tone": round(look.tone, 3),
+        "tone": round(skin.tone, 3),
         "focal": round(placement.focal, 1),
         "depth": round(placement.depth, 3),
-        "occluder": bool(things),
+        "occluder": bool(occluders),
         "sleeve": round(cloth, 3),
         "motion_px": round(degradation.motion, 1),
-        "clean": is_clean(degradation) and not things,
+        "clean": is_clean(degradation) and not occluders,
         "hand_share": round(float(hand.mean()), 4),
         "hidden_joints": hidden,
     }

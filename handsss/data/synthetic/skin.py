@@ -49,7 +49,7 @@ class Surface(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SkinLook:
+class SkinParameters:
     """One person's skin, as numbers."""
 
     tone: float  # 0 pale .. 1 dark
@@ -59,13 +59,13 @@ class SkinLook:
     nail_colour: tuple[float, float, float] | None  # linear RGB of varnish; None: bare
 
 
-def sample_look(rng: np.random.Generator) -> SkinLook:
+def sample_skin(rng: np.random.Generator) -> SkinParameters:
     """A person's skin; all tones alike often."""
     varnish = None
     if rng.random() < 0.08:
         red, green, blue = rng.uniform(0.02, 0.7, 3)
         varnish = (float(red), float(green * 0.5), float(blue))
-    return SkinLook(
+    return SkinParameters(
         tone=float(rng.uniform(0, 1)),
         redness=float(rng.uniform(0, 1)),
         seed=int(rng.integers(2**31)),
@@ -146,34 +146,34 @@ def _palm_lines(points: np.ndarray, joints: np.ndarray, palm: np.ndarray) -> np.
     return lines * palm
 
 
-def skin_texture(look: SkinLook) -> np.ndarray:
-    """The albedo [T, T, 3], linear RGB, of a look."""
+def skin_texture(skin: SkinParameters) -> np.ndarray:
+    """The albedo [T, T, 3], linear RGB, of a skin."""
     field = surface()
-    rng = np.random.default_rng(look.seed)
-    position = look.tone * (len(_TONES) - 1)
+    rng = np.random.default_rng(skin.seed)
+    position = skin.tone * (len(_TONES) - 1)
     below = min(int(position), len(_TONES) - 2)
     base = _TONES[below] + (position - below) * (_TONES[below + 1] - _TONES[below])
     base = base * (1 + rng.normal(0, 0.04, 3))
-    lighter = base + (0.10 + 0.42 * look.tone) * np.maximum(_PALM_LIGHT * (1.35 - 0.6 * look.tone) - base, 0)
+    lighter = base + (0.10 + 0.42 * skin.tone) * np.maximum(_PALM_LIGHT * (1.35 - 0.6 * skin.tone) - base, 0)
     lighter = lighter * np.array([1.03, 0.97, 0.97])
     palmar = field.palmar[:, None]
     colour = base * (1 - palmar) + lighter * palmar
     blotches = space_noise(field.points, 0.012, rng, 3)
     fine = space_noise(field.points, 0.0016, rng, 2)
     colour = colour * (1 + 0.07 * blotches + 0.045 * fine)[:, None]
-    red = (0.35 + 0.65 * look.redness) * (1 - 0.55 * look.tone)
+    red = (0.35 + 0.65 * skin.redness) * (1 - 0.55 * skin.tone)
     flush = red * (0.55 * field.fingertip + 0.22 * (space_noise(field.points, 0.02, rng, 2) > 0.25) * field.palmar)
     flush = flush + red * 0.35 * ndimage.gaussian_filter1d(field.knuckle, 1)
     colour = colour * (1 - flush[:, None] * np.array([0.04, 0.26, 0.22]))
     depth = rng.uniform(0.15, 0.5)
     lines = np.clip(field.crease + 0.8 * field.palm_lines + 0.5 * field.knuckle, 0, 1)
     colour = colour * (1 - depth * lines[:, None] * np.array([0.75, 1.0, 1.0]))
-    colour = _veins(colour, field, look, rng)
+    colour = _veins(colour, field, skin, rng)
     nail = field.nail[:, None]
-    if look.nail_colour is None:
-        bare = base * 0.55 + np.array([0.62, 0.40, 0.36]) * 0.45 * (1.2 - 0.6 * look.tone)
+    if skin.nail_colour is None:
+        bare = base * 0.55 + np.array([0.62, 0.40, 0.36]) * 0.45 * (1.2 - 0.6 * skin.tone)
     else:
-        bare = np.broadcast_to(np.array(look.nail_colour), base.shape)
+        bare = np.broadcast_to(np.array(skin.nail_colour), base.shape)
     colour = colour * (1 - nail) + bare * nail
     colour = colour * (1 - 0.25 * field.nail_edge[:, None])
     texture = np.zeros((*field.inside.shape, 3))
@@ -182,20 +182,20 @@ def skin_texture(look: SkinLook) -> np.ndarray:
     return filled.astype(np.float32)
 
 
-def _veins(colour: np.ndarray, field: Surface, look: SkinLook, rng: np.random.Generator) -> np.ndarray:
+def _veins(colour: np.ndarray, field: Surface, skin: SkinParameters, rng: np.random.Generator) -> np.ndarray:
     """Bluish lines where a smooth field changes its sign, on the back of the hand."""
     stretched = field.points * np.array([0.35, 0.35, 1.0])
     wave = space_noise(stretched, 0.009, rng, 1)
-    line = np.exp(-((wave / 0.13) ** 2)) * field.back_of_hand * look.veins
-    strength = line * (0.16 * (1 - 0.7 * look.tone))
+    line = np.exp(-((wave / 0.13) ** 2)) * field.back_of_hand * skin.veins
+    strength = line * (0.16 * (1 - 0.7 * skin.tone))
     veined: np.ndarray = colour * (1 - strength[:, None] * np.array([1.0, 0.45, 0.25]))
     return veined
 
 
-def arm_colour(look: SkinLook, points: np.ndarray) -> np.ndarray:
+def arm_colour(skin: SkinParameters, points: np.ndarray) -> np.ndarray:
     """The same skin on the forearm: [N, 3] linear RGB at points [N, 3] (canonical frame)."""
-    rng = np.random.default_rng(look.seed)
-    position = look.tone * (len(_TONES) - 1)
+    rng = np.random.default_rng(skin.seed)
+    position = skin.tone * (len(_TONES) - 1)
     below = min(int(position), len(_TONES) - 2)
     base = _TONES[below] + (position - below) * (_TONES[below + 1] - _TONES[below])
     base = base * (1 + rng.normal(0, 0.04, 3))

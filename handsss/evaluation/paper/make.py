@@ -13,18 +13,18 @@ import torch
 from PIL import Image
 
 from handsss.evaluation.curves import draw
-from handsss.evaluation.defaults import default_data
-from handsss.evaluation.ground_truth import Truth
+from handsss.evaluation.defaults import default_evaluation_data
+from handsss.evaluation.ground_truth import GroundTruth
 from handsss.evaluation.paper import table4, table5
 from handsss.evaluation.paper.bars import draw_bars
 from handsss.evaluation.paper.qualitative import PRIORS, figure1, figure3, figure6
-from handsss.evaluation.paper.runs import Filled, Run, fill, find_runs, read_runs, training_command
+from handsss.evaluation.paper.runs import AssignedRuns, TrainedRun, assign_runs, find_runs, read_runs, training_command
 from handsss.evaluation.paper.score import (
-    Data,
-    in_words,
-    keypoint_errors,
-    predictions_of,
-    space_errors,
+    GroundTruthCache,
+    describe_data,
+    errors_2d,
+    mean_errors_3d,
+    predict_run,
     training_data,
 )
 from handsss.evaluation.paper.sequences import choose_sequences, parse_rows, spread_rows
@@ -34,7 +34,7 @@ from handsss.visualize.sheet import as_png
 
 
 @dataclass(frozen=True)
-class Request:
+class PaperRequest:
     """What a command was asked for."""
 
     runs: Sequence[Path] = ()  # folders or checkpoints; none: all in runs/
@@ -46,18 +46,18 @@ class Request:
     progress: Callable[[int, int], None] = field(default=lambda done, total: None)
     announce: Callable[[str], None] = field(default=lambda what: None)
 
-    def read(self) -> list[Run]:
+    def read(self) -> list[TrainedRun]:
         """The runs."""
         paths = self.runs or find_runs()
         self.announce("reading the runs")
         return read_runs(paths, self.device)
 
-    def source(self) -> Data:
+    def source(self) -> GroundTruthCache:
         """Where truth is read from."""
-        return Data(self.limit, self.progress, self.announce)
+        return GroundTruthCache(self.limit, self.progress, self.announce)
 
 
-class Made(NamedTuple):
+class PaperArtifact(NamedTuple):
     """A table or figure."""
 
     name: str  # of its files
@@ -70,22 +70,22 @@ class Made(NamedTuple):
     files: dict[str, bytes]
 
 
-def make_table4(request: Request) -> Made:
+def make_table4(request: PaperRequest) -> PaperArtifact:
     """Unaligned errors of both methods under full and self-supervision.
 
     Raises:
         UserError, InputError: no run fills a cell, or the data has no truth.
     """
-    filled = fill(request.read(), table4.CELLS, table4.cell_of, "table 4")
+    filled = assign_runs(request.read(), table4.CELLS, table4.cell_of, "table 4")
     source = request.source()
-    truth = source.truth(request.data or default_data())
-    scores = {cell: space_errors(predictions_of(run, truth, source).samples) for cell, run in filled.runs.items()}
+    truth = source.truth(request.data or default_evaluation_data())
+    scores = {cell: mean_errors_3d(predict_run(run, truth, source).samples) for cell, run in filled.runs.items()}
     notes = list(truth.notes)
     if any(score.vertices is None for score in scores.values()):
         notes.append(
             "No MPVPE where the true meshes are missing or numbered otherwise than those of the run's hand model."
         )
-    data = in_words(truth)
+    data = describe_data(truth)
     tables = [table4.table4(scores, data), table4.aligned_table(scores)]
     missing = table4.missing(filled.runs, _trained_on(filled.runs.values()))
     places = {f"{cell[0]} {cell[1]}": run for cell, run in filled.runs.items()}
@@ -93,7 +93,7 @@ def make_table4(request: Request) -> Made:
     return _table("table4", tables, places, missing, filled, table4.document(scores), truth, chart, notes)
 
 
-def make_table5(request: Request) -> Made:
+def make_table5(request: PaperRequest) -> PaperArtifact:
     """2D areas under the curve of the three kinds of keypoints on the training images.
 
     Raises:
@@ -107,7 +107,7 @@ def make_table5(request: Request) -> Made:
     return _table("table5", [table], _consistency(filled), missing, filled, table5.document(areas), truth, chart, notes)
 
 
-def make_figure2(request: Request) -> Made:
+def make_figure2(request: PaperRequest) -> PaperArtifact:
     """Curves of the share of frames within a largest 2D error, on the training images.
 
     Raises:
@@ -125,18 +125,18 @@ def make_figure2(request: Request) -> Made:
     return made._replace(files={**made.files, "figure2.svg": figure.svg})
 
 
-def make_figure1(request: Request) -> Made:
+def make_figure1(request: PaperRequest) -> PaperArtifact:
     """Both pose priors on the same pictures.
 
     Raises:
         UserError, InputError: no run fills a place, or the pictures cannot be read.
     """
 
-    def place_of(run: Run) -> str | None:
+    def place_of(run: TrainedRun) -> str | None:
         whole = run.method == "ours" and run.supervision == "ssl" and run.consistency and not run.without
         return run.prior if whole else None
 
-    filled = fill(request.read(), PRIORS, place_of, "figure 1")
+    filled = assign_runs(request.read(), PRIORS, place_of, "figure 1")
     truth = _pictures(request)
     rows = _rows(request, truth)
     request.announce("drawing")
@@ -147,7 +147,7 @@ def make_figure1(request: Request) -> Made:
     return _sheet("figure1", picture, places, missing, filled.left_out, truth, {"rows": rows})
 
 
-def make_figure3(request: Request) -> Made:
+def make_figure3(request: PaperRequest) -> PaperArtifact:
     """One run's joints and meshes, seven views of each (figures 3 to 5).
 
     Raises:
@@ -161,7 +161,7 @@ def make_figure3(request: Request) -> Made:
     return _sheet("figure3", picture, {"shown": run}, [], left_out, truth, {"rows": rows})
 
 
-def make_figure6(request: Request) -> Made:
+def make_figure6(request: PaperRequest) -> PaperArtifact:
     """One run over frames of four sequences.
 
     Raises:
@@ -176,9 +176,11 @@ def make_figure6(request: Request) -> Made:
     return _sheet("figure6", picture, {"shown": run}, [], left_out, truth, content)
 
 
-def _keypoints(request: Request, what: str) -> tuple[table5.Found, Filled[bool], Truth, str, list[str]]:
+def _keypoints(
+    request: PaperRequest, what: str
+) -> tuple[table5.Found, AssignedRuns[bool], GroundTruth, str, list[str]]:
     """2D errors of the runs without and with E_con on their training images, the images in words, and notes."""
-    filled = fill(request.read(), table5.PLACES, table5.place_of, what)
+    filled = assign_runs(request.read(), table5.PLACES, table5.place_of, what)
     source = request.source()
     found, truths = {}, {}
     notes: list[str] = []
@@ -186,25 +188,25 @@ def _keypoints(request: Request, what: str) -> tuple[table5.Found, Filled[bool],
         path = request.data or training_data(run)
         truth = source.truth(path, "training" if path.is_dir() else None)
         truths[path.resolve()] = truth
-        prepared = predictions_of(run, truth, source)
-        found[place] = keypoint_errors(prepared.samples)
+        prepared = predict_run(run, truth, source)
+        found[place] = errors_2d(prepared.samples)
         notes += prepared.notes
         if prepared.keypoints_definition:
             notes.append(f"2D truth of {run.name}: {prepared.keypoints_definition}.")
-    data = " and ".join(in_words(truth) for truth in truths.values())
+    data = " and ".join(describe_data(truth) for truth in truths.values())
     if len(truths) > 1:
         notes.append("The runs were trained on different data, so their columns do not compare. Give --data.")
     return found, filled, truth, data, notes
 
 
-def _consistency(filled: Filled[bool]) -> dict[str, Run]:
+def _consistency(filled: AssignedRuns[bool]) -> dict[str, TrainedRun]:
     return {"with E_con" if place else "without E_con": run for place, run in filled.runs.items()}
 
 
-def _best(runs: Sequence[Run], what: str) -> tuple[Run, list[str]]:
+def _best(runs: Sequence[TrainedRun], what: str) -> tuple[TrainedRun, list[str]]:
     """The run to show: the whole self-supervised method if it is among them, else the first."""
 
-    def rank(run: Run) -> tuple[bool, ...]:
+    def rank(run: TrainedRun) -> tuple[bool, ...]:
         whole = run.consistency and not run.without and run.prior == "limits"
         return run.method != "ours", not whole, run.supervision != "ssl"
 
@@ -212,11 +214,11 @@ def _best(runs: Sequence[Run], what: str) -> tuple[Run, list[str]]:
     return best, [f"{run.path}: {run.describe()}; {what} shows one run." for run in runs if run is not best]
 
 
-def _pictures(request: Request) -> Truth:
-    return request.source().truth(request.data or default_data(), scored=False)
+def _pictures(request: PaperRequest) -> GroundTruth:
+    return request.source().truth(request.data or default_evaluation_data(), scored=False)
 
 
-def _rows(request: Request, truth: Truth) -> list[int]:
+def _rows(request: PaperRequest, truth: GroundTruth) -> list[int]:
     if request.samples is not None:
         return parse_rows(request.samples, len(truth))
     return spread_rows(len(truth), request.count)
@@ -231,14 +233,14 @@ def _trained_on(runs: Any) -> str:
 def _table(
     name: str,
     tables: list[Table],
-    places: Mapping[str, Run],
+    places: Mapping[str, TrainedRun],
     missing: list[str],
-    filled: Filled[Any],
+    filled: AssignedRuns[Any],
     content: dict[str, Any],
-    truth: Truth,
+    truth: GroundTruth,
     chart: bytes,
     notes: list[str],
-) -> Made:
+) -> PaperArtifact:
     notes = list(dict.fromkeys(notes))
     used = _used(places)
     document = (
@@ -253,35 +255,35 @@ def _table(
     text = "\n".join(markdown(table) for table in tables) + f"\n![{tables[0].title}]({name}.png)\n"
     text += _lists(used, missing, filled.left_out, notes)
     files = {f"{name}.png": chart, f"{name}.md": text.encode(), f"{name}.json": _json(document)}
-    return Made(name, tables[0].title, tables, used, missing, filled.left_out, notes, files)
+    return PaperArtifact(name, tables[0].title, tables, used, missing, filled.left_out, notes, files)
 
 
 def _sheet(
     name: str,
     picture: Image.Image,
-    places: Mapping[str, Run],
+    places: Mapping[str, TrainedRun],
     missing: list[str],
     left_out: list[str],
-    truth: Truth,
+    truth: GroundTruth,
     content: dict[str, Any],
-) -> Made:
+) -> PaperArtifact:
     title = f"Figure {name.removeprefix('figure')}, on {truth.path.name}"
     used = _used(places)
     document = _about(name, truth, places) | content | {"missing": missing, "left_out": left_out}
     notes = list(truth.notes)
     text = f"## {title}\n\n![{title}]({name}.png)\n" + _lists(used, missing, left_out, notes)
     files = {f"{name}.png": as_png(picture), f"{name}.md": text.encode(), f"{name}.json": _json(document)}
-    return Made(name, title, [], used, missing, left_out, notes, files)
+    return PaperArtifact(name, title, [], used, missing, left_out, notes, files)
 
 
-def _used(places: Mapping[str, Run]) -> list[str]:
+def _used(places: Mapping[str, TrainedRun]) -> list[str]:
     return [
         f"{place}: {run.path} (" + ", ".join(part for part in (run.describe(), run.training) if part) + ")"
         for place, run in places.items()
     ]
 
 
-def _about(name: str, truth: Truth, places: Mapping[str, Run]) -> dict[str, Any]:
+def _about(name: str, truth: GroundTruth, places: Mapping[str, TrainedRun]) -> dict[str, Any]:
     runs = {
         place: {
             "path": str(run.path),

@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from handsss.evaluation.drawing import SUPERSAMPLING, Mesh, clay_mesh, crop_window, reduced, skeleton_panel
-from handsss.evaluation.ground_truth import Truth
-from handsss.evaluation.paper.runs import Run
-from handsss.evaluation.paper.sequences import Chosen
-from handsss.evaluation.predicted import Predicted, predict
+from handsss.evaluation.ground_truth import GroundTruth
+from handsss.evaluation.network_hand import NetworkHand, predict_hand
+from handsss.evaluation.paper.runs import TrainedRun
+from handsss.evaluation.paper.sequences import ChosenSequences
 from handsss.visualize.mesh import Window, overlay_clay, overlay_textured, turned_views
 from handsss.visualize.sheet import Line, sheet
 
@@ -26,7 +26,9 @@ def _silent(done: int, total: int) -> None:
     pass
 
 
-def figure1(runs: dict[str, Run], truth: Truth, rows: Sequence[int], progress: Progress = _silent) -> Image.Image:
+def figure1(
+    runs: dict[str, TrainedRun], truth: GroundTruth, rows: Sequence[int], progress: Progress = _silent
+) -> Image.Image:
     """Both pose priors on the same pictures: input, projected keypoints, the mesh as seen and turned.
 
     Args:
@@ -44,7 +46,7 @@ def figure1(runs: dict[str, Run], truth: Truth, rows: Sequence[int], progress: P
             if run is None:
                 lines.append(Line([None] * 4, f"{label}: no run", heading))
                 continue
-            window, hand = _look(run, truth, row)
+            window, hand = _predict_row(run, truth, row)
             # One colour shows impossible shapes; texture would hide them.
             mesh = _clay(hand.mesh)
             views = [view for _, view in turned_views(mesh, _SIDE * SUPERSAMPLING)]
@@ -57,7 +59,7 @@ def figure1(runs: dict[str, Run], truth: Truth, rows: Sequence[int], progress: P
     )
 
 
-def figure3(run: Run, truth: Truth, rows: Sequence[int], progress: Progress = _silent) -> Image.Image:
+def figure3(run: TrainedRun, truth: GroundTruth, rows: Sequence[int], progress: Progress = _silent) -> Image.Image:
     """One picture a line: input, projected joints, projected mesh, the mesh from seven sides (figures 3 to 5).
 
     Args:
@@ -69,7 +71,7 @@ def figure3(run: Run, truth: Truth, rows: Sequence[int], progress: Progress = _s
     lines, columns = [], ["input", "joints", "mesh"]
     for done, row in enumerate(rows):
         progress(done, len(rows))
-        window, hand = _look(run, truth, row)
+        window, hand = _predict_row(run, truth, row)
         views = turned_views(hand.mesh, _SIDE * SUPERSAMPLING)
         columns = columns[:3] + [label for label, _ in views]
         over = _over(hand, window)
@@ -81,7 +83,7 @@ def figure3(run: Run, truth: Truth, rows: Sequence[int], progress: Progress = _s
     return sheet(lines, columns=columns, title=title, notes=[*_notes(truth, {"": run}), names])
 
 
-def figure6(run: Run, truth: Truth, chosen: Chosen, progress: Progress = _silent) -> Image.Image:
+def figure6(run: TrainedRun, truth: GroundTruth, chosen: ChosenSequences, progress: Progress = _silent) -> Image.Image:
     """Sequences: input, projected joints and mesh of each frame.
 
     Args:
@@ -96,7 +98,7 @@ def figure6(run: Run, truth: Truth, chosen: Chosen, progress: Progress = _silent
         inputs, joints, meshes = [], [], []
         for row in sequence.rows:
             progress(done, total)
-            window, hand = _look(run, truth, row)
+            window, hand = _predict_row(run, truth, row)
             inputs.append(reduced(window.image))
             joints.append(reduced(skeleton_panel(window, hand.projected)))
             meshes.append(reduced(_over(hand, window)))
@@ -107,13 +109,13 @@ def figure6(run: Run, truth: Truth, chosen: Chosen, progress: Progress = _silent
     return sheet(lines, title="Figure 6: frames of sequences, each reconstructed on its own", notes=notes)
 
 
-def _look(run: Run, truth: Truth, row: int) -> tuple[Window, Predicted]:
+def _predict_row(run: TrainedRun, truth: GroundTruth, row: int) -> tuple[Window, NetworkHand]:
     crop = truth.crop(row)
     detected = truth.detections(np.array([row]))
-    return crop_window(crop, _SIDE * SUPERSAMPLING), predict(run.trained, crop, truth.K[row], detected)
+    return crop_window(crop, _SIDE * SUPERSAMPLING), predict_hand(run.trained, crop, truth.K[row], detected)
 
 
-def _over(hand: Predicted, window: Window) -> np.ndarray:
+def _over(hand: NetworkHand, window: Window) -> np.ndarray:
     return overlay_textured(hand.mesh, window, pale=False) if hand.textured else overlay_clay(hand.mesh, window)
 
 
@@ -121,6 +123,6 @@ def _clay(mesh: Mesh) -> Mesh:
     return clay_mesh(mesh.vertices, mesh.faces, mesh.intrinsics)
 
 
-def _notes(truth: Truth, runs: dict[str, Run]) -> list[str]:
+def _notes(truth: GroundTruth, runs: dict[str, TrainedRun]) -> list[str]:
     listed = "; ".join(f"{run.name} ({run.describe()})" for run in runs.values())
     return [f"Data: {truth.path} ({truth.dataset}, {truth.split}). Runs: {listed}."]

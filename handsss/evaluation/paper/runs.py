@@ -18,7 +18,7 @@ SUPERVISION = {"fsl": "full supervision (FSL)", "ssl": "self-supervision (SSL)"}
 K = TypeVar("K")
 
 
-class Run(NamedTuple):
+class TrainedRun(NamedTuple):
     """A trained run and what the paper's comparisons turn on."""
 
     path: Path  # as it was given
@@ -67,11 +67,11 @@ class Run(NamedTuple):
         return ", ".join(parts)
 
 
-class Filled(NamedTuple, Generic[K]):
+class AssignedRuns(NamedTuple, Generic[K]):
     """Runs in their places."""
 
-    runs: dict[K, Run]
-    left_out: list[str]  # runs that fill none, and why; for the user
+    runs: dict[K, TrainedRun]
+    left_out: list[str]  # runs without a cell, and why; for the user
 
 
 def find_runs(folder: Path = RUNS) -> list[Path]:
@@ -89,7 +89,7 @@ def find_runs(folder: Path = RUNS) -> list[Path]:
     return found
 
 
-def read_runs(paths: Iterable[Path], device: str | torch.device = "cpu") -> list[Run]:
+def read_runs(paths: Iterable[Path], device: str | torch.device = "cpu") -> list[TrainedRun]:
     """Read trained runs; each folder or checkpoint once.
 
     Raises:
@@ -99,7 +99,7 @@ def read_runs(paths: Iterable[Path], device: str | torch.device = "cpu") -> list
     return [read_run(path, device) for path in once.values()]
 
 
-def read_run(path: Path, device: str | torch.device = "cpu") -> Run:
+def read_run(path: Path, device: str | torch.device = "cpu") -> TrainedRun:
     """Read one run and recognise what it is.
 
     Raises:
@@ -117,7 +117,7 @@ def read_run(path: Path, device: str | torch.device = "cpu") -> Run:
             without.append("the 2D branch (network.stacks = 0)")
         if losses.w_photo == 0 or not network.appearance:
             without.append("photometric terms (losses.w_photo = 0)")
-    return Run(
+    return TrainedRun(
         path=path,
         trained=trained,
         method="mano-cnn" if baseline else "ours",
@@ -128,7 +128,9 @@ def read_run(path: Path, device: str | torch.device = "cpu") -> Run:
     )
 
 
-def fill(runs: Sequence[Run], places: Iterable[K], place_of: Callable[[Run], K | None], what: str) -> Filled[K]:
+def assign_runs(
+    runs: Sequence[TrainedRun], places: Iterable[K], place_of: Callable[[TrainedRun], K | None], what: str
+) -> AssignedRuns[K]:
     """Put runs in places.
 
     Args:
@@ -143,7 +145,7 @@ def fill(runs: Sequence[Run], places: Iterable[K], place_of: Callable[[Run], K |
     Raises:
         UserError: no run fills any place.
     """
-    found: dict[K, Run] = {}
+    found: dict[K, TrainedRun] = {}
     left_out = []
     for run in runs:
         place = place_of(run)
@@ -155,7 +157,7 @@ def fill(runs: Sequence[Run], places: Iterable[K], place_of: Callable[[Run], K |
             found[place] = run
     if not found:
         raise UserError(f"no run fills a place of {what}. {' '.join(left_out)}")
-    return Filled({place: found[place] for place in places if place in found}, left_out)
+    return AssignedRuns({place: found[place] for place in places if place in found}, left_out)
 
 
 def training_command(data: str, *, method: str = "ours", supervision: str = "ssl", prior: str = "limits",

@@ -10,11 +10,11 @@ import numpy as np
 
 from handsss.errors import InputError
 from handsss.evaluation.alignment import procrustes
-from handsss.evaluation.assemble import Prepared, of_network
-from handsss.evaluation.ground_truth import Truth, open_truth
+from handsss.evaluation.ground_truth import GroundTruth, open_ground_truth
 from handsss.evaluation.metrics import distances
-from handsss.evaluation.network_run import run_network
-from handsss.evaluation.paper.runs import Run
+from handsss.evaluation.network_predictions import predict_images
+from handsss.evaluation.pairing import PairedPredictions, pair_network
+from handsss.evaluation.paper.runs import TrainedRun
 from handsss.evaluation.samples import Samples
 from handsss.evaluation.score import Keypoints2d, score_2d
 
@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]  # of what was announced last
 Announce = Callable[[str], None]
 
 
-class Data:
+class GroundTruthCache:
     """Datasets by path and split, each read once.
 
     Args:
@@ -34,22 +34,22 @@ class Data:
 
     def __init__(self, limit: int | None, progress: Progress, announce: Announce) -> None:
         self.limit, self.progress, self.announce = limit, progress, announce
-        self._read: dict[tuple[Path, str | None, bool], Truth] = {}
+        self._read: dict[tuple[Path, str | None, bool], GroundTruth] = {}
 
-    def truth(self, path: Path, split: str | None = None, *, scored: bool = True) -> Truth:
+    def truth(self, path: Path, split: str | None = None, *, scored: bool = True) -> GroundTruth:
         """The pictures of a store or folder.
 
         Raises:
-            InputError: see :func:`handsss.evaluation.ground_truth.open_truth`.
+            InputError: see :func:`handsss.evaluation.ground_truth.open_ground_truth`.
         """
         key = (path.resolve(), split, scored)
         if key not in self._read:
             self.announce(f"reading {path.name}")
-            self._read[key] = open_truth(path, split, scored=scored, limit=self.limit, progress=self.progress)
+            self._read[key] = open_ground_truth(path, split, scored=scored, limit=self.limit, progress=self.progress)
         return self._read[key]
 
 
-class SpaceErrors(NamedTuple):
+class MeanErrors3d(NamedTuple):
     """Mean 3D errors of a run, cm. Vertices: None where the true meshes are missing or numbered in another way."""
 
     frames: int
@@ -59,7 +59,7 @@ class SpaceErrors(NamedTuple):
     aligned_vertices: float | None
 
 
-def predictions_of(run: Run, truth: Truth, data: Data, batch: int = 32) -> Prepared:
+def predict_run(run: TrainedRun, truth: GroundTruth, data: GroundTruthCache, batch: int = 32) -> PairedPredictions:
     """A run's predictions for the pictures whose truth is known, and notes on how they were compared.
 
     Raises:
@@ -67,11 +67,11 @@ def predictions_of(run: Run, truth: Truth, data: Data, batch: int = 32) -> Prepa
     """
     rows = np.flatnonzero(truth.known)
     data.announce(f"evaluating {run.name}")
-    made = run_network(run.trained, truth, (truth.joints_set,), rows=rows, batch=batch, progress=data.progress)
-    return of_network(run.trained, truth, made, rows)
+    made = predict_images(run.trained, truth, (truth.joints_set,), rows=rows, batch=batch, progress=data.progress)
+    return pair_network(run.trained, truth, made, rows)
 
 
-def space_errors(samples: Samples) -> SpaceErrors:
+def mean_errors_3d(samples: Samples) -> MeanErrors3d:
     """Mean errors of joints and vertices, unaligned and aligned."""
     meshes = samples.corresponding and samples.vertices is not None and samples.true_vertices is not None
     sums = np.zeros((2, 2))  # joints, vertices; raw, aligned
@@ -86,18 +86,18 @@ def space_errors(samples: Samples) -> SpaceErrors:
             sums[which] += [distances(points, truth).mean(1).sum(), distances(aligned, truth).mean(1).sum()]
     (joints, aligned_joints), (vertices, aligned_vertices) = 100 * sums / len(samples)
     if not meshes:
-        return SpaceErrors(len(samples), joints, None, aligned_joints, None)
-    return SpaceErrors(len(samples), joints, vertices, aligned_joints, aligned_vertices)
+        return MeanErrors3d(len(samples), joints, None, aligned_joints, None)
+    return MeanErrors3d(len(samples), joints, vertices, aligned_joints, aligned_vertices)
 
 
-def keypoint_errors(samples: Samples) -> dict[str, Keypoints2d]:
+def errors_2d(samples: Samples) -> dict[str, Keypoints2d]:
     """2D errors of the detector's, the 2D branch's and the projected keypoints, those that there are."""
     if samples.true_keypoints is None:
         return {}
     return {name: score_2d(points, samples.true_keypoints) for name, points in samples.keypoints.items()}
 
 
-def training_data(run: Run) -> Path:
+def training_data(run: TrainedRun) -> Path:
     """Where the run's own training data lies.
 
     Raises:
@@ -114,7 +114,7 @@ def training_data(run: Run) -> Path:
     return path
 
 
-def in_words(truth: Truth) -> str:
+def describe_data(truth: GroundTruth) -> str:
     """A dataset for a table's title: name, split, size."""
     split = f", {truth.split} images" if truth.split else ""
     return f"{truth.path.name} ({truth.dataset}{split}, {int(truth.known.sum())} frames)"

@@ -17,7 +17,7 @@ class SequenceRows(NamedTuple):
     rows: list[int]
 
 
-class Chosen(NamedTuple):
+class ChosenSequences(NamedTuple):
     """Sequences, and how they were found."""
 
     sequences: list[SequenceRows]
@@ -57,7 +57,7 @@ def sequence_of(name: str) -> str | None:
     return parts[-3] if len(parts) >= 4 and parts[-2] == "rgb" else None
 
 
-def choose_sequences(names: Sequence[str], sequences: int = 4, frames: int = 8) -> Chosen:
+def choose_sequences(names: Sequence[str], sequences: int = 4, frames: int = 8) -> ChosenSequences:
     """Sequences and frames of each.
 
     From data with sequences: those with enough frames, spread over the list, with frames spread over each. From other
@@ -81,7 +81,7 @@ def choose_sequences(names: Sequence[str], sequences: int = 4, frames: int = 8) 
         keys = [list(long)[i] for i in spread_rows(len(long), sequences)]
         chosen = [SequenceRows(key, [long[key][i] for i in spread_rows(len(long[key]), frames)]) for key in keys]
         few = f" Only {len(long)} sequences have {frames} frames or more." if len(long) < sequences else ""
-        return Chosen(chosen, f"Frames evenly spread over each sequence.{few}")
+        return ChosenSequences(chosen, f"Frames evenly spread over each sequence.{few}")
     if len(names) < frames:
         raise UserError(f"figure 6 shows {frames} frames of a sequence, but the data has {len(names)} rows. Give more.")
     possible = min(sequences, len(names) // frames)
@@ -89,4 +89,4 @@ def choose_sequences(names: Sequence[str], sequences: int = 4, frames: int = 8) 
     chosen = [
         SequenceRows(f"rows {start} to {start + frames - 1}", list(range(start, start + frames))) for start in starts
     ]
-    return Chosen(chosen, "The data has no sequences: these are consecutive rows, which show different hands.")
+    return ChosenSequences(chosen, "The data has no sequences: these are consecutive rows, which show different hands.")

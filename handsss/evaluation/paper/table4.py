@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from handsss.evaluation.paper.bars import Bar
 from handsss.evaluation.paper.published import DEGRADATION_PERCENT, TABLE4_CM, TEST_SET
-from handsss.evaluation.paper.runs import METHODS, Run, training_command
-from handsss.evaluation.paper.score import SpaceErrors
+from handsss.evaluation.paper.runs import METHODS, TrainedRun, training_command
+from handsss.evaluation.paper.score import MeanErrors3d
 from handsss.evaluation.tables import MISSING, Table, number
 
 Cell = tuple[str, str]  # method, supervision
@@ -30,19 +30,19 @@ class Pair(NamedTuple):
 PUBLISHED = {cell: Pair(*values) for cell, values in TABLE4_CM.items()}
 
 
-def cell_of(run: Run) -> Cell | None:
+def cell_of(run: TrainedRun) -> Cell | None:
     """The cell that a run fills: the whole method, or the baseline."""
     if run.without or run.prior != "limits" or (run.method == "ours" and not run.consistency):
         return None
     return run.method, run.supervision
 
 
-def unaligned(scores: Mapping[Cell, SpaceErrors]) -> dict[Cell, Pair]:
+def unaligned(scores: Mapping[Cell, MeanErrors3d]) -> dict[Cell, Pair]:
     """Errors in the camera's frame."""
     return {cell: Pair(score.joints, score.vertices) for cell, score in scores.items()}
 
 
-def aligned(scores: Mapping[Cell, SpaceErrors]) -> dict[Cell, Pair]:
+def aligned(scores: Mapping[Cell, MeanErrors3d]) -> dict[Cell, Pair]:
     """Errors after Procrustes alignment."""
     return {cell: Pair(score.aligned_joints, score.aligned_vertices) for cell, score in scores.items()}
 
@@ -58,7 +58,7 @@ def degradation(scores: Mapping[Cell, Pair], method: str) -> tuple[float | None,
     return joints, 100 * (own.vertices / full.vertices - 1)
 
 
-def table4(scores: Mapping[Cell, SpaceErrors], data: str) -> Table:
+def table4(scores: Mapping[Cell, MeanErrors3d], data: str) -> Table:
     """The table, each line of ours above the published one.
 
     Args:
@@ -73,7 +73,7 @@ def table4(scores: Mapping[Cell, SpaceErrors], data: str) -> Table:
     return Table(f"Table 4: unaligned errors on {data}", _header(), rows, (_NOTE,))
 
 
-def aligned_table(scores: Mapping[Cell, SpaceErrors]) -> Table:
+def aligned_table(scores: Mapping[Cell, MeanErrors3d]) -> Table:
     """The same runs after Procrustes alignment, which table 4 leaves out."""
     here = aligned(scores)
     rows = [_row(supervision.upper(), here, supervision) for supervision in ("fsl", "ssl")]
@@ -100,7 +100,7 @@ def _growth(label: str, values: Mapping[Cell, Pair]) -> list[str]:
     return [label, *(_percent(value) for method in METHODS for value in degradation(values, method))]
 
 
-def missing(filled: Mapping[Cell, Run], data: str) -> list[str]:
+def missing(filled: Mapping[Cell, TrainedRun], data: str) -> list[str]:
     """A line for each cell without a run, with the command that trains it."""
     return [
         f"{METHODS[method]} {supervision.upper()}: {training_command(data, method=method, supervision=supervision)}"
@@ -109,7 +109,7 @@ def missing(filled: Mapping[Cell, Run], data: str) -> list[str]:
     ]
 
 
-def document(scores: Mapping[Cell, SpaceErrors]) -> dict[str, Any]:
+def document(scores: Mapping[Cell, MeanErrors3d]) -> dict[str, Any]:
     """The table as JSON."""
     cells = [
         {
@@ -133,12 +133,12 @@ def document(scores: Mapping[Cell, SpaceErrors]) -> dict[str, Any]:
     return {"cells": cells, "degradation_percent": growth}
 
 
-def _pairs(scores: Mapping[Cell, SpaceErrors]) -> list[tuple[Cell, Pair, Pair]]:
+def _pairs(scores: Mapping[Cell, MeanErrors3d]) -> list[tuple[Cell, Pair, Pair]]:
     raw, after = unaligned(scores), aligned(scores)
     return [(cell, raw[cell], after[cell]) for cell in CELLS if cell in scores]
 
 
-def bars(scores: Mapping[Cell, SpaceErrors]) -> list[tuple[str, list[Bar]]]:
+def bars(scores: Mapping[Cell, MeanErrors3d]) -> list[tuple[str, list[Bar]]]:
     """The table as bars: a group for MPJPE and one for MPVPE."""
     here = unaligned(scores)
     groups = []

@@ -10,7 +10,7 @@ from handsss.evaluation.curves import BLUE, GREY, RED, Curve, Panel
 from handsss.evaluation.metrics import LIMIT_2D, curve
 from handsss.evaluation.paper.bars import Bar
 from handsss.evaluation.paper.published import COLUMNS, TABLE5_AUC, TRAINING_SET
-from handsss.evaluation.paper.runs import Run, training_command
+from handsss.evaluation.paper.runs import TrainedRun, training_command
 from handsss.evaluation.score import Keypoints2d
 from handsss.evaluation.tables import Table, number
 
@@ -33,7 +33,7 @@ _LINES = {
 }
 
 
-def place_of(run: Run) -> bool | None:
+def place_of(run: TrainedRun) -> bool | None:
     """Self-supervised, whole method but for E_con: whether E_con was in it."""
     if run.method != "ours" or run.supervision != "ssl" or run.without or run.prior != "limits":
         return None

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from handsss.evaluation.curves import Figure, inline
-from handsss.evaluation.report.figures import FIGURES_3D
-from handsss.evaluation.report.pictures import Shown
+from handsss.evaluation.report.metric_tables import FIGURES_3D
+from handsss.evaluation.report.pictures import ReportSample
 from handsss.evaluation.tables import Table, number
 from handsss.version import __version__
 from handsss.visualize.sheet import as_jpeg
@@ -24,19 +24,19 @@ _LEGEND = (
 )
 
 
-def page(
+def render_page(
     metrics: Mapping[str, Any],
     notes: Sequence[str],
     tables: Sequence[Table],
     figures: Mapping[str, tuple[str, Figure]],
-    samples: Sequence[Shown],
+    samples: Sequence[ReportSample],
 ) -> str:
-    """The page.
+    """Render the page.
 
     Args:
         metrics: content of metrics.json.
         notes: for the user.
-        tables: of :func:`handsss.evaluation.report.figures.tables_of`; long ones are folded up.
+        tables: of :func:`handsss.evaluation.report.metric_tables.tables_of`; long ones are folded up.
         figures: short name -> heading and figure.
         samples: worst and best.
     """
@@ -123,7 +123,7 @@ def _table(table: Table) -> str:
     return f'<div class="card">{body}</div>'
 
 
-def _sample(shown: Shown) -> str:
+def _sample(shown: ReportSample) -> str:
     panels = "".join(
         f'<figure><img alt="{escape(label)} of {escape(shown.name)}" src="data:image/jpeg;base64,'
         f'{base64.b64encode(as_jpeg(panel)).decode("ascii")}"><figcaption>{escape(label)}</figcaption></figure>'

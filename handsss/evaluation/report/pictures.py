@@ -17,7 +17,7 @@ from handsss.evaluation.drawing import (
     side_panel,
     skeleton_panel,
 )
-from handsss.evaluation.mesh_topology import known_model
+from handsss.evaluation.mesh_topology import matching_model
 from handsss.evaluation.samples import Evaluation, Samples
 from handsss.visualize.mesh import Drawable, overlay_clay, overlay_textured
 
@@ -28,7 +28,7 @@ _UNKNOWN = (46, 48, 52)  # of the crop where there are no pictures
 Redraw = Callable[[int], Drawable | None]
 
 
-class Shown(NamedTuple):
+class ReportSample(NamedTuple):
     """One sample of the report."""
 
     kind: str  # "worst" or "best"
@@ -62,7 +62,7 @@ def draw_samples(
     evaluation: Evaluation,
     redraw: Redraw | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Shown]:
+) -> list[ReportSample]:
     """Draw the worst and the best samples.
 
     Args:
@@ -72,13 +72,13 @@ def draw_samples(
         progress: told pictures done and in all.
     """
     chosen = ranked(evaluation)
-    model = known_model(evaluation.samples.vertices)
+    model = matching_model(evaluation.samples.vertices)
     shown = []
     for done, (kind, place, index) in enumerate(chosen):
         progress(done, len(chosen))
         panels = _panels(evaluation.samples, index, None if model is None else model.faces, redraw)
         name = evaluation.samples.names[index]
-        shown.append(Shown(kind, place, index, name, _figures(evaluation, index), panels))
+        shown.append(ReportSample(kind, place, index, name, _figures(evaluation, index), panels))
     progress(len(chosen), len(chosen))
     return shown
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from handsss.data.resumable_jobs import unwritable, write_atomically
 from handsss.evaluation.curves import Figure, draw, keypoint_panels, space_panels
-from handsss.evaluation.report.figures import tables_of
-from handsss.evaluation.report.page import page
-from handsss.evaluation.report.pictures import Redraw, Shown, draw_samples
+from handsss.evaluation.report.metric_tables import tables_of
+from handsss.evaluation.report.page import render_page
+from handsss.evaluation.report.pictures import Redraw, ReportSample, draw_samples
 from handsss.evaluation.samples import Evaluation
 from handsss.evaluation.tables import escaped, markdown
 from handsss.visualize.sheet import Line, as_jpeg, sheet
@@ -53,7 +53,7 @@ def write_report(
         files |= {f"{name}.png": figure.png, f"{name}.svg": figure.svg}
     files |= {f"samples/{one.file}": _picture(one) for one in shown}
     files["report.md"] = _document(evaluation, [markdown(table) for table in tables], figures, shown)
-    files["report.html"] = page(metrics, evaluation.notes, tables, figures, shown).encode()
+    files["report.html"] = render_page(metrics, evaluation.notes, tables, figures, shown).encode()
     written = write_all(folder, files)
     _remove_old(folder / "samples", written)
     return written
@@ -87,14 +87,14 @@ def _figures(evaluation: Evaluation) -> dict[str, tuple[str, Figure]]:
     return figures
 
 
-def _picture(one: Shown) -> bytes:
+def _picture(one: ReportSample) -> bytes:
     labels = [label for label, _ in one.panels]
     title = f"{one.kind} {one.place}: {one.name}"
     return as_jpeg(sheet([Line([panel for _, panel in one.panels])], columns=labels, title=title, notes=[one.figures]))
 
 
 def _document(
-    evaluation: Evaluation, tables: list[str], figures: Mapping[str, tuple[str, Figure]], shown: list[Shown]
+    evaluation: Evaluation, tables: list[str], figures: Mapping[str, tuple[str, Figure]], shown: list[ReportSample]
 ) -> bytes:
     metrics = evaluation.metrics
     lines = ["# Evaluation", ""]

@@ -1,4 +1,4 @@
-"""The official protocol frame by frame in plain numpy, as slow as it is plain: what the fast version is tested against.
+"""The official protocol, frame by frame in plain numpy: the reference that the vectorised metrics are tested against.
 
 Written after the descriptions of the FreiHAND and HO-3D evaluations. Metres.
 """
@@ -74,7 +74,7 @@ def f_score(true: np.ndarray, predicted: np.ndarray, threshold: float) -> float:
     return float(2 * recall * precision / (recall + precision)) if recall + precision > 0 else 0.0
 
 
-def evaluate(
+def metrics_frame_by_frame(
     joints: np.ndarray,
     true_joints: np.ndarray,
     vertices: np.ndarray,

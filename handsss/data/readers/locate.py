@@ -7,7 +7,7 @@ from pathlib import Path
 
 from handsss.errors import InputError
 
-VARIABLE = "HANDSSS_DATA"
+DATA_VARIABLE = "HANDSSS_DATA"
 _NAMES = {
     "freihand": ("freihand", "FreiHAND", "FreiHAND_pub_v2", "freihand_pub_v2", "FreiHand"),
     "ho3d": ("ho3d", "HO3D", "HO-3D", "HO3D_v2", "HO3D_v3", "ho3d_v2", "ho3d_v3"),
@@ -26,7 +26,7 @@ def find_dataset(dataset: str, marks: tuple[str, ...], origin: str, names: tuple
     Raises:
         InputError: found nowhere; the message lists the places.
     """
-    bases = [Path(text) for text in (os.environ.get(VARIABLE), "data") if text]
+    bases = [Path(text) for text in (os.environ.get(DATA_VARIABLE), "data") if text]
     places = [place for base in bases for place in (base, *(base / name for name in names or _NAMES[dataset]))]
     for place in places:
         if all((place / mark).exists() for mark in marks):
@@ -35,5 +35,5 @@ def find_dataset(dataset: str, marks: tuple[str, ...], origin: str, names: tuple
     wanted = " and ".join(marks)
     raise InputError(
         f"{dataset} was not found: no folder was given, and none of {looked} holds {wanted}. It comes from {origin}. "
-        f"Give its folder, or set {VARIABLE} to the folder that holds it."
+        f"Give its folder, or set {DATA_VARIABLE} to the folder that holds it."
     )

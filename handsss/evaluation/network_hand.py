@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from handsss.evaluation.drawing import Mesh, clay_mesh
-from handsss.evaluation.ground_truth import Detected
+from handsss.evaluation.ground_truth import DetectedKeypoints
 from handsss.evaluation.input_view import as_seen
 from handsss.evaluation.samples import Samples
 from handsss.geometry.cameras import project
 from handsss.training.trained import Trained
 
 
-class Predicted(NamedTuple):
+class NetworkHand(NamedTuple):
     """A hand as a network sees it in a crop."""
 
     mesh: Mesh  # with the network's texture and light, or in one colour where it has none
@@ -25,7 +25,9 @@ class Predicted(NamedTuple):
     keypoints: np.ndarray | None  # [21, 2] px, of the 2D branch's last stack
 
 
-def predict(trained: Trained, crop: np.ndarray, camera: np.ndarray, detected: Detected | None = None) -> Predicted:
+def predict_hand(
+    trained: Trained, crop: np.ndarray, camera: np.ndarray, detected: DetectedKeypoints | None = None
+) -> NetworkHand:
     """Predict one hand.
 
     Args:
@@ -52,7 +54,7 @@ def predict(trained: Trained, crop: np.ndarray, camera: np.ndarray, detected: De
         light = made.light[0].cpu().numpy()
         light[8:] = light[8:] @ seen.turns[0].space  # its direction turns with the hand
         mesh = Mesh(vertices, faces, camera, light, colours)
-    return Predicted(
+    return NetworkHand(
         mesh,
         made.texture is not None,
         joints[0],
@@ -77,4 +79,4 @@ class TexturedHands:
         if self.samples.crop is None or self.samples.K is None or self.trained.network.appearance is None:
             return None
         detected = None if self.samples.detected is None else self.samples.detected.rows(np.array([sample]))
-        return predict(self.trained, self.samples.crop(sample), self.samples.K[sample], detected).mesh
+        return predict_hand(self.trained, self.samples.crop(sample), self.samples.K[sample], detected).mesh

@@ -1,4 +1,4 @@
-"""Drawing meshes as light: rasterised at twice the size, shaded per pixel, averaged down."""
+"""Renders the synthetic scene to linear light: rasterised at twice the resolution, shaded per pixel, averaged down."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WRAP = 0.22  # skin is lit a little beyond its edge: light spreads in it
 
 @dataclass(frozen=True)
 class Material:
-    """What a part is made of."""
+    """Appearance of a mesh."""
 
     kind: str  # "skin" | "arm" | "plain"
     colours: np.ndarray | None = None  # [V, 3] or [3] linear
@@ -33,14 +33,14 @@ class Material:
 
     @classmethod
     def skin(cls) -> Material:
-        """The hand: its texture is given apart."""
+        """The hand; :func:`render_scene` takes its texture."""
         return cls("skin")
 
     @classmethod
     def arm(
         cls, colours: np.ndarray, distance: np.ndarray, cloth_from: float, cloth: np.ndarray, rest: np.ndarray
     ) -> Material:
-        """A forearm, from some distance on in a sleeve."""
+        """A forearm; beyond ``cloth_from`` metres behind the wrist it wears a sleeve."""
         return cls("arm", colours, distance, cloth_from, cloth, rest)
 
     @classmethod
@@ -49,20 +49,20 @@ class Material:
         return cls("plain", colour)
 
 
-class Part(NamedTuple):
-    """A mesh."""
+class SceneMesh(NamedTuple):
+    """A mesh of the scene and its material."""
 
     vertices: np.ndarray  # [V, 3] m, camera frame
     faces: np.ndarray  # [F, 3]
     material: Material
 
 
-class Painted(NamedTuple):
-    """The light that reaches the camera."""
+class RenderedScene(NamedTuple):
+    """Linear light at the camera, with the buffers that truth needs."""
 
     light: np.ndarray  # [224, 224, 3] linear
     hand: np.ndarray  # [224, 224] 0..1: share of a pixel that shows the hand
-    depth: np.ndarray  # [224, 224] m of what is nearest, 0: background
+    depth: np.ndarray  # [224, 224] m, nearest surface; 0: background
 
 
 class _Pixels(NamedTuple):
@@ -73,28 +73,28 @@ class _Pixels(NamedTuple):
     skin: np.ndarray  # [N] bool
 
 
-def paint(
-    parts: list[Part],
+def render_scene(
+    meshes: list[SceneMesh],
     texture: np.ndarray,
     lighting: Lighting,
     K: np.ndarray,
     background: np.ndarray,
     rng: np.random.Generator,
-) -> Painted:
-    """Draw parts before a background.
+) -> RenderedScene:
+    """Render meshes in front of a background.
 
     Args:
-        parts: the first is the open-detail hand.
-        texture: [T, T, 3] its albedo, linear.
+        meshes: the first one is the open-detail hand.
+        texture: [T, T, 3] the hand's albedo, linear RGB.
         lighting: of the scene.
         K: [3, 3] px at 224.
         background: [224, 224, 3] linear.
-        rng: of patterns.
+        rng: for noise patterns.
     """
-    starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
-    face_starts = np.cumsum([0, *(len(part.faces) for part in parts)])
-    vertices = np.concatenate([part.vertices for part in parts])
-    faces = np.concatenate([part.faces + start for part, start in zip(parts, starts[:-1], strict=True)])
+    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    face_starts = np.cumsum([0, *(len(mesh.faces) for mesh in meshes)])
+    vertices = np.concatenate([mesh.vertices for mesh in meshes])
+    faces = np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts[:-1], strict=True)])
     size = CROP * _FINE
     camera = np.diag([_FINE, _FINE, 1.0]) @ K
     fragments = rasterise(
@@ -109,15 +109,15 @@ def paint(
     weights = fragments.barycentric[0].numpy()[covered].astype(np.float64)
     depth = fragments.depth[0].numpy()
     owner = np.searchsorted(face_starts, hit, side="right") - 1
-    normals = np.concatenate([vertex_normals(part.vertices, part.faces) for part in parts])
-    surface = _surface(parts, starts, face_starts, faces, vertices, normals, hit, weights, owner, texture, rng)
+    normals = np.concatenate([vertex_normals(mesh.vertices, mesh.faces) for mesh in meshes])
+    surface = _surface(meshes, starts, face_starts, faces, vertices, normals, hit, weights, owner, texture, rng)
     radiance = _shade(surface, vertices, faces, lighting)
-    radiance *= _crowding(depth, covered)[:, None]
+    radiance *= _ambient_occlusion(depth, covered)[:, None]
     fine = np.repeat(np.repeat(background, _FINE, 0), _FINE, 1)
     fine[covered] = radiance
     hand = np.zeros((size, size))
     hand[covered] = owner == 0
-    return Painted(_average(fine), _average(hand), depth[::_FINE, ::_FINE])
+    return RenderedScene(_average(fine), _average(hand), depth[::_FINE, ::_FINE])
 
 
 def _average(fine: np.ndarray) -> np.ndarray:
@@ -127,7 +127,7 @@ def _average(fine: np.ndarray) -> np.ndarray:
 
 
 def _surface(
-    parts: list[Part],
+    meshes: list[SceneMesh],
     starts: np.ndarray,
     face_starts: np.ndarray,
     faces: np.ndarray,
@@ -139,7 +139,7 @@ def _surface(
     texture: np.ndarray,
     rng: np.random.Generator,
 ) -> _Pixels:
-    """What the covered pixels show."""
+    """Surface attributes of the covered pixels."""
     corners = faces[hit]
     points = np.einsum("nk,nkc->nc", weights, vertices[corners])
     normal = np.einsum("nk,nkc->nc", weights, normals[corners])
@@ -150,11 +150,11 @@ def _surface(
     skin = np.zeros(len(hit), bool)
     model = load_model("open-detail")
     assert model.uv is not None and model.uv_faces is not None
-    for number, part in enumerate(parts):
+    for number, mesh in enumerate(meshes):
         mine = owner == number
         if not mine.any():
             continue
-        material = part.material
+        material = mesh.material
         local = corners[mine] - starts[number]
         if material.kind == "skin":
             uv = np.einsum("nk,nkc->nc", weights[mine], model.uv[model.uv_faces[hit[mine] - face_starts[number]]])
@@ -193,7 +193,7 @@ def _arm_albedo(
 
 
 def _shade(pixels: _Pixels, vertices: np.ndarray, faces: np.ndarray, lighting: Lighting) -> np.ndarray:
-    """Light [N, 3] that leaves the surface towards the camera."""
+    """Outgoing radiance [N, 3] towards the camera: ambient gradient, wrapped diffuse, Blinn-Phong highlight."""
     up = 0.5 - 0.5 * pixels.normals[:, 1:2]  # the camera's y points down
     arriving = lighting.floor + (lighting.sky - lighting.floor) * up
     towards_eye = -pixels.points / np.linalg.norm(pixels.points, axis=1, keepdims=True)
@@ -217,8 +217,8 @@ def _shade(pixels: _Pixels, vertices: np.ndarray, faces: np.ndarray, lighting: L
     return light
 
 
-def _crowding(depth: np.ndarray, covered: np.ndarray) -> np.ndarray:
-    """How much of the surroundings' light reaches covered pixels: less in hollows, between fingers, in a fist."""
+def _ambient_occlusion(depth: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """Screen-space ambient occlusion [N] of the covered pixels, from depth: darker in hollows and between fingers."""
     # The fields are smooth: a sample in the middle of each 2 x 2 block does.
     inside = covered[::2, ::2].astype(np.float64)
     coarse = depth[::2, ::2].astype(np.float64)

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from handsss.evaluation.ground_truth import Truth
+from handsss.evaluation.ground_truth import GroundTruth
 from handsss.evaluation.input_view import as_seen
 from handsss.geometry.cameras import project
 from handsss.network.checkpoint import no_numbers
 from handsss.training.trained import Trained
 
 
-class NetworkRun(NamedTuple):
+class NetworkPredictions(NamedTuple):
     """What a network says of N pictures; metres, camera frame of the crop, px of the crop, OpenPose joint order."""
 
     joints: dict[str, np.ndarray]  # [N, 21, 3] float32, by keypoint set
@@ -23,9 +23,9 @@ class NetworkRun(NamedTuple):
     projected: np.ndarray  # [N, 21, 2], of the keypoint set that the 2D branch follows
     predicted: np.ndarray | None  # [N, 21, 2] of the last stack of the 2D branch; None: the network has none
 
-    def rows(self, chosen: np.ndarray) -> NetworkRun:
+    def rows(self, chosen: np.ndarray) -> NetworkPredictions:
         """Some of the pictures."""
-        return NetworkRun(
+        return NetworkPredictions(
             {name: values[chosen] for name, values in self.joints.items()},
             self.vertices[chosen],
             self.projected[chosen],
@@ -33,15 +33,15 @@ class NetworkRun(NamedTuple):
         )
 
 
-def run_network(
+def predict_images(
     trained: Trained,
-    truth: Truth,
+    truth: GroundTruth,
     joint_sets: tuple[str, ...],
     *,
     rows: np.ndarray | None = None,
     batch: int = 32,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> NetworkRun:
+) -> NetworkPredictions:
     """Predict hands for pictures.
 
     Args:
@@ -83,4 +83,4 @@ def run_network(
             row = int(chosen[part][np.flatnonzero(bad)[0]])
             raise no_numbers(trained.path, f" for {truth.names[row]}")
         progress(part.stop, count)
-    return NetworkRun(joints, vertices, projected, predicted)
+    return NetworkPredictions(joints, vertices, projected, predicted)

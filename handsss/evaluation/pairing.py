@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from handsss.evaluation.diagnosis import diagnose
-from handsss.evaluation.ground_truth import Truth
-from handsss.evaluation.mesh_topology import follows, known_model, mesh_keypoints
-from handsss.evaluation.network_run import NetworkRun
+from handsss.evaluation.ground_truth import GroundTruth
+from handsss.evaluation.mesh_topology import matching_model, mesh_keypoints, shares_topology
+from handsss.evaluation.network_predictions import NetworkPredictions
 from handsss.evaluation.protocols import Protocol
 from handsss.evaluation.samples import Evaluation, Samples
 from handsss.evaluation.score import OFFICIAL, PROPER, joint_table, per_frame, score_2d, score_3d
@@ -22,7 +22,7 @@ from handsss.version import __version__
 
 
 @dataclass
-class Prepared:
+class PairedPredictions:
     """Predictions beside their truth, before they are scored."""
 
     samples: Samples
@@ -31,12 +31,12 @@ class Prepared:
     notes: list[str] = field(default_factory=list)
 
 
-def projected(points: np.ndarray, cameras: np.ndarray) -> np.ndarray:
+def project_points(points: np.ndarray, cameras: np.ndarray) -> np.ndarray:
     """Pixels [N, P, 2] of camera-frame points [N, P, 3] m."""
     return project(torch.as_tensor(np.asarray(points, np.float64)), torch.as_tensor(cameras)).numpy()
 
 
-def of_network(trained: Trained, truth: Truth, run: NetworkRun, rows: np.ndarray) -> Prepared:
+def pair_network(trained: Trained, truth: GroundTruth, run: NetworkPredictions, rows: np.ndarray) -> PairedPredictions:
     """A network's predictions.
 
     Args:
@@ -62,7 +62,7 @@ def of_network(trained: Trained, truth: Truth, run: NetworkRun, rows: np.ndarray
     meshes = truth.vertices[rows] if truth.vertices is not None else None
     if meshes is not None and not np.isfinite(meshes).all():
         meshes = None  # known of some frames only
-    corresponding = meshes is not None and follows(meshes, model)
+    corresponding = meshes is not None and shares_topology(meshes, model)
     if meshes is not None and not corresponding:
         notes.append(
             f"The true meshes ({meshes.shape[1]} vertices) are not numbered as those of the network's hand model "
@@ -70,17 +70,17 @@ def of_network(trained: Trained, truth: Truth, run: NetworkRun, rows: np.ndarray
         )
     definition = f"projected true joints ({truth.joints_set})"
     flat_truth = truth.joints[rows]
-    mesh_model = model if corresponding else known_model(meshes)
+    mesh_model = model if corresponding else matching_model(meshes)
     if meshes is not None and mesh_model is not None and trained.keypoint_set in mesh_model.keypoint_sets:
         flat_truth = mesh_keypoints(meshes.astype(np.float64), mesh_model, trained.keypoint_set)
         definition = f"{trained.keypoint_set}, of the true mesh"
-    samples = samples_of(
+    samples = pair_samples(
         truth,
         rows,
         run.joints[truth.joints_set],
         run.vertices,
         keypoints=keypoints,
-        true_keypoints=projected(flat_truth, truth.K[rows]),
+        true_keypoints=project_points(flat_truth, truth.K[rows]),
         corresponding=corresponding,
     )
     about = {
@@ -89,11 +89,11 @@ def of_network(trained: Trained, truth: Truth, run: NetworkRun, rows: np.ndarray
         "hand_model": trained.model,
         "about": trained.about,
     }
-    return Prepared(samples, about, definition, notes)
+    return PairedPredictions(samples, about, definition, notes)
 
 
-def samples_of(
-    truth: Truth,
+def pair_samples(
+    truth: GroundTruth,
     rows: np.ndarray,
     joints: np.ndarray,
     vertices: np.ndarray | None,
@@ -132,9 +132,9 @@ def samples_of(
     )
 
 
-def evaluation_of(
-    prepared: Prepared,
-    truth: Truth,
+def score_pairs(
+    prepared: PairedPredictions,
+    truth: GroundTruth,
     protocol: Protocol,
     *,
     proper: bool,

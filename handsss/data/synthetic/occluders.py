@@ -1,4 +1,4 @@
-"""Things that hide parts of the hand: held ones, and ones before it."""
+"""Objects that occlude the hand: held, or in front of it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from scipy.spatial.transform import Rotation
 _KINDS = ("ball", "box", "stick", "can", "card")
 
 
-class Thing(NamedTuple):
-    """A mesh with a colour."""
+class Occluder(NamedTuple):
+    """A mesh of one colour."""
 
     vertices: np.ndarray  # [V, 3] m, camera frame
     faces: np.ndarray  # [F, 3]
     colour: np.ndarray  # [3] linear
 
 
-def make_thing(place: np.ndarray, rng: np.random.Generator, *, size: float = 1.0) -> Thing:
-    """A random thing around a place.
+def make_occluder(place: np.ndarray, rng: np.random.Generator, *, size: float = 1.0) -> Occluder:
+    """A random object: ball, box, stick, can or card.
 
     Args:
-        place: [3] m.
-        rng: decides.
-        size: factor.
+        place: [3] m, its centre.
+        rng: source of randomness.
+        size: scale factor.
     """
     kind = _KINDS[rng.integers(len(_KINDS))]
     if kind == "ball":
@@ -40,4 +40,4 @@ def make_thing(place: np.ndarray, rng: np.random.Generator, *, size: float = 1.0
         mesh = trimesh.creation.box(extents=[0.002, rng.uniform(0.05, 0.08), rng.uniform(0.07, 0.1)])
     turn = Rotation.random(rng=rng).as_matrix()
     vertices = np.asarray(mesh.vertices) @ turn.T * size + place
-    return Thing(vertices, np.asarray(mesh.faces).astype(np.int64), rng.uniform(0.02, 0.75, 3))
+    return Occluder(vertices, np.asarray(mesh.faces).astype(np.int64), rng.uniform(0.02, 0.75, 3))
