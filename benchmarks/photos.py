@@ -30,7 +30,7 @@ from handsss.hand.joints import JOINT_ORDERS
 from handsss.hand.result import HandResult
 from handsss.io.camera import choose_camera
 from handsss.io.image import read_image
-from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings
+from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
 from handsss.rendering.pipeline import render
 from handsss.visualize.overview import picture
 
@@ -75,7 +75,7 @@ def residuals(hand: HandResult, width: int, start: Start) -> dict[str, np.ndarra
     return result
 
 
-def run(folder: Path, reconstructor: Reconstructor, out: Path, with_residuals: bool) -> dict[str, object]:
+def run(folder: Path, pipeline: HandPipeline, out: Path, with_residuals: bool) -> dict[str, object]:
     """One folder: the row of figures; the pictures go to ``out``."""
     paths = sorted(path for path in folder.iterdir() if path.suffix == ".jpg")
     rows, per_joint = [], []
@@ -85,7 +85,7 @@ def run(folder: Path, reconstructor: Reconstructor, out: Path, with_residuals: b
         size = photo.array.shape[:2]
         camera = choose_camera((size[1], size[0]), photo.exif, path.name)
         begin = time.perf_counter()
-        hands = reconstructor(photo.array, camera.intrinsics)
+        hands = pipeline(photo.array, camera.intrinsics)
         row: dict[str, object] = {"image": path.name, "found": bool(hands), "seconds": time.perf_counter() - begin}
         if hands:
             hand = hands[0]
@@ -95,7 +95,7 @@ def run(folder: Path, reconstructor: Reconstructor, out: Path, with_residuals: b
                 pixels = np.asarray(Image.open(mask).convert("L")) > 127
                 row["mask_iou"], row["mask_iou_with_forearm"] = overlaps(hand, pixels)
             if with_residuals:
-                per_joint.append(residuals(hand, size[1], reconstructor.settings.start))
+                per_joint.append(residuals(hand, size[1], pipeline.settings.start))
             Image.fromarray(picture(photo.array, hands[:1])).save(out / f"{path.stem}.jpg", quality=88)
         rows.append(row)
         if number % 50 == 49:
@@ -197,14 +197,12 @@ def main() -> None:
             parser.error(
                 f"--against {options.against}: expected the --out of another run with results of {folder.name}"
             )
-    reconstructor = Reconstructor(
-        options.model, ReconstructSettings(checkpoint=options.checkpoint, start=options.start)
-    )
+    pipeline = HandPipeline(options.model, PipelineSettings(checkpoint=options.checkpoint, start=options.start))
     blank = np.zeros((64, 64, 3), np.uint8)
-    reconstructor(blank, intrinsics_from_fov(64, 64))  # load networks and kernels before the clock starts
+    pipeline(blank, intrinsics_from_fov(64, 64))  # load networks and kernels before the clock starts
     table = []
     for folder in options.folders:
-        table.append(run(folder, reconstructor, options.out / folder.name, options.residuals))
+        table.append(run(folder, pipeline, options.out / folder.name, options.residuals))
         if options.against:
             table[-1]["against"] = compared(options.out / folder.name, options.against / folder.name)
         print(json.dumps(table[-1], indent=1), flush=True)

@@ -61,7 +61,7 @@ def loader(device: str, quick: bool, store: Path | None) -> Result:
 def photo(device: str, quick: bool) -> Result:
     """The shipped photo to a mesh: help, a cold start, and photos of a running process; then a folder of copies."""
     from handsss.geometry.cameras import intrinsics_from_fov
-    from handsss.reconstruction.pipeline import Reconstructor
+    from handsss.reconstruction.pipeline import HandPipeline
 
     repeats = 2 if quick else 7
     found = []
@@ -90,22 +90,22 @@ def photo(device: str, quick: bool) -> Result:
                 what = f"handsss reconstruct FOLDER of {count}, processes: {processes}"
                 found.append({"contender": "handsss", "what": what, "a_second": round(count / taken, 3)})
         array = np.asarray(Image.open(sample).convert("RGB"))
-    reconstructor = Reconstructor("open")
+    pipeline = HandPipeline("open")
     camera = intrinsics_from_fov(array.shape[1], array.shape[0])
-    assert reconstructor(array, camera), "no hand was found"
+    assert pipeline(array, camera), "no hand was found"
     times = []
     for _ in range(repeats):
         begin = time.perf_counter()
-        hands = reconstructor(array, camera)
+        hands = pipeline(array, camera)
         times.append(time.perf_counter() - begin)
     stages = {name: round(1e3 * statistics.median([hands[0].seconds[name]]), 1) for name in hands[0].seconds}
     add("one photo in a running process", times, stages_ms=stages)
-    (view,) = reconstructor.look(array, camera)
+    (view,) = pipeline.find_hands(array, camera)
     for together in (1, 2) if quick else (1, 2, 4, 8, 16):
         times = []
         for _ in range(2 if quick else 5):
             begin = time.perf_counter()
-            reconstructor.reconstruct([view] * together)
+            pipeline.reconstruct([view] * together)
             times.append((time.perf_counter() - begin) / together)
         add(f"one hand of {together} together, found already", times)
     return {"rows": found}

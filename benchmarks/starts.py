@@ -26,7 +26,7 @@ from handsss.detect.types import Detection
 from handsss.errors import InputError
 from handsss.evaluation.alignment import procrustes
 from handsss.fitting.keypoint_fit import KeypointFitter, observation_of
-from handsss.fitting.network_prediction import Prediction, load_predictor
+from handsss.fitting.network_prediction import PosePrediction, PredictorInput, load_predictor
 from handsss.fitting.problem import FitSettings, HandParameters, Observation
 from handsss.fitting.silhouette_fit import posed_vertices
 from handsss.geometry.cameras import project
@@ -71,11 +71,12 @@ def ways(rows: Rows, checkpoint: str) -> dict[str, Way]:
     """What is compared, by name."""
     predictor = load_predictor(checkpoint, "open")
 
-    def predicted(hand: int) -> Prediction | None:
+    def predicted(hand: int) -> PosePrediction | None:
         if predictor is None:
             return None
         found = Detection("right", 1.0, 1.0, rows.keypoints[hand], rows.keypoint_set, np.zeros((4, 2)))
-        return predictor(rows.crops[hand], rows.observations[hand].intrinsics.numpy(), found)
+        given = PredictorInput(rows.crops[hand], rows.observations[hand].intrinsics.numpy(), found)
+        return predictor.predict_batch([given])[0]
 
     def fitted(start: str, settings: FitSettings, *, predict: bool = False, refine: bool = True) -> Way:
         fitter = KeypointFitter(load_model("open"), rows.keypoint_set, settings, start=start)  # type: ignore[arg-type]
@@ -83,7 +84,7 @@ def ways(rows: Rows, checkpoint: str) -> dict[str, Way]:
             fitter(rows.observations[hand], predicted(hand) if predict else None, refine=refine).parameters
         )
 
-    usual, free = FitSettings(), FitSettings(lifted_spread=1e6, lifted_own_spread=1.0)
+    usual, free = FitSettings(), FitSettings(lifted_std=1e6, lifted_model_std=1.0)
     result = {
         "lifted alone": fitted("lifted", usual, refine=False),
         "search (8), fit": fitted("search", usual),

@@ -203,7 +203,7 @@ def reconstruct(
     """Turn photos into textured 3D hand meshes."""
     from handsss.cli import reconstruct_report as report
     from handsss.cli.console import progress_bar, show_error, waiting
-    from handsss.cli.reconstruct_run import batch_options, make_reconstructor, processes_for, unreadable
+    from handsss.cli.reconstruct_run import batch_options, make_pipeline, processes_for, unreadable
     from handsss.reconstruction.inputs import expand
     from handsss.reconstruction.outputs import plan_outputs
 
@@ -222,10 +222,10 @@ def reconstruct(
     if not inputs.several and (mistake := unreadable(inputs.sources[0])):
         show_error(mistake)  # now: libraries and networks take seconds to load
         raise typer.Exit(1)
-    from handsss.reconstruction.pipeline import ReconstructSettings
+    from handsss.reconstruction.pipeline import PipelineSettings
     from handsss.reconstruction.run import exit_code, reconstruct_all
 
-    settings = ReconstructSettings(
+    settings = PipelineSettings(
         hand=hand.value,
         all_hands=all_hands,
         refine=refine,
@@ -237,9 +237,9 @@ def reconstruct(
     )
     printer = report.Printer(quiet=quiet, several=inputs.several)
     with waiting(printer.errors, "loading", shown=not quiet):
-        reconstructor = make_reconstructor(model, settings)
+        pipeline = make_pipeline(model, settings)
     if keypoint_set is not None:
-        reconstructor.model.keypoint_set(keypoint_set)  # an unknown name is a mistake to tell before any work
+        pipeline.model.keypoint_set(keypoint_set)  # an unknown name is a mistake to tell before any work
     if inputs.several:
         count = workers or processes_for(len(inputs.sources), os.cpu_count() or 1)
         with progress_bar(printer.errors, unit="photo", shown=not quiet) as progress:
@@ -252,17 +252,17 @@ def reconstruct(
             outcomes = reconstruct_all(
                 inputs.sources,
                 plan,
-                reconstructor,
+                pipeline,
                 options,
                 batch=batch,
                 workers=min(count, len(inputs.sources)),
-                make=partial(make_reconstructor, model, settings),
+                make=partial(make_pipeline, model, settings),
                 on_end=show,
             )
     else:
         with waiting(printer.errors, f"reconstructing {inputs.sources[0].path}", shown=not quiet):
             ended: list[report.Outcome] = []
-            outcomes = reconstruct_all(inputs.sources, plan, reconstructor, options, on_end=ended.append)
+            outcomes = reconstruct_all(inputs.sources, plan, pipeline, options, on_end=ended.append)
         for outcome in ended:
             printer.show(outcome)
     printer.finish(outcomes, plan)

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from handsss.cli.console import error_console, output_console, plain, show_error
-from handsss.reconstruction.outcome import Outcome
-from handsss.reconstruction.outputs import OutputPlan
+from handsss.reconstruction.outputs import Outcome, OutputPlan
 
 __all__ = ["Outcome", "Printer"]
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from handsss.errors import InputError, UserError
 from handsss.io.camera import CameraOptions, parse_intrinsics, read_intrinsics_file
 from handsss.io.image import check_image
-from handsss.reconstruction.inputs import Source
-from handsss.reconstruction.outcome import BatchOptions
+from handsss.reconstruction.inputs import BatchOptions, Source
 
 if TYPE_CHECKING:
-    from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings
+    from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
 
 _PHOTOS_A_PROCESS = 8
 
@@ -31,11 +30,11 @@ def unreadable(source: Source) -> str:
     return ""
 
 
-def make_reconstructor(model: str, settings: ReconstructSettings) -> Reconstructor:
-    """The reconstructor of one run."""
-    from handsss.reconstruction.pipeline import Reconstructor
+def make_pipeline(model: str, settings: PipelineSettings) -> HandPipeline:
+    """The pipeline of one run."""
+    from handsss.reconstruction.pipeline import HandPipeline
 
-    return Reconstructor(model, settings)
+    return HandPipeline(model, settings)
 
 
 def batch_options(

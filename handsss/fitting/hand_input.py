@@ -1,5 +1,5 @@
-"""A hand in a photo as a right one: left hands are seen in the mirrored photo, solved there, and mirrored back, so that
-both sides are treated exactly alike."""
+"""Detected hands as inputs of the fit. Left hands are fitted as right hands in the mirrored photo and mirrored back, so
+that both sides are treated alike."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from handsss.geometry.rotations import mirror_axis_angle
 from handsss.hand.result import HandResult
 
 
-class HandView(NamedTuple):
-    """What is known of a hand before it is fitted."""
+class HandInput(NamedTuple):
+    """A detected hand, as a right one, before it is fitted."""
 
-    image: np.ndarray  # [H, W, 3] uint8: the photo, mirrored for a left hand
-    intrinsics: np.ndarray  # [3, 3] px, of that picture
-    detection: Detection  # in it, of a right hand
-    observation: Observation  # its keypoints, checked
-    left: bool  # whether the hand in the photo is a left one
+    image: np.ndarray  # [H, W, 3] uint8: the photo; mirrored for a left hand
+    intrinsics: np.ndarray  # [3, 3] px, of that image
+    detection: Detection  # in that image, of a right hand
+    observation: Observation  # its keypoints, validated
+    left: bool  # the hand in the photo is a left one
     detect_seconds: float = 0.0
 
 
-def hand_views(
+def hand_inputs(
     image: np.ndarray, intrinsics: np.ndarray, detections: Sequence[Detection], detect_seconds: float = 0.0
-) -> list[HandView]:
-    """One photo's hands; its mirrored copy is made once.
+) -> list[HandInput]:
+    """The inputs of one photo's hands; they share one mirrored copy of the photo.
 
     Args:
         image: [H, W, 3] uint8.
         intrinsics: [3, 3] px.
-        detections: hands of the photo, of either side.
-        detect_seconds: that finding each took.
+        detections: left and right hands of the photo.
+        detect_seconds: detection time per hand.
 
     Raises:
         InputError: keypoints that cannot be fitted.
@@ -46,7 +46,7 @@ def hand_views(
     width = image.shape[1]
     left = any(detection.hand == "left" for detection in detections)
     mirrored = np.ascontiguousarray(image[:, ::-1]) if left else image
-    views = []
+    inputs = []
     for detection in detections:
         if detection.hand == "left":
             picture, camera, own = mirrored, mirror_intrinsics(intrinsics, width), mirror(detection, width)
@@ -54,12 +54,12 @@ def hand_views(
             points = np.array(detection.keypoints, dtype=np.float64)
             picture, camera, own = image, intrinsics, replace(detection, keypoints=points)
         observation = observation_of(own.keypoints, camera)
-        views.append(HandView(picture, camera, own, observation, detection.hand == "left", detect_seconds))
-    return views
+        inputs.append(HandInput(picture, camera, own, observation, detection.hand == "left", detect_seconds))
+    return inputs
 
 
 def mirror_result(result: HandResult, width: int) -> None:
-    """Turn a right hand solved in the mirrored picture into the left hand of the original one, in place."""
+    """Mirror a right hand that was fitted in the mirrored photo to the left hand of the original, in place."""
     flip = np.array([-1.0, 1.0, 1.0])
     result.hand = "left" if result.hand == "right" else "right"
     result.intrinsics = mirror_intrinsics(result.intrinsics, width)

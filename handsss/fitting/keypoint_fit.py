@@ -12,15 +12,13 @@ import torch
 from handsss.errors import InputError
 from handsss.fitting.levenberg_marquardt import FitState, minimise
 from handsss.fitting.lifting import Lifter, can_lift
-from handsss.fitting.network_prediction import Prediction
-from handsss.fitting.pose_bank import StartBank
+from handsss.fitting.network_prediction import PosePrediction
+from handsss.fitting.pose_bank import PoseBank
 from handsss.fitting.problem import (
     FitSettings,
     HandParameters,
     KeypointProblem,
     Observation,
-    joined,
-    several,
 )
 from handsss.hand.load import load_model
 from handsss.hand.model import HandModel
@@ -67,11 +65,11 @@ class KeypointFitter:
         self.lifter = Lifter(model, self.problem) if lifts else None
 
     @cached_property
-    def bank(self) -> StartBank:
+    def bank(self) -> PoseBank:
         """Made when it is first searched: it takes most of a second."""
-        return StartBank(self.model, self.problem)
+        return PoseBank(self.model, self.problem)
 
-    def starts(self, observation: Observation, prediction: Prediction | None) -> HandParameters:
+    def starts(self, observation: Observation, prediction: PosePrediction | None) -> HandParameters:
         """Hypotheses: the predictor's first, if there is one, then the lifting network's, if the model is one that it
         knows, else the bank's. All of them expect the pose that was predicted."""
         found = self.bank.starts(observation, self.settings.starts) if self.lifter is None else self.lifter(observation)
@@ -84,23 +82,23 @@ class KeypointFitter:
             self.problem.space.coefficients(axis_angle),
             torch.tensor(prediction.shape, dtype=torch.float64)[None],
             # Where keypoints were lifted, what they say of the pose holds for the predicted hand too.
-            expected=found.expected[:1],
-            spread=found.spread[:1],
-            doubt=found.doubt[:1],
+            prior_mean=found.prior_mean[:1],
+            prior_std=found.prior_std[:1],
+            prior_disagreement=found.prior_disagreement[:1],
         )
-        spread = self.settings.predicted_spread * self.settings.lenience(observation.confidence)
-        return joined([given, found]).believing(given.pose, spread)
+        spread = self.settings.predicted_std * self.settings.prior_scale(observation.confidence)
+        return HandParameters.concat([given, found]).with_pose_prior(given.pose, spread)
 
     def __call__(
-        self, observation: Observation, prediction: Prediction | None = None, *, refine: bool = True
+        self, observation: Observation, prediction: PosePrediction | None = None, *, refine: bool = True
     ) -> KeypointFit:
-        """Fit one hand; see :meth:`many`."""
-        return self.many([observation], [prediction], refine=refine)[0]
+        """Fit one hand; see :meth:`fit_batch`."""
+        return self.fit_batch([observation], [prediction], refine=refine)[0]
 
-    def many(
+    def fit_batch(
         self,
         observations: Sequence[Observation],
-        predictions: Sequence[Prediction | None],
+        predictions: Sequence[PosePrediction | None],
         *,
         refine: bool = True,
     ) -> list[KeypointFit]:
@@ -115,16 +113,18 @@ class KeypointFitter:
             return []
         found = [self.starts(*pair) for pair in zip(observations, predictions, strict=True)]
         if not refine:
-            firsts = [hypotheses.pick(0) for hypotheses in found]
-            costs, _ = self.problem.robust(self.problem.residuals(joined(firsts), several(observations)))
+            firsts = [hypotheses.select(0) for hypotheses in found]
+            costs, _ = self.problem.robust(
+                self.problem.residuals(HandParameters.concat(firsts), Observation.stack(observations))
+            )
             return [KeypointFit(first, float(cost), 1) for first, cost in zip(firsts, costs, strict=True)]
         rough = self._minimised(found, observations, self.settings.first_iterations)
-        best = [state.parameters.pick(state.cost.argsort(stable=True)[:_KEPT]) for state in rough]
+        best = [state.parameters.select(state.cost.argsort(stable=True)[:_KEPT]) for state in rough]
         fine = self._minimised(best, observations, self.settings.final_iterations)
         fits = []
         for begun, state in zip(found, fine, strict=True):
             chosen = int(state.cost.argmin())
-            fits.append(KeypointFit(state.parameters.pick(chosen), float(state.cost[chosen]), len(begun.pose)))
+            fits.append(KeypointFit(state.parameters.select(chosen), float(state.cost[chosen]), len(begun.pose)))
         return fits
 
     def _minimised(
@@ -133,7 +133,13 @@ class KeypointFitter:
         """Hypotheses of each hand after so many steps at most."""
         counts = [len(hand.pose) for hand in hypotheses]
         hand = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-        state = minimise(self.problem, joined(hypotheses), several(observations).pick(hand), iterations, hand)
+        state = minimise(
+            self.problem,
+            HandParameters.concat(hypotheses),
+            Observation.stack(observations).select(hand),
+            iterations,
+            hand,
+        )
         parts = [value.split(counts) for value in (*state.parameters, state.cost)]
         return [FitState(HandParameters(*part[:-1]), part[-1]) for part in zip(*parts, strict=True)]
 

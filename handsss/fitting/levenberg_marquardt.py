@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from handsss.fitting.problem import PARAMETERS, HandParameters, KeypointProblem, Observation, step
+from handsss.fitting.problem import PARAMETERS, HandParameters, KeypointProblem, Observation, retract
 
 _DIFFERENCE = 1e-6
 _STILL = 1e-4  # relative change of the cost below which a step brought nothing
@@ -29,8 +29,8 @@ class _Work(NamedTuple):
     cost: Tensor  # [B]
     damping: Tensor  # [B]
 
-    def pick(self, index: Tensor) -> _Work:
-        return _Work(self.parameters.pick(index), *(value[index] for value in self[1:]))
+    def select(self, index: Tensor) -> _Work:
+        return _Work(self.parameters.select(index), *(value[index] for value in self[1:]))
 
 
 def _jacobian(
@@ -40,7 +40,7 @@ def _jacobian(
     batch, count = residuals.shape
     rows = torch.arange(batch).repeat_interleave(PARAMETERS)
     deltas = (torch.eye(PARAMETERS, dtype=torch.float64) * _DIFFERENCE).repeat(batch, 1)
-    moved = problem.residuals(step(parameters.pick(rows), deltas), observation.pick(rows))
+    moved = problem.residuals(retract(parameters.select(rows), deltas), observation.select(rows))
     moved = moved.reshape(batch, PARAMETERS, count)
     return ((moved - residuals[:, None]) / _DIFFERENCE).transpose(1, 2)
 
@@ -55,7 +55,7 @@ def _improve(problem: KeypointProblem, work: _Work, observation: Observation) ->
     delta = -torch.linalg.solve(damped, gradient)
     # A turn of more than half a radian a step leaves the region in which the linearisation means anything.
     delta = delta / (delta[:, :3].norm(dim=1, keepdim=True) / 0.5).clamp_min(1)
-    candidate = step(work.parameters, delta)
+    candidate = retract(work.parameters, delta)
     residuals = problem.residuals(candidate, observation)
     cost, weights = problem.robust(residuals)
     better = cost < work.cost  # False for NaN: such a step is never taken
@@ -106,10 +106,10 @@ def minimise(
         moving = torch.isin(hand, hand[brings])
         if iteration + 1 < iterations and bool(moving.all()):
             continue
-        ended.parameters.put(rows, work.parameters)
+        ended.parameters.assign(rows, work.parameters)
         ended.cost[rows] = work.cost
         if not bool(moving.any()):
             break
         rows, hand = rows[moving], hand[moving]
-        work, observation = work.pick(moving), observation.pick(moving)
+        work, observation = work.select(moving), observation.select(moving)
     return ended

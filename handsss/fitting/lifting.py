@@ -15,14 +15,13 @@ import torch
 
 from handsss.errors import InputError
 from handsss.fitting.lifting_network import FILE, LiftingNetwork, load_lifting, normalise
-from handsss.fitting.pose_bank import place
+from handsss.fitting.pose_bank import solve_translation
 from handsss.fitting.problem import (
     FitSettings,
     HandParameters,
     KeypointProblem,
     Observation,
     PoseSpace,
-    free_hands,
 )
 from handsss.hand.load import load_model
 from handsss.hand.model import HandModel
@@ -113,9 +112,11 @@ class Lifter:
         pose = self.problem.space.coefficients(axis_angle)
         nowhere = torch.zeros(len(order), 3, dtype=torch.float64)
         settings = self.problem.settings
-        hands = free_hands(rotation, nowhere, pose, lifted.shape[0, order], settings.lifted_own_spread)
-        hands = hands.believing(pose, settings.lifted_spread * settings.lenience(confidence))
+        hands = HandParameters.under_model_prior(
+            rotation, nowhere, pose, lifted.shape[0, order], settings.lifted_model_std
+        )
+        hands = hands.with_pose_prior(pose, settings.lifted_std * settings.prior_scale(confidence))
         points, _ = self.problem.keypoints(hands)
         keypoints = torch.cat([pixels, confidence[:, None]], 1).numpy()
-        translations = [place(one, keypoints, np.asarray(intrinsics)) for one in points]
+        translations = [solve_translation(one, keypoints, np.asarray(intrinsics)) for one in points]
         return hands._replace(translation=torch.stack(translations))

@@ -1,4 +1,4 @@
-"""A trained network's prediction in the photo's camera: where the fit starts."""
+"""The trained network's prediction in the photo's camera, from which the fit starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from handsss.detect.types import Detection
 from handsss.errors import InputError
-from handsss.fitting.pose_bank import place, rotation_to_ray
+from handsss.fitting.pose_bank import rotation_to_ray, solve_translation
 from handsss.geometry.framing import bounding_box, upright_angle
 from handsss.geometry.window import Square, warp
 from handsss.hand.open_hand import OPEN_MODELS, share_poses
@@ -28,7 +28,7 @@ _MARGIN = 0.25  # around the keypoints' box, of its longer side, on every side: 
 _FOCAL = 480.0  # px: of the crops that networks are trained on, FreiHAND's and the open dataset's
 
 
-class Prediction(NamedTuple):
+class PosePrediction(NamedTuple):
     """A right hand's parameters, in the camera of the picture given."""
 
     rotation: np.ndarray  # [3, 3] about the canonical origin
@@ -37,27 +37,31 @@ class Prediction(NamedTuple):
     shape: np.ndarray  # [10]
 
 
-# A picture [H, W, 3] uint8 (left hands come mirrored), its camera [3, 3], the right hand found in it.
-Pictured = tuple[np.ndarray, np.ndarray, Detection]
+class PredictorInput(NamedTuple):
+    """A detected right hand; left ones come mirrored."""
+
+    image: np.ndarray  # [H, W, 3] uint8
+    intrinsics: np.ndarray  # [3, 3] px
+    detection: Detection
 
 
-def rows_by(names: Sequence[str]) -> dict[str, list[int]]:
-    """The places of each name, in their order: what has one name goes through network or fit together."""
+def group_rows(names: Sequence[str]) -> dict[str, list[int]]:
+    """The indices of each name, names in order of appearance: rows with one name are computed as one batch."""
     return {name: [row for row, own in enumerate(names) if own == name] for name in dict.fromkeys(names)}
 
 
 class Predictor(Protocol):
-    """Anything that looks at pictures of right hands and says how they are posed."""
+    """Estimates right hands' parameters from images."""
 
-    name: str  # what users know it by
+    name: str  # for users
 
-    def many(self, hands: Sequence[Pictured]) -> list[Prediction]:
-        """Hands of any pictures, all in one batch."""
+    def predict_batch(self, hands: Sequence[PredictorInput]) -> list[PosePrediction]:
+        """Predict hands of any images in one batch."""
         ...
 
 
 class NetworkPredictor:
-    """Cuts the hand out, runs the network, and places its hand where the keypoints are.
+    """Crops the hand, runs the network, and translates its hand to where the keypoints are.
 
     Args:
         path: a checkpoint, or a run's folder.
@@ -85,54 +89,55 @@ class NetworkPredictor:
         view = view_of(self.loaded)
         self.upright, self.fill = view.upright, view.close or 1 / (1 + 2 * _MARGIN)
 
-    def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection) -> Prediction:
-        """One hand; see :meth:`many`."""
-        return self.many([(image, intrinsics, detection)])[0]
+    def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection) -> PosePrediction:
+        """One hand; see :meth:`predict_batch`."""
+        return self.predict_batch([PredictorInput(image, intrinsics, detection)])[0]
 
-    def many(self, hands: Sequence[Pictured]) -> list[Prediction]:
+    def predict_batch(self, hands: Sequence[PredictorInput]) -> list[PosePrediction]:
         """See :class:`Predictor`.
 
         Raises:
-            InputError: the network predicts no numbers.
+            InputError: the network's output is not finite.
         """
         known = self.loaded.network.hand.model.keypoint_sets
-        made: dict[int, Prediction] = {}
-        names = [hand.keypoint_set if hand.keypoint_set in known else "openpose" for _, _, hand in hands]
-        for name, rows in rows_by(names).items():
-            made |= zip(rows, self._predict([hands[row] for row in rows], name), strict=True)
-        return [made[row] for row in range(len(hands))]
+        predictions: dict[int, PosePrediction] = {}
+        sets = [hand.detection.keypoint_set for hand in hands]
+        names = [name if name in known else "openpose" for name in sets]
+        for name, rows in group_rows(names).items():
+            predictions |= zip(rows, self._predict([hands[row] for row in rows], name), strict=True)
+        return [predictions[row] for row in range(len(hands))]
 
-    def _predict(self, hands: Sequence[Pictured], keypoint_set: str) -> list[Prediction]:
+    def _predict(self, hands: Sequence[PredictorInput], keypoint_set: str) -> list[PosePrediction]:
         """Hands whose keypoints follow one definition."""
-        cuts = [self._cut(image, detection) for image, _, detection in hands]
+        cuts = [self._cut(hand.image, hand.detection) for hand in hands]
         pictures = torch.tensor(np.stack([cut.picture for cut in cuts])).permute(0, 3, 1, 2).contiguous()
         # The network sees a crop as if the camera looked at its middle.
         K = torch.tensor([[_FOCAL, 0, IMAGE / 2], [0, _FOCAL, IMAGE / 2], [0, 0, 1]]).expand(len(cuts), 3, 3)
         network = self.loaded.network
         with torch.no_grad():
-            made = network(pictures.to(self.device), K.to(self.device), keypoint_set, branch=False)
-            rotation = network.turn(made.hand).cpu().double()
-            pose = network.hand.absolute_pose(pca=made.hand.pose).cpu().double()
-            hand = HandVector(*(part.cpu().double() for part in made.hand))
-            joints = made.joints.cpu().double()
-        found = []
+            output = network(pictures.to(self.device), K.to(self.device), keypoint_set, branch=False)
+            rotation = network.turn(output.hand).cpu().double()
+            pose = network.hand.absolute_pose(pca=output.hand.pose).cpu().double()
+            hand = HandVector(*(part.cpu().double() for part in output.hand))
+            joints = output.joints.cpu().double()
+        predictions = []
         for row, (cut, (_, intrinsics, detection)) in enumerate(zip(cuts, hands, strict=True)):
             ray = np.linalg.solve(intrinsics, np.array([*cut.centre, 1.0]))
             turn = rotation_to_ray(torch.tensor(ray)[None])[0] @ _about_view(cut.roll)
-            # Size and distance cannot be told apart in one picture: the hand keeps its model's size.
+            # Size and distance are ambiguous in one image: the hand keeps the model's size.
             points = (joints[row] - hand.translation[row]) / float(hand.scale[row].abs()) @ turn.T
             if not bool(torch.isfinite(points).all()):
                 raise no_numbers(self.loaded.path)
-            translation = place(points, detection.keypoints, intrinsics)
-            found.append(
-                Prediction(
+            translation = solve_translation(points, detection.keypoints, intrinsics)
+            predictions.append(
+                PosePrediction(
                     (turn @ rotation[row]).numpy(), translation.numpy(), pose[row].numpy(), hand.shape[row].numpy()
                 )
             )
-        return found
+        return predictions
 
     def _cut(self, image: np.ndarray, detection: Detection) -> _Cut:
-        """The square around a hand that the network looks at."""
+        """The network's square input around a hand."""
         roll = _roll(detection.keypoints) if self.upright else 0.0
         axes = Square(np.zeros(2), 1.0, roll).axes()
         box = bounding_box(np.concatenate([detection.keypoints[:, :2] @ axes, detection.keypoints[:, 2:]], 1))
@@ -149,13 +154,13 @@ class _Cut(NamedTuple):
 
 
 def _roll(keypoints: np.ndarray) -> float:
-    """By how much a hand's up (wrist to middle knuckle) is turned clockwise from the picture's, radians."""
+    """Clockwise angle from the image's up direction to the hand's (wrist to middle knuckle), radians."""
     seen = np.where(np.isfinite(keypoints).all(1), keypoints[:, 2], 0.0)
     return -upright_angle(keypoints[:, :2], seen)
 
 
 def _about_view(angle: float) -> Tensor:
-    """The turn [3, 3] about the line of sight that takes the crop's up to the picture's."""
+    """Rotation [3, 3] about the optical axis from the crop's up direction to the image's."""
     cosine, sine = np.cos(angle), np.sin(angle)
     return torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
 
@@ -166,14 +171,14 @@ def load_predictor(
     """The predictor of a checkpoint.
 
     Args:
-        checkpoint: a file of ``handsss train``, a run's folder, weights, or the name of some that come along;
-            "auto": those that come along, for the hand model that they were trained with, else none; "none" or None.
+        checkpoint: a file or run folder of ``handsss train``, a weights file, or the name of bundled weights. "auto":
+            the bundled weights if they were trained with this hand model, else no network. "none" or None: no network.
         model: name of the hand model that is fitted.
-        device: that the network computes on: auto, cpu, cuda or cuda:NUMBER.
+        device: of the network: auto, cpu, cuda or cuda:NUMBER.
         precision: of the network: float32, bfloat16 or float16.
 
     Returns:
-        None where there is none: the fit then starts from keypoints alone.
+        None without a network: the fit then starts from keypoints alone.
 
     Raises:
         UserError: no such device here, or an unknown precision.
@@ -184,5 +189,5 @@ def load_predictor(
     if checkpoint == AUTO:
         if model not in OPEN_MODELS:
             return None
-        checkpoint = str(shipped(OPEN))  # whatever has its name in the working folder
+        checkpoint = str(shipped(OPEN))  # even if the working folder holds a file of its name
     return NetworkPredictor(Path(checkpoint), model, choose_device(device), precision)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from handsss.fitting.problem import HandParameters, KeypointProblem, Observation, free_hands
+from handsss.fitting.problem import HandParameters, KeypointProblem, Observation
 from handsss.geometry.cameras import unproject
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.model import HandModel
@@ -37,7 +37,7 @@ def _views(count: int, rng: np.random.Generator) -> np.ndarray:
     return np.stack([side, np.cross(forward, side), forward], 1)
 
 
-class StartBank:
+class PoseBank:
     """Sampled hands and their projections."""
 
     def __init__(self, model: HandModel, problem: KeypointProblem, *, poses: int = 3000, views: int = 12) -> None:
@@ -47,7 +47,7 @@ class StartBank:
         self.rotation = torch.as_tensor(_views(poses * views, rng))
         zeros = torch.zeros(poses, 3, dtype=torch.float64)
         identity = torch.eye(3, dtype=torch.float64).expand(poses, 3, 3)
-        still = free_hands(
+        still = HandParameters.under_model_prior(
             identity, zeros, problem.space.coefficients(axis_angle), torch.zeros(poses, 10, dtype=torch.float64)
         )
         points, _ = problem.keypoints(still)
@@ -106,7 +106,9 @@ class StartBank:
         mean_point = self.points[index].mean(1)
         translation = centres - (turn @ mean_point[..., None])[..., 0]
         translation[:, 2] = translation[:, 2].clamp_min(0.05)
-        return free_hands(rotation, translation, self.pose[index], torch.zeros(len(index), 10, dtype=torch.float64))
+        return HandParameters.under_model_prior(
+            rotation, translation, self.pose[index], torch.zeros(len(index), 10, dtype=torch.float64)
+        )
 
 
 def _about_z(angle: Tensor) -> Tensor:
@@ -123,7 +125,7 @@ def rotation_to_ray(points: Tensor) -> Tensor:
     return axis_angle_to_matrix(axis / sine.clamp_min(1e-9) * angle)
 
 
-def place(points: Tensor, keypoints: np.ndarray, intrinsics: np.ndarray) -> Tensor:
+def solve_translation(points: Tensor, keypoints: np.ndarray, intrinsics: np.ndarray) -> Tensor:
     """Where points must be moved to be seen at keypoints.
 
     Linear in the translation: ``f (X + t_x) / (Z + t_z) + c = x`` times its denominator; the weights of a step undo

@@ -1,7 +1,7 @@
-"""The keypoint fit as a least-squares problem: parameters, residuals, priors.
+"""The keypoint fit as a non-linear least-squares problem: parameters, residuals, priors.
 
-Everything is solved for a right hand (a left one is mirrored by the caller) and every residual is in units of its own
-standard deviation, so that the sum of squares is a negative log posterior and its terms need no further weights.
+The fit solves for right hands only; callers mirror left ones. Every residual is divided by its standard deviation: the
+sum of squares is (twice) a negative log posterior, and its terms need no further weights.
 """
 
 from __future__ import annotations
@@ -29,87 +29,91 @@ PARAMETERS = 61
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Standard deviations and sizes of the fit."""
+    """Standard deviations, robust scale and iteration counts of the fit."""
 
     keypoint_sigma: float = 0.009  # of the longer side of the keypoints' box, for a fully confident point
     robust_scale: float = 10.0  # sigmas at which a keypoint's pull starts to fade (Geman-McClure)
     bone_sigma: float = 0.20  # of a unit bone direction in the picture
     limit_sigma_deg: float = 3.0  # beyond a joint limit
-    pose_weight: float = 1.0  # pose coefficients count in units of their prior's spread times this
-    lifted_spread: float = 1.0  # whitened: how far the lifting network's poses are trusted (docs/lab/starts.md)
-    lifted_own_spread: float = 3.0  # the same of the hand model's own poses beside them, whose pull those have felt
-    predicted_spread: float = 2.0  # the same of poses that a checkpoint's network saw in the picture
-    # Expected poses should decide where keypoints cannot, and not pull at those that were seen well: both spreads times
-    # a factor from here (nothing was surely seen) to there (everything was), by the mean confidence.
-    spread_unsure: float = 0.3
-    spread_sure: float = 1.6
+    pose_weight: float = 1.0  # factor on the pose prior's residuals
+    # Standard deviations of pose priors, in whitened coefficients (docs/lab/starts.md).
+    lifted_std: float = 1.0  # about the lifting network's pose
+    lifted_model_std: float = 3.0  # about the model's mean pose, beside a lifted pose, which already knows that prior
+    predicted_std: float = 2.0  # about the pose of the image network
+    # Pose priors should decide what keypoints leave open, and not pull at well-detected ones: the deviations above are
+    # multiplied by a factor between these two, linear in the keypoints' mean confidence (0 to 1).
+    prior_scale_unsure: float = 0.3
+    prior_scale_sure: float = 1.6
     pose_floor: float = LEAST_SPREAD  # radians
-    shape_weight: float = 1.0  # shape coefficients ~ N(0, 1) times this
+    shape_weight: float = 1.0  # factor on the residuals of the shape prior N(0, 1)
     starts: int = 8  # hypotheses that are refined
     first_iterations: int = 7
     final_iterations: int = 14
 
-    def lenience(self, confidence: Tensor) -> float:
-        """The factor on spreads of expected poses for keypoints of such confidences [21]."""
+    def prior_scale(self, confidence: Tensor) -> float:
+        """The factor on the standard deviations of pose priors, for keypoints with these confidences [21]."""
         mean = float(confidence.clamp(0, 1).mean())
-        return self.spread_unsure + (self.spread_sure - self.spread_unsure) * mean
+        return self.prior_scale_unsure + (self.prior_scale_sure - self.prior_scale_unsure) * mean
 
 
 class HandParameters(NamedTuple):
-    """A right hand's placement, pose and shape, and what its pose is expected to be; leading dimension: hypotheses or
-    hands. Make it with :func:`free_hands` where nothing is expected but the hand model's own poses."""
+    """Right hands: rigid transform, pose, shape, and a Gaussian prior on the pose. The leading dimension runs over
+    hypotheses or hands. :meth:`under_model_prior` makes hands whose prior is the hand model's own."""
 
     rotation: Tensor  # [B, 3, 3]
     translation: Tensor  # [B, 3] metres
     pose: Tensor  # [B, 45] whitened coefficients of the pose space
     shape: Tensor  # [B, 10]
-    expected: Tensor  # [B, 45] the middle of the pose prior, whitened
-    spread: Tensor  # [B, 1] its standard deviation, whitened: 1 for the hand model's own prior
-    doubt: Tensor  # [B, 1] squared standard deviations by which what is expected contradicts itself
+    prior_mean: Tensor  # [B, 45] whitened
+    prior_std: Tensor  # [B, 1] whitened: 1 for the hand model's own prior
+    prior_disagreement: Tensor  # [B, 1] squared standard deviations between the priors that were multiplied
 
-    def pick(self, index: Tensor | int) -> HandParameters:
+    @classmethod
+    def under_model_prior(
+        cls, rotation: Tensor, translation: Tensor, pose: Tensor, shape: Tensor, prior_std: float = 1.0
+    ) -> HandParameters:
+        """Hands [B] under the hand model's own pose prior: a Gaussian about its mean pose, by default a unit one."""
+        one = torch.ones_like(pose[:, :1])
+        return cls(rotation, translation, pose, shape, torch.zeros_like(pose), prior_std * one, torch.zeros_like(one))
+
+    @classmethod
+    def concat(cls, hands: Sequence[HandParameters]) -> HandParameters:
+        """Several batches as one."""
+        return cls(*(torch.cat(values) for values in zip(*hands, strict=True)))
+
+    def select(self, index: Tensor | int) -> HandParameters:
+        """The hands at an index or a mask, as a batch."""
         chosen = torch.as_tensor(index).reshape(-1)
         return HandParameters(*(value[chosen] for value in self))
 
     def copy(self) -> HandParameters:
-        """The same hands in memory of their own, for :meth:`put`."""
+        """A copy that :meth:`assign` may change."""
         return HandParameters(*(value.clone() for value in self))
 
-    def put(self, index: Tensor, hands: HandParameters) -> None:
-        """Set those that an index names, in place."""
+    def assign(self, index: Tensor, hands: HandParameters) -> None:
+        """Overwrite the hands at an index or a mask, in place."""
         for own, value in zip(self, hands, strict=True):
             own[index] = value
 
-    def believing(self, pose: Tensor, spread: float) -> HandParameters:
-        """The same hands, expected to have a pose [1 or B, 45] too: the product of both Gaussians.
+    def with_pose_prior(self, pose: Tensor, std: float) -> HandParameters:
+        """The same hands with one more Gaussian prior on the pose: the product of both.
 
-        ``a |x - m|^2 + b |x - n|^2 = (a + b) |x - middle|^2 + a b / (a + b) |m - n|^2``: the last part, which no pose
-        can change, tells hypotheses that agree with what else is expected from others.
+        ``a |x - m|^2 + b |x - n|^2 = (a + b) |x - mean|^2 + a b / (a + b) |m - n|^2``. The last term does not depend on
+        the pose: it is kept, since it ranks hypotheses whose priors agree above others.
+
+        Args:
+            pose: [1 or B, 45] the mean of the new prior, whitened.
+            std: its standard deviation.
         """
-        own, other = self.spread.square().reciprocal(), spread**-2
-        middle = (own * self.expected + other * pose) / (own + other)
-        apart = (self.expected - pose).square().sum(1, keepdim=True)
-        doubt = self.doubt + own * other / (own + other) * apart
-        return self._replace(expected=middle, spread=(own + other).rsqrt(), doubt=doubt)
-
-
-def joined(hands: Sequence[HandParameters]) -> HandParameters:
-    """Hands of several batches in one."""
-    return HandParameters(*(torch.cat(values) for values in zip(*hands, strict=True)))
-
-
-def free_hands(
-    rotation: Tensor, translation: Tensor, pose: Tensor, shape: Tensor, spread: float = 1.0
-) -> HandParameters:
-    """Hands [B] under the hand model's own prior: a Gaussian about its mean pose, a unit one if nothing else is
-    known."""
-    one = torch.ones_like(pose[:, :1])
-    middle, doubt = torch.zeros_like(pose), torch.zeros_like(one)
-    return HandParameters(rotation, translation, pose, shape, middle, spread * one, doubt)
+        own, other = self.prior_std.square().reciprocal(), std**-2
+        mean = (own * self.prior_mean + other * pose) / (own + other)
+        distance = (self.prior_mean - pose).square().sum(1, keepdim=True)
+        disagreement = self.prior_disagreement + own * other / (own + other) * distance
+        return self._replace(prior_mean=mean, prior_std=(own + other).rsqrt(), prior_disagreement=disagreement)
 
 
 def reduced_model(model: HandModel, keypoint_set: KeypointSet) -> tuple[HandModel, KeypointSet]:
-    """The part of a model that its keypoints depend on: exact, and several times faster to pose.
+    """The vertices of a model that its keypoints depend on: the same keypoints, several times faster.
 
     The joints become 16 extra vertices of the template that are regressed from themselves.
     """
@@ -160,11 +164,16 @@ class PoseSpace:
 
 
 class Observation(NamedTuple):
-    """The 2D keypoints of one hand, as a right hand; or of several, with a leading dimension B beside as many hands."""
+    """The 2D keypoints of a right hand; or of B hands, with a leading dimension B."""
 
     keypoints: Tensor  # [21, 2] px
-    confidence: Tensor  # [21] 0..1; zero for points that are not to be used
+    confidence: Tensor  # [21] 0..1; zero: the point is ignored
     intrinsics: Tensor  # [3, 3]
+
+    @classmethod
+    def stack(cls, observations: Sequence[Observation]) -> Observation:
+        """Observations of one hand each as a batch."""
+        return cls(*(torch.stack(values) for values in zip(*observations, strict=True)))
 
     @property
     def size(self) -> Tensor:
@@ -174,22 +183,17 @@ class Observation(NamedTuple):
         high = self.keypoints.masked_fill(unused, float("-inf")).amax(-2)
         return (high - low).amax(-1).clamp_min(1.0)
 
-    def pick(self, index: Tensor) -> Observation:
-        """Those of several hands [B] that an index names; the same one where there is only one."""
+    def select(self, index: Tensor) -> Observation:
+        """The observations at an index or a mask; an observation without a batch dimension stays as it is."""
         return self if self.confidence.ndim == 1 else Observation(*(value[index] for value in self))
 
 
-def several(observations: Sequence[Observation]) -> Observation:
-    """Observations of one hand each as one of all."""
-    return Observation(*(torch.stack(values) for values in zip(*observations, strict=True)))
-
-
 class KeypointProblem:
-    """Residuals of hands against what was observed."""
+    """Residuals of hands against observed keypoints and priors."""
 
     def __init__(self, model: HandModel, keypoint_set: KeypointSet, settings: FitSettings) -> None:
         self.settings = settings
-        self.whole_set = keypoint_set  # of the whole hand, where the reduced one is not needed
+        self.full_keypoint_set = keypoint_set  # for the full mesh
         small, self.keypoint_set = reduced_model(model, keypoint_set)
         self.layer = HandLayer(small, flat_hand_mean=True, dtype=torch.float64)
         self.space = PoseSpace(model, settings.pose_floor)
@@ -215,22 +219,24 @@ class KeypointProblem:
             parameters: hands [B].
             observation: of one hand, or of B.
         """
-        return self.compared(parameters, *self.keypoints(parameters), observation)
+        return self.residuals_of(parameters, *self.keypoints(parameters), observation)
 
-    def compared(self, parameters: HandParameters, points: Tensor, local: Tensor, observation: Observation) -> Tensor:
-        """:meth:`residuals` of hands whose keypoints and local rotations are known already, see :meth:`keypoints`."""
+    def residuals_of(
+        self, parameters: HandParameters, points: Tensor, local: Tensor, observation: Observation
+    ) -> Tensor:
+        """:meth:`residuals`, given the hands' :meth:`keypoints` and local rotations."""
         settings = self.settings
         projected = project(points, observation.intrinsics)
         size = observation.size[..., None]
         keypoints, confidence = observation.keypoints, observation.confidence
         offsets = (projected - keypoints) * (confidence / (settings.keypoint_sigma * size))[..., None]
         start, end = self._bones[:, 0], self._bones[:, 1]
-        seen = keypoints[..., end, :] - keypoints[..., start, :]
-        length = seen.norm(dim=-1)
-        # A bone seen end-on has no direction to speak of: trust grows with its length over 8 % of the hand.
+        detected = keypoints[..., end, :] - keypoints[..., start, :]
+        length = detected.norm(dim=-1)
+        # A bone seen end-on has no reliable direction: its weight grows with its length, up to 8 % of the hand.
         trust = (confidence[..., start] * confidence[..., end]).sqrt() * (length / (0.08 * size)).clamp(max=1)
-        made = torch.nn.functional.normalize(projected[:, end] - projected[:, start], dim=-1, eps=1e-6)
-        directions = (made - seen / length.clamp_min(1e-6)[..., None]) * (trust[..., None] / settings.bone_sigma)
+        fitted = torch.nn.functional.normalize(projected[:, end] - projected[:, start], dim=-1, eps=1e-6)
+        directions = (fitted - detected / length.clamp_min(1e-6)[..., None]) * (trust[..., None] / settings.bone_sigma)
         excess = self.layer.limit_excess(local) / np.deg2rad(settings.limit_sigma_deg)
         batch = projected.shape[0]
         return torch.cat(
@@ -238,8 +244,8 @@ class KeypointProblem:
                 offsets.reshape(batch, -1),
                 directions.reshape(batch, -1),
                 excess.reshape(batch, -1),
-                parameters.doubt.sqrt() * settings.pose_weight,
-                (parameters.pose - parameters.expected) / parameters.spread * settings.pose_weight,
+                parameters.prior_disagreement.sqrt() * settings.pose_weight,
+                (parameters.pose - parameters.prior_mean) / parameters.prior_std * settings.pose_weight,
                 parameters.shape * settings.shape_weight,
             ],
             1,
@@ -259,8 +265,9 @@ class KeypointProblem:
         return cost, weights
 
 
-def step(parameters: HandParameters, delta: Tensor) -> HandParameters:
-    """Move hypotheses by ``delta`` [B, 61]: rotations are turned from the left, depth moves in its logarithm."""
+def retract(parameters: HandParameters, delta: Tensor) -> HandParameters:
+    """Apply an update [B, 61] to hypotheses: the exponential map on the left of rotations, the logarithm of depth, and
+    lateral moves over depth (a retraction from the tangent space)."""
     depth = parameters.translation[:, 2:]
     lateral = parameters.translation[:, :2] / depth + delta[:, 3:5]
     moved = depth * torch.exp(delta[:, 5:6].clamp(-1.0, 1.0))
@@ -269,7 +276,7 @@ def step(parameters: HandParameters, delta: Tensor) -> HandParameters:
         torch.cat([lateral * moved, moved], 1),
         parameters.pose + delta[:, POSE],
         parameters.shape + delta[:, SHAPE],
-        parameters.expected,
-        parameters.spread,
-        parameters.doubt,
+        parameters.prior_mean,
+        parameters.prior_std,
+        parameters.prior_disagreement,
     )

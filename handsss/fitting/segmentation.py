@@ -1,8 +1,8 @@
 """Which pixels are hand: colour models learnt from the fitted hand's own inside and surroundings.
 
 The fitted mesh says where hand surely is and surely is not; Gaussian mixtures of both colours then decide in between,
-as in GrabCut, smoothed along the photo's own edges. The forearm has the hand's colour but is no part of the model, so
-what lies behind the wrist is left out of account.
+as in GrabCut, smoothed along the photo's own edges. The forearm has the hand's colour but is not in the model: pixels
+behind the wrist do not count.
 """
 
 from __future__ import annotations
@@ -92,26 +92,26 @@ def _nearest_means(colours: np.ndarray, means: np.ndarray) -> np.ndarray:
 def _split(colours: np.ndarray, count: int) -> np.ndarray:
     """Means [K, 3], K <= count, of colours that are cut in two where they spread most, again and again (Orchard and
     Bouman 1991): unlike means drawn by lot they change little when the colours do."""
-    parts = [_Part.of(colours)]
-    while len(parts) < count:
-        widest = parts.pop(int(np.argmax([part.spread for part in parts])))
+    clusters = [_Cluster.of(colours)]
+    while len(clusters) < count:
+        widest = clusters.pop(int(np.argmax([cluster.spread for cluster in clusters])))
         along = (widest.colours - widest.mean) @ widest.axis
         halves = [widest.colours[along > 0], widest.colours[along <= 0]]
         if min(len(half) for half in halves) == 0:  # one colour
-            parts.append(widest)
+            clusters.append(widest)
             break
-        parts += [_Part.of(half) for half in halves]
-    return np.array([part.mean for part in parts])
+        clusters += [_Cluster.of(half) for half in halves]
+    return np.array([cluster.mean for cluster in clusters])
 
 
-class _Part(NamedTuple):
+class _Cluster(NamedTuple):
     colours: np.ndarray  # [N, 3]
     mean: np.ndarray  # [3]
     spread: float  # sum of squares along the axis
     axis: np.ndarray  # [3] unit, of the largest spread
 
     @classmethod
-    def of(cls, colours: np.ndarray) -> _Part:
+    def of(cls, colours: np.ndarray) -> _Cluster:
         mean = colours.mean(0)
         apart = colours - mean
         values, axes = np.linalg.eigh(apart.T @ apart)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from handsss.fitting.adam import Adam
-from handsss.fitting.hand_input import HandView
+from handsss.fitting.hand_input import HandInput
 from handsss.fitting.problem import (
     PARAMETERS,
     POSE,
@@ -21,8 +21,7 @@ from handsss.fitting.problem import (
     HandParameters,
     KeypointProblem,
     Observation,
-    several,
-    step,
+    retract,
 )
 from handsss.fitting.segmentation import Segmentation, forearm_zone, segment
 from handsss.geometry.cameras import project
@@ -147,17 +146,17 @@ def refine(
     best = parameters.copy()
     best_cost = torch.full((len(crops),), float("inf"), dtype=torch.float64)
     for iteration in range(settings.iterations + 1):
-        moved = step(parameters, delta * _SCALES)
+        moved = retract(parameters, delta * _SCALES)
         posed, local = _posed(layer, problem, moved)
-        points = layer.keypoints(posed, problem.whole_set).double()
-        cost, _ = problem.robust(problem.compared(moved, points, local, observation))
+        points = layer.keypoints(posed, problem.full_keypoint_set).double()
+        cost, _ = problem.robust(problem.residuals_of(moved, points, local, observation))
         silhouette = coverage(posed.vertices.contiguous(), layer, outlines.intrinsics, size)
         mismatch = (outlines.certainty * (silhouette - outlines.target).square()).sum((1, 2)) / outlines.area
         total = cost + outlines.weight * mismatch
         values = total.detach()
         better = values < best_cost  # False for NaN
         best_cost = torch.where(better, values, best_cost)
-        best.put(better, HandParameters(*(part.detach() for part in moved)).pick(better))
+        best.assign(better, HandParameters(*(part.detach() for part in moved)).select(better))
         if iteration == settings.iterations or not bool(torch.isfinite(values).any()):
             break
         (gradient,) = torch.autograd.grad(total.sum(), delta)
@@ -166,7 +165,7 @@ def refine(
 
 
 def fit_outlines(
-    views: Sequence[HandView],
+    inputs: Sequence[HandInput],
     parameters: HandParameters,
     problem: KeypointProblem,
     layer: HandLayer,
@@ -175,7 +174,7 @@ def fit_outlines(
     """Pull silhouettes to the photos', where colours tell a hand from what is behind it.
 
     Args:
-        views: the hands' photos.
+        inputs: the hands' photos.
         parameters: the hands [B], fitted to keypoints.
 
     Returns:
@@ -184,14 +183,16 @@ def fit_outlines(
     """
     with torch.no_grad():
         vertices = posed_vertices(layer, problem, parameters)
-    figures: list[dict[str, float]] = [{} for _ in views]
+    figures: list[dict[str, float]] = [{} for _ in inputs]
     rows, crops, segmentations = [], [], []
-    for row, view in enumerate(views):
-        outline = project(vertices[row].double(), torch.as_tensor(view.intrinsics)).numpy()
-        crop = crop_around(view.image, view.intrinsics, outline, margin=0.25, longer_side=settings.longer_side)
+    for row, hand_input in enumerate(inputs):
+        outline = project(vertices[row].double(), torch.as_tensor(hand_input.intrinsics)).numpy()
+        crop = crop_around(
+            hand_input.image, hand_input.intrinsics, outline, margin=0.25, longer_side=settings.longer_side
+        )
         if crop is None:
             continue
-        segmentation = segment_hand(crop, vertices[row : row + 1], layer, parameters.pick(row))
+        segmentation = segment_hand(crop, vertices[row : row + 1], layer, parameters.select(row))
         if segmentation is None:
             continue
         figures[row]["segmentation_quality"] = segmentation.quality
@@ -201,12 +202,12 @@ def fit_outlines(
             segmentations.append(segmentation)
     if not rows:
         return parameters, figures
-    observation, chosen = several([views[row].observation for row in rows]), torch.tensor(rows)
-    pulled = refine(parameters.pick(chosen), problem, layer, observation, crops, segmentations, settings)
+    observation, chosen = Observation.stack([inputs[row].observation for row in rows]), torch.tensor(rows)
+    pulled = refine(parameters.select(chosen), problem, layer, observation, crops, segmentations, settings)
     with torch.no_grad():
         vertices = posed_vertices(layer, problem, pulled)
     every = parameters.copy()
-    every.put(chosen, pulled)
+    every.assign(chosen, pulled)
     for row, crop, segmentation, posed in zip(rows, crops, segmentations, vertices, strict=True):
         after = crop_coverage(posed[None], layer, crop)
         figures[row]["silhouette_iou"] = intersection_over_union(after, segmentation)

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from handsss.errors import UserError
 
-Job = TypeVar("Job")
-Result = TypeVar("Result")
+JobT = TypeVar("JobT")
+ResultT = TypeVar("ResultT")
 
 
 _DIED = (
@@ -25,8 +25,8 @@ _DIED = (
 
 
 def run_jobs(
-    work: Callable[[Job], Result], jobs: Iterable[Job], workers: int, *, died: str = _DIED
-) -> Iterator[Result]:
+    work: Callable[[JobT], ResultT], jobs: Iterable[JobT], workers: int, *, died: str = _DIED
+) -> Iterator[ResultT]:
     """Results of jobs as they end.
 
     Args:

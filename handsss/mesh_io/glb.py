@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 from handsss.errors import MissingDependencyError
-from handsss.mesh_io.parts import VIEWER_AXES, Part, split_at_seams
+from handsss.mesh_io.parts import VIEWER_AXES, MeshPart, split_at_seams
 
 
-def glb_bytes(parts: Sequence[Part]) -> bytes:
+def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
     """All hands as one GLB: textured where there is a texture, vertex colours otherwise.
 
     Raises:

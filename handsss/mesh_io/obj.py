@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from handsss.mesh_io.formats import material_stem
-from handsss.mesh_io.parts import VIEWER_AXES, Part
+from handsss.mesh_io.parts import VIEWER_AXES, MeshPart
 
 
-def obj_files(parts: Sequence[Part], path: Path) -> dict[Path, bytes]:
+def obj_files(parts: Sequence[MeshPart], path: Path) -> dict[Path, bytes]:
     """The files of an OBJ export, textures first, the OBJ last.
 
     Each hand is an object of its own (``o left_0``) with smooth normals; hands without texture carry their colours
@@ -48,7 +48,7 @@ def obj_files(parts: Sequence[Part], path: Path) -> dict[Path, bytes]:
     return files
 
 
-def _object(part: Part, offset: int, uv_offset: int) -> list[str]:
+def _object(part: MeshPart, offset: int, uv_offset: int) -> list[str]:
     lines = [f"o {part.name}"]
     if part.uv is None:
         coloured = np.concatenate([part.vertices, part.colours / 255], 1)

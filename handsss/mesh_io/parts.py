@@ -15,7 +15,7 @@ VIEWER_AXES = "x right, y up, z towards the viewer (OpenGL camera at the origin)
 CAMERA_AXES = "x right, y down, z forward (camera at the origin), metres"
 
 
-class Part(NamedTuple):
+class MeshPart(NamedTuple):
     """One hand's mesh in the viewers' axes."""
 
     name: str
@@ -41,7 +41,7 @@ def hand_names(hands: Sequence[HandResult]) -> list[str]:
     return [f"{hand.hand}_{index}" for index, hand in enumerate(hands)]
 
 
-def mesh_parts(hands: Sequence[HandResult]) -> list[Part]:
+def mesh_parts(hands: Sequence[HandResult]) -> list[MeshPart]:
     """All hands of a photo, ready to be written.
 
     The change of axes turns the hand by 180 degrees about x: it mirrors nothing, so faces keep their winding.
@@ -51,7 +51,7 @@ def mesh_parts(hands: Sequence[HandResult]) -> list[Part]:
         vertices = to_opengl(hand.vertices)
         textured = hand.texture is not None and hand.uv is not None and hand.uv_faces is not None
         parts.append(
-            Part(
+            MeshPart(
                 name=name,
                 vertices=vertices,
                 normals=vertex_normals(vertices, hand.faces),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from handsss.mesh_io.parts import VIEWER_AXES, Part
+from handsss.mesh_io.parts import VIEWER_AXES, MeshPart
 
 _FLOATS = ("x", "y", "z", "nx", "ny", "nz")
 _BYTES = ("red", "green", "blue", "hand")
@@ -14,7 +14,7 @@ _VERTEX = np.dtype([*[(name, "<f4") for name in _FLOATS], *[(name, "u1") for nam
 _FACE = np.dtype([("count", "u1"), ("corners", "<i4", (3,))])
 
 
-def ply_bytes(parts: Sequence[Part]) -> bytes:
+def ply_bytes(parts: Sequence[MeshPart]) -> bytes:
     """One mesh of all hands; the vertex property ``hand`` tells them apart (its place in the JSON's list)."""
     counts = [len(part.vertices) for part in parts]
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(int)

@@ -1,4 +1,4 @@
-"""Photos to the content of their files, several at once: network and fit take the hands of all of them together."""
+"""Batches of photos to the contents of their result files: network and fit process all hands of a batch at once."""
 
 from __future__ import annotations
 
@@ -14,43 +14,42 @@ import numpy as np
 from handsss.data.keypoints.files import keypoint_file, read_hands
 from handsss.detect.types import Detection
 from handsss.errors import InputError, UserError
-from handsss.fitting.hand_input import HandView
+from handsss.fitting.hand_input import HandInput
 from handsss.hand.result import HandResult
 from handsss.io.camera import CameraChoice, choose_camera
 from handsss.io.image import Photo, read_image
 from handsss.mesh_io.export import mesh_files
 from handsss.mesh_io.obj import png_bytes
-from handsss.reconstruction.inputs import Source
-from handsss.reconstruction.outcome import BatchOptions, Outcome
-from handsss.reconstruction.outputs import Destination, refuse_overwriting
+from handsss.reconstruction.inputs import BatchOptions, Source
+from handsss.reconstruction.outputs import Destination, Outcome, refuse_overwriting
 from handsss.reconstruction.result_json import json_bytes, photo_document
 from handsss.visualize.overview import picture
 
-_PIXELS = 60_000_000  # of photos that are held at once: ten thousand large ones must not fill the memory
+_PIXELS = 60_000_000  # held in memory at once, at most
 
 
-class HandReconstructor(Protocol):
-    """What turns pictures into hands, see :class:`handsss.reconstruction.pipeline.Reconstructor`."""
+class Pipeline(Protocol):
+    """Images to hands, see :class:`handsss.reconstruction.pipeline.HandPipeline`."""
 
-    def look(
+    def find_hands(
         self, image: np.ndarray, intrinsics: np.ndarray, detections: list[Detection] | None = None
-    ) -> list[HandView]:
-        """Hands of one picture, surest first."""
+    ) -> list[HandInput]:
+        """The hands of one image, highest score first."""
         ...
 
-    def reconstruct(self, views: Sequence[HandView]) -> list[HandResult]:
-        """Hands of any pictures, one result for each."""
+    def reconstruct(self, inputs: Sequence[HandInput]) -> list[HandResult]:
+        """One result per hand; hands may be of different images."""
         ...
 
 
-class Made(NamedTuple):
-    """One photo's results, not yet written."""
+class PhotoOutputs(NamedTuple):
+    """One photo's outcome and the contents of its result files, not yet written."""
 
     outcome: Outcome
     files: dict[Path, bytes]
 
 
-class Job(NamedTuple):
+class PhotoJob(NamedTuple):
     """One photo of a run."""
 
     number: int
@@ -60,53 +59,53 @@ class Job(NamedTuple):
 
 @dataclass
 class _Opened:
-    """A photo whose hands were found."""
+    """A photo that was read, and its detected hands."""
 
-    job: Job
+    job: PhotoJob
     photo: Photo
     camera: CameraChoice
-    keypoints: Path | None  # the file they came from; None: the detector
-    views: list[HandView]
+    keypoints: Path | None  # the keypoint file; None: the built-in detector
+    inputs: list[HandInput]
     seconds: float
 
     @property
     def pixels(self) -> int:
-        """That are held: a left hand has a mirrored copy of its photo."""
+        """Pixels held in memory: left hands need a mirrored copy of the photo."""
         size: int = self.photo.array.size // 3
-        return size * (2 if any(view.left for view in self.views) else 1)
+        return size * (2 if any(hand_input.left for hand_input in self.inputs) else 1)
 
 
 def reconstruct_photos(
-    jobs: Sequence[Job], reconstructor: HandReconstructor, options: BatchOptions
-) -> Iterator[tuple[int, Made]]:
-    """Photos to the content of their files; what goes wrong becomes its photo's outcome, and the others go on.
+    jobs: Sequence[PhotoJob], pipeline: Pipeline, options: BatchOptions
+) -> Iterator[tuple[int, PhotoOutputs]]:
+    """Reconstruct photos. An error becomes the outcome of its photo; the others continue.
 
     Args:
-        jobs: photos whose hands are reconstructed together, as far as memory allows.
-        reconstructor: see :class:`HandReconstructor`.
+        jobs: photos whose hands are reconstructed as one batch, as far as memory allows.
+        pipeline: see :class:`Pipeline`.
         options: see :class:`BatchOptions`.
 
-    Returns:
-        the jobs' numbers and results as they are made, in no order. Without a hand there is no mesh among the files.
+    Yields:
+        job number and outputs of each photo, in any order. Photos without a hand have no mesh file.
     """
     opened: list[_Opened] = []
     for job in jobs:
         begin = time.perf_counter()
         try:
-            opened.append(_open(job, reconstructor, options))
+            opened.append(_open(job, pipeline, options))
         except Exception as error:
-            yield job.number, _lost(job, error, time.perf_counter() - begin)
+            yield job.number, _failed_outputs(job, error, time.perf_counter() - begin)
         if sum(one.pixels for one in opened) > _PIXELS:
-            yield from _finish(opened, reconstructor, options)
+            yield from _finish(opened, pipeline, options)
             opened = []
-    yield from _finish(opened, reconstructor, options)
+    yield from _finish(opened, pipeline, options)
 
 
-def _open(job: Job, reconstructor: HandReconstructor, options: BatchOptions) -> _Opened:
-    """Read a photo and look for its hands.
+def _open(job: PhotoJob, pipeline: Pipeline, options: BatchOptions) -> _Opened:
+    """Read a photo and detect its hands.
 
     Raises:
-        UserError: an input that cannot be used.
+        UserError: an unreadable photo, camera or keypoint file.
     """
     begin = time.perf_counter()
     photo = read_image(job.source.path)
@@ -117,47 +116,45 @@ def _open(job: Job, reconstructor: HandReconstructor, options: BatchOptions) -> 
         given = keypoint_file(options.keypoints, job.source.path)
         detections = read_hands(given, size, hand=options.hand, keypoint_set=options.keypoint_set)
     try:
-        views = reconstructor.look(photo.array, camera.intrinsics, detections)
+        inputs = pipeline.find_hands(photo.array, camera.intrinsics, detections)
     except InputError as error:
         raise InputError(f"{given or job.source.path}: {error}") from error
-    return _Opened(job, photo, camera, given, views, time.perf_counter() - begin)
+    return _Opened(job, photo, camera, given, inputs, time.perf_counter() - begin)
 
 
-def _finish(
-    opened: Sequence[_Opened], reconstructor: HandReconstructor, options: BatchOptions
-) -> Iterator[tuple[int, Made]]:
-    """Reconstruct the hands of opened photos together; if that fails, photo by photo, to know which one it is."""
+def _finish(opened: Sequence[_Opened], pipeline: Pipeline, options: BatchOptions) -> Iterator[tuple[int, PhotoOutputs]]:
+    """Reconstruct the hands of opened photos as one batch; if that fails, photo by photo, to attribute the error."""
     begin = time.perf_counter()
-    views = [view for one in opened for view in one.views]
+    inputs = [hand_input for one in opened for hand_input in one.inputs]
     try:
-        hands = reconstructor.reconstruct(views) if views else []
+        hands = pipeline.reconstruct(inputs) if inputs else []
     except Exception as error:
         if len(opened) > 1:
             tried = (time.perf_counter() - begin) / len(opened)
             for one in opened:
                 one.seconds += tried
-                yield from _finish([one], reconstructor, options)
+                yield from _finish([one], pipeline, options)
             return
         (one,) = opened
         if isinstance(error, InputError):
             error = InputError(f"{one.keypoints or one.job.source.path}: {error}")
-        yield one.job.number, _lost(one.job, error, one.seconds + time.perf_counter() - begin)
+        yield one.job.number, _failed_outputs(one.job, error, one.seconds + time.perf_counter() - begin)
         return
-    a_hand = (time.perf_counter() - begin) / max(len(views), 1)
-    left = iter(hands)
+    seconds_per_hand = (time.perf_counter() - begin) / max(len(inputs), 1)
+    remaining = iter(hands)
     for one in opened:
-        own = [next(left) for _ in one.views]
+        own = [next(remaining) for _ in one.inputs]
         begin = time.perf_counter()
         try:
-            made = _make(one, own, options)
+            outputs = _photo_outputs(one, own, options)
         except Exception as error:
-            made = _lost(one.job, error, 0.0)
-        made.outcome.seconds = one.seconds + a_hand * len(own) + time.perf_counter() - begin
-        yield one.job.number, made
+            outputs = _failed_outputs(one.job, error, 0.0)
+        outputs.outcome.seconds = one.seconds + seconds_per_hand * len(own) + time.perf_counter() - begin
+        yield one.job.number, outputs
 
 
-def _make(opened: _Opened, hands: list[HandResult], options: BatchOptions) -> Made:
-    """The files of a photo.
+def _photo_outputs(opened: _Opened, hands: list[HandResult], options: BatchOptions) -> PhotoOutputs:
+    """Outcome and file contents of a photo.
 
     Raises:
         UserError: one of them would overwrite an input.
@@ -189,17 +186,17 @@ def _make(opened: _Opened, hands: list[HandResult], options: BatchOptions) -> Ma
         files=sorted(files, key=lambda path: path != destination.mesh),
         hands=[_figures(hand) for hand in hands],
     )
-    return Made(outcome, files)
+    return PhotoOutputs(outcome, files)
 
 
-def _lost(job: Job, error: Exception, seconds: float) -> Made:
+def _failed_outputs(job: PhotoJob, error: Exception, seconds: float) -> PhotoOutputs:
     outcome = failed(job.source.path.as_posix(), error)
     outcome.seconds = seconds
-    return Made(outcome, {})
+    return PhotoOutputs(outcome, {})
 
 
 def failed(image: str, error: Exception) -> Outcome:
-    """What an error makes of a photo. A bug is told with its traceback, but no reason to lose others."""
+    """The outcome of a photo whose reconstruction raised an error. Internal errors keep their traceback."""
     if isinstance(error, UserError):
         return Outcome(image, "failed", str(error))
     message = f"internal error: {type(error).__name__}: {error}"

@@ -1,14 +1,16 @@
-"""From what stands on the command line (files, folders, globs) to a list of photos with distinct names."""
+"""The photos of a run: files, folders and globs to a list of photos with distinct names, and how they are read."""
 
 from __future__ import annotations
 
 import glob
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from handsss.errors import InputError
+from handsss.io.camera import CameraOptions
 from handsss.io.image import IMAGE_SUFFIXES
 from handsss.mesh_io.formats import material_stem
 
@@ -17,10 +19,22 @@ _TEXTURE = re.compile(r"_texture(_(left|right)_\d+)?$")
 
 
 class Source(NamedTuple):
-    """A photo to work on."""
+    """A photo to reconstruct."""
 
     path: Path
-    name: str  # stem of its results, distinct among all sources
+    name: str  # stem of its result files, unique in the run
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How photos are read and which results are written."""
+
+    camera: CameraOptions = field(default_factory=CameraOptions)
+    keypoints: Path | None = None  # file or folder of OpenPose JSON; None: the built-in detector
+    keypoint_set: str | None = None
+    hand: Literal["auto", "left", "right"] = "auto"
+    vertices: bool = False  # write vertices into the JSON
+    picture: bool = True  # draw the overview picture
 
 
 class Inputs(NamedTuple):

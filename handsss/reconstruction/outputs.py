@@ -1,12 +1,12 @@
-"""Where the results of each photo go."""
+"""The result files of each photo, and its outcome."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from handsss.errors import UserError
 from handsss.mesh_io.formats import FORMATS
@@ -14,6 +14,33 @@ from handsss.reconstruction.inputs import Inputs, Source
 
 DEFAULT_FOLDER = "hands"
 DEFAULT_FORMAT = ".obj"
+Status = Literal["done", "no hand", "failed", "not started"]
+
+
+@dataclass
+class Outcome:
+    """How the reconstruction of one photo ended."""
+
+    image: str
+    status: Status
+    message: str = ""  # the reason of a failure, or a hint
+    camera: str = ""  # a sentence on the intrinsics
+    camera_source: str = ""
+    files: list[Path] = field(default_factory=list)  # the mesh first
+    hands: list[dict[str, Any]] = field(default_factory=list)  # side, score, fit figures and times of each
+    seconds: float = 0.0
+    trace: str = ""  # traceback of an internal error
+
+    def to_json(self) -> dict[str, Any]:
+        """The photo's entry in summary.json."""
+        entry: dict[str, Any] = {"image": self.image, "status": self.status}
+        if self.message:
+            entry["message"] = self.message
+        if self.files:
+            entry["files"] = [path.name for path in self.files]
+        if self.camera:
+            entry["camera"] = self.camera
+        return entry | {"hands": self.hands, "seconds": round(self.seconds, 3)}
 
 
 class Destination(NamedTuple):

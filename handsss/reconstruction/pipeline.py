@@ -1,4 +1,4 @@
-"""The whole way from pictures to hands."""
+"""Images to hands: detect, predict, fit, refine by the silhouette, estimate texture and light."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from handsss.detect.types import KEYPOINT_SET, Detection
-from handsss.fitting.hand_input import HandView, hand_views, mirror_result
+from handsss.fitting.hand_input import HandInput, hand_inputs, mirror_result
 from handsss.fitting.keypoint_fit import KeypointFitter, Start
 from handsss.fitting.lifting import check_liftable
-from handsss.fitting.network_prediction import AUTO, Prediction, load_predictor, rows_by
-from handsss.fitting.problem import HandParameters, joined
+from handsss.fitting.network_prediction import AUTO, PosePrediction, PredictorInput, group_rows, load_predictor
+from handsss.fitting.problem import HandParameters
 from handsss.fitting.silhouette_fit import SilhouetteSettings, fit_outlines, posed_vertices, segment_hand
 from handsss.geometry.cameras import project
 from handsss.geometry.crop import crop_around
@@ -36,37 +36,37 @@ _SKIN = np.array([200.0, 150.0, 150.0]) / 256
 
 
 @dataclass(frozen=True)
-class ReconstructSettings:
-    """What a reconstruction does."""
+class PipelineSettings:
+    """Settings of the reconstruction."""
 
-    hand: Literal["auto", "left", "right"] = "auto"  # the side to look for; given keypoints' side if they name none
-    all_hands: bool = False  # every hand in the picture, not only the surest
-    refine: bool = True  # fit; otherwise the start is taken as it is
+    hand: Literal["auto", "left", "right"] = "auto"  # keep hands of this side only
+    all_hands: bool = False  # all hands of an image; otherwise the one with the highest score
+    refine: bool = True  # fit to keypoints and silhouette; otherwise return the initial hand
     appearance: bool = True  # silhouette refinement, light and texture
-    checkpoint: str | None = AUTO  # the network that predicts, see load_predictor
-    device: str = "cpu"  # that it computes on; all else computes on the CPU
-    precision: str = "float32"  # that it computes in
-    start: Start = "auto"  # of the fit, beside the prediction, see KeypointFitter
+    checkpoint: str | None = AUTO  # the network that predicts the initial hand, see load_predictor
+    device: str = "cpu"  # of that network; everything else runs on the CPU
+    precision: str = "float32"  # of that network
+    start: Start = "auto"  # initial hands beside the network's, see KeypointFitter
     texture_size: int = 512  # px
     silhouette: SilhouetteSettings = field(default_factory=SilhouetteSettings)
 
 
-class Reconstructor:
-    """Turns pictures into hands.
+class HandPipeline:
+    """Reconstructs hands from RGB images.
 
     Args:
         model: name or path of the hand model, see :func:`handsss.hand.load.load_model`.
-        settings: see :class:`ReconstructSettings`.
+        settings: see :class:`PipelineSettings`.
 
     Raises:
-        InputError: no such model or checkpoint, or a start that the model cannot have.
+        InputError: no such model or checkpoint, or a start that the model does not support.
     """
 
-    def __init__(self, model: str = "open", settings: ReconstructSettings | None = None) -> None:
-        self.settings = settings or ReconstructSettings()
+    def __init__(self, model: str = "open", settings: PipelineSettings | None = None) -> None:
+        self.settings = settings or PipelineSettings()
         self.model: HandModel = load_model(model)
         if self.settings.start == "lifted":
-            check_liftable(self.model)  # a mistake to tell before any work
+            check_liftable(self.model)  # before any work
         self.predictor = load_predictor(
             self.settings.checkpoint, self.model.name, self.settings.device, self.settings.precision
         )
@@ -82,96 +82,100 @@ class Reconstructor:
     def __call__(
         self, image: np.ndarray, intrinsics: np.ndarray, detections: list[Detection] | None = None
     ) -> list[HandResult]:
-        """Reconstruct the hands of one picture: :meth:`look` and :meth:`reconstruct`.
+        """Reconstruct the hands of one image: :meth:`find_hands`, then :meth:`reconstruct`.
 
         Returns:
-            The surest hand, or all (surest first); empty where there is none.
+            The hand with the highest score, or all hands, highest score first; empty if there is none.
         """
-        return self.reconstruct(self.look(image, intrinsics, detections))
+        return self.reconstruct(self.find_hands(image, intrinsics, detections))
 
-    def look(
+    def find_hands(
         self, image: np.ndarray, intrinsics: np.ndarray, detections: list[Detection] | None = None
-    ) -> list[HandView]:
-        """The hands of one picture that are to be reconstructed.
+    ) -> list[HandInput]:
+        """Detect the hands of one image that the settings ask for, and prepare them for :meth:`reconstruct`.
 
         Args:
             image: [H, W, 3] uint8 RGB.
             intrinsics: [3, 3] px.
-            detections: keypoints found elsewhere (OpenPose); the built-in detector looks for hands otherwise.
+            detections: hands detected elsewhere (OpenPose); None: run the built-in detector.
 
         Returns:
-            The surest hand, or all (surest first); empty where there is none.
+            The hand with the highest score, or all hands, highest score first; empty if there is none.
 
         Raises:
-            InputError: keypoints given that cannot be fitted, or of a definition that the hand model lacks.
+            InputError: detections with too few keypoints, or with a keypoint definition that the hand model lacks.
         """
         begin = time.perf_counter()
-        found = self.detect(image) if detections is None else list(detections)
+        hands = self.detect_hands(image) if detections is None else list(detections)
         seconds = time.perf_counter() - begin
         if self.settings.hand != "auto":
-            found = [detection for detection in found if detection.hand == self.settings.hand]
-        found.sort(key=lambda detection: -detection.score)
+            hands = [detection for detection in hands if detection.hand == self.settings.hand]
+        hands.sort(key=lambda detection: -detection.score)
         if not self.settings.all_hands:
-            found = found[:1]
-        for detection in found:
+            hands = hands[:1]
+        for detection in hands:
             self.model.keypoint_set(self._keypoint_set(detection))
-        return hand_views(image, intrinsics, found, seconds / max(len(found), 1))
+        return hand_inputs(image, intrinsics, hands, seconds / max(len(hands), 1))
 
-    def detect(self, image: np.ndarray) -> list[Detection]:
-        """Hands in the picture, by the built-in detector."""
+    def detect_hands(self, image: np.ndarray) -> list[Detection]:
+        """All hands of an image [H, W, 3] uint8, by the built-in detector."""
         from handsss.detect.detector import HandDetector
 
         if self._detector is None:
-            # One side, or all hands: the surest find of a quick look may not be the one asked for.
+            # For one side or all hands: the quick mode may stop at another hand than the one asked for.
             self._detector = HandDetector(thorough=self.settings.all_hands or self.settings.hand != "auto")
         return self._detector.detect(image)
 
-    def reconstruct(self, views: Sequence[HandView]) -> list[HandResult]:
-        """Reconstruct hands of any pictures: network and fit take all of them at once.
+    def reconstruct(self, inputs: Sequence[HandInput]) -> list[HandResult]:
+        """Reconstruct hands, which may be of different images, as one batch.
 
         Args:
-            views: of :meth:`look`.
+            inputs: hands that :meth:`find_hands` returned.
 
         Returns:
-            one result per view.
+            one result per input.
         """
         results: dict[int, HandResult] = {}
         begin = time.perf_counter()
-        predictions: list[Prediction | None] = [None] * len(views)
-        if self.predictor is not None and views:
-            predictions[:] = self.predictor.many([(view.image, view.intrinsics, view.detection) for view in views])
-        predict_seconds = (time.perf_counter() - begin) / max(len(views), 1)
-        names = [self._keypoint_set(view.detection) for view in views]
-        for name, rows in rows_by(names).items():
+        predictions: list[PosePrediction | None] = [None] * len(inputs)
+        if self.predictor is not None and inputs:
+            predictions[:] = self.predictor.predict_batch(
+                [PredictorInput(one.image, one.intrinsics, one.detection) for one in inputs]
+            )
+        predict_seconds = (time.perf_counter() - begin) / max(len(inputs), 1)
+        names = [self._keypoint_set(hand_input.detection) for hand_input in inputs]
+        for name, rows in group_rows(names).items():
             begin = time.perf_counter()
-            fitted, figures = self._fit([views[row] for row in rows], [predictions[row] for row in rows], name)
+            fitted, figures = self._fit([inputs[row] for row in rows], [predictions[row] for row in rows], name)
             fit_seconds = (time.perf_counter() - begin) / len(rows)
             for number, row in enumerate(rows):
-                results[row] = self._result(views[row], name, fitted.pick(number), figures[number])
+                results[row] = self._result(inputs[row], name, fitted.select(number), figures[number])
                 results[row].seconds |= {"predict": predict_seconds, "fit": fit_seconds}
-        return [results[row] for row in range(len(views))]
+        return [results[row] for row in range(len(inputs))]
 
     def _keypoint_set(self, detection: Detection) -> str:
-        """The definition that a hand's keypoints are fitted as."""
+        """The keypoint definition that a detection is fitted with."""
         if detection.keypoint_set == KEYPOINT_SET and KEYPOINT_SET not in self.model.keypoint_sets:
-            return "openpose"  # the joints as they are, as the paper takes detections
+            return "openpose"  # the model's joints, as in the paper
         return detection.keypoint_set
 
     def _fit(
-        self, views: Sequence[HandView], predictions: Sequence[Prediction | None], keypoint_set: str
+        self, inputs: Sequence[HandInput], predictions: Sequence[PosePrediction | None], keypoint_set: str
     ) -> tuple[HandParameters, list[dict[str, float]]]:
-        """Hands [B] fitted to keypoints of one definition and to their outlines, and figures of each."""
+        """Fit hands to keypoints of one definition, then to their silhouettes: hands [B] and figures of each."""
         if keypoint_set not in self._fitters:
             self._fitters[keypoint_set] = KeypointFitter(self.model, keypoint_set, start=self.settings.start)
         fitter = self._fitters[keypoint_set]
-        fits = fitter.many([view.observation for view in views], predictions, refine=self.settings.refine)
-        parameters = joined([fit.parameters for fit in fits])
+        fits = fitter.fit_batch(
+            [hand_input.observation for hand_input in inputs], predictions, refine=self.settings.refine
+        )
+        parameters = HandParameters.concat([fit.parameters for fit in fits])
         if not (self.settings.refine and self.settings.appearance):
-            return parameters, [{} for _ in views]
-        return fit_outlines(views, parameters, fitter.problem, self.layer, self.settings.silhouette)
+            return parameters, [{} for _ in inputs]
+        return fit_outlines(inputs, parameters, fitter.problem, self.layer, self.settings.silhouette)
 
-    def _appearance(self, view: HandView, vertices: np.ndarray, parameters: HandParameters) -> Appearance | None:
-        image, intrinsics = view.image, view.intrinsics
+    def _appearance(self, hand_input: HandInput, vertices: np.ndarray, parameters: HandParameters) -> Appearance | None:
+        image, intrinsics = hand_input.image, hand_input.intrinsics
         outline = project(torch.as_tensor(vertices)[None], torch.as_tensor(intrinsics)).numpy()[0]
         longer = int(np.clip((outline.max(0) - outline.min(0)).max() * 1.2, 192, 768))
         crop = crop_around(image, intrinsics, outline, margin=0.12, longer_side=longer)
@@ -187,29 +191,29 @@ class Reconstructor:
         return bake(vertices, self.model, crop, probability, uv=self.uv, uv_faces=self.uv_faces, atlas=self._atlas)
 
     def _result(
-        self, view: HandView, keypoint_set: str, parameters: HandParameters, figures: dict[str, float]
+        self, hand_input: HandInput, keypoint_set: str, parameters: HandParameters, figures: dict[str, float]
     ) -> HandResult:
-        """One fitted hand with its appearance, in the photo as it was given."""
+        """A fitted hand with its appearance, in the original image: left hands are mirrored back."""
         problem = self._fitters[keypoint_set].problem
         begin = time.perf_counter()
         with torch.no_grad():
             vertices = posed_vertices(self.layer, problem, parameters)[0].double().numpy()
-        appearance = self._appearance(view, vertices, parameters) if self.settings.appearance else None
+        appearance = self._appearance(hand_input, vertices, parameters) if self.settings.appearance else None
         texture_seconds = time.perf_counter() - begin
         with torch.no_grad():
             output, _ = problem.posed(parameters)
             points = problem.layer.keypoints(output, problem.keypoint_set)
-            joints_2d = project(points, torch.as_tensor(view.intrinsics))[0].numpy()
-        keypoints = view.detection.keypoints
+            joints_2d = project(points, torch.as_tensor(hand_input.intrinsics))[0].numpy()
+        keypoints = hand_input.detection.keypoints
         used = np.isfinite(keypoints).all(1) & (keypoints[:, 2] > 0)
         box = float(np.ptp(keypoints[used, :2], axis=0).max())
         error = float(np.linalg.norm(joints_2d[used] - keypoints[used, :2], axis=1).mean())
         count = self.model.vertex_count
         result = HandResult(
             hand="right",
-            score=view.detection.score,
+            score=hand_input.detection.score,
             model=self.model.name,
-            intrinsics=np.asarray(view.intrinsics, dtype=np.float64),
+            intrinsics=np.asarray(hand_input.intrinsics, dtype=np.float64),
             keypoints_2d=keypoints,
             keypoint_set=keypoint_set,
             joints_3d=points[0].numpy(),
@@ -228,9 +232,9 @@ class Reconstructor:
             uv_faces=self.uv_faces,
             texture=None if appearance is None else appearance.texture,
             network="" if self.predictor is None else self.predictor.name,
-            seconds={**_NO_TIME, "detect": view.detect_seconds, "texture": texture_seconds},
+            seconds={**_NO_TIME, "detect": hand_input.detect_seconds, "texture": texture_seconds},
             fit=figures | {"reprojection_px": error, "reprojection_of_box": error / max(box, 1e-9)},
         )
-        if view.left:
-            mirror_result(result, view.image.shape[1])
+        if hand_input.left:
+            mirror_result(result, hand_input.image.shape[1])
         return result

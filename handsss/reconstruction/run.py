@@ -1,4 +1,4 @@
-"""From photos to files, in this process or in several: whatever single photos are like, the others go on."""
+"""Photos to result files, in one process or several. A failing photo does not stop the others."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from pathlib import Path
 
 from handsss.io.atomic import check_writable, write_files
 from handsss.io.pool import run_jobs
-from handsss.reconstruction.batch import HandReconstructor, Job, Made, failed, reconstruct_photos
-from handsss.reconstruction.inputs import Source
-from handsss.reconstruction.outcome import BatchOptions, Outcome
-from handsss.reconstruction.outputs import OutputPlan, refuse_overwriting
+from handsss.reconstruction.batch import PhotoJob, PhotoOutputs, Pipeline, failed, reconstruct_photos
+from handsss.reconstruction.inputs import BatchOptions, Source
+from handsss.reconstruction.outputs import Outcome, OutputPlan, refuse_overwriting
 from handsss.reconstruction.result_json import json_bytes
 
 _DIED = (
@@ -26,32 +25,31 @@ _SUMMARY_EVERY = 1.0  # seconds: rewriting it for each of ten thousand photos wo
 def reconstruct_all(
     sources: Sequence[Source],
     plan: OutputPlan,
-    reconstructor: HandReconstructor,
+    pipeline: Pipeline,
     options: BatchOptions,
     *,
     batch: int = 1,
     workers: int = 1,
-    make: Callable[[], HandReconstructor] | None = None,
+    make: Callable[[], Pipeline] | None = None,
     on_end: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Every photo to its files, and summary.json where results go into a folder.
+    """Reconstruct photos and write their files, and summary.json if the results go into a folder.
 
-    A photo that fails is reported in its outcome and the rest go on; a bug does the same, with its traceback in the
-    outcome. An interruption (Ctrl-C) ends the run cleanly: photos not yet written, those of a batch under way too, are
-    "not started".
+    Errors, internal ones too, are reported in the outcome of their photo; the others continue. Ctrl-C ends the run
+    cleanly: photos that were not written yet, including those of the current batch, are "not started".
 
     Args:
         sources: the photos.
-        plan: of the results.
-        reconstructor: works in this process.
+        plan: of the result files.
+        pipeline: for this process.
         options: see :class:`BatchOptions`.
-        batch: photos whose hands are reconstructed together, at most.
-        workers: processes; each makes a reconstructor of its own, and this one writes all files.
-        make: makes one there, and can be pickled; needed for several processes.
-        on_end: told of every photo as it ends.
+        batch: photos per batch, at most.
+        workers: processes. Each makes its own pipeline; this process writes all files.
+        make: makes a pipeline in a worker process; must be picklable. Required for several processes.
+        on_end: called with the outcome of each photo.
 
     Returns:
-        one outcome per source, in their order.
+        one outcome per source, in the order of the sources.
 
     Raises:
         UserError: the output folder cannot be written, a result would overwrite an input, or a worker died.
@@ -63,16 +61,18 @@ def reconstruct_all(
         refuse_overwriting(written, protected)
     check_writable(plan.folder)
     if workers > 1 and make is not None:
-        work: Callable[[Sequence[Job]], Iterable[tuple[int, Made]]] = partial(_in_worker, make=make, options=options)
+        work: Callable[[Sequence[PhotoJob]], Iterable[tuple[int, PhotoOutputs]]] = partial(
+            _in_worker, make=make, options=options
+        )
     else:
-        work, workers = partial(reconstruct_photos, reconstructor=reconstructor, options=options), 1
+        work, workers = partial(reconstruct_photos, pipeline=pipeline, options=options), 1
     ended: dict[int, Outcome] = {}
     saved = 0.0
-    jobs = [Job(number, source, plan.of(source)) for number, source in enumerate(sources)]
+    jobs = [PhotoJob(number, source, plan.of(source)) for number, source in enumerate(sources)]
     try:
         for together in run_jobs(work, batches(jobs, batch, workers), workers, died=_DIED):
-            for number, made in together:
-                outcome = ended[number] = _write(made, protected)
+            for number, outputs in together:
+                outcome = ended[number] = _write(outputs, protected)
                 protected |= {path.resolve() for path in outcome.files}
                 on_end(outcome)
             if plan.summary is not None and time.perf_counter() - saved > _SUMMARY_EVERY:
@@ -89,8 +89,8 @@ def reconstruct_all(
     return outcomes
 
 
-def batches(jobs: Sequence[Job], batch: int, workers: int) -> list[Sequence[Job]]:
-    """Jobs in batches of one size or one less, as many for each worker where there are enough jobs."""
+def batches(jobs: Sequence[PhotoJob], batch: int, workers: int) -> list[Sequence[PhotoJob]]:
+    """Split jobs into batches whose sizes differ by at most one, the same number of batches for each worker."""
     count = -(-len(jobs) // max(batch, 1))
     count = min(-(-count // workers) * workers, len(jobs))
     size, rest = divmod(len(jobs), max(count, 1))
@@ -98,24 +98,24 @@ def batches(jobs: Sequence[Job], batch: int, workers: int) -> list[Sequence[Job]
     return [jobs[begin:end] for begin, end in itertools.pairwise(borders)]
 
 
-_own: list[HandReconstructor] = []  # of a worker process, made with its first photo
+_own: list[Pipeline] = []  # this worker process's pipeline, made with its first batch
 
 
 def _in_worker(
-    jobs: Sequence[Job], make: Callable[[], HandReconstructor], options: BatchOptions
-) -> list[tuple[int, Made]]:
+    jobs: Sequence[PhotoJob], make: Callable[[], Pipeline], options: BatchOptions
+) -> list[tuple[int, PhotoOutputs]]:
     if not _own:
         _own.append(make())
     return list(reconstruct_photos(jobs, _own[0], options))
 
 
-def _write(made: Made, protected: Collection[Path]) -> Outcome:
-    """Write a photo's files; what cannot be written is a failure of this photo."""
+def _write(outputs: PhotoOutputs, protected: Collection[Path]) -> Outcome:
+    """Write a photo's files; if that fails, the photo failed."""
     begin = time.perf_counter()
-    outcome, before = made.outcome, made.outcome.seconds
+    outcome, before = outputs.outcome, outputs.outcome.seconds
     try:
-        refuse_overwriting(made.files, protected)
-        write_files(made.files)
+        refuse_overwriting(outputs.files, protected)
+        write_files(outputs.files)
     except Exception as error:
         outcome = failed(outcome.image, error)
     outcome.seconds = before + time.perf_counter() - begin

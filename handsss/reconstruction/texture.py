@@ -48,22 +48,22 @@ def planar_uv(model: HandModel) -> tuple[np.ndarray, np.ndarray]:
     return uv, (model.faces + np.where(palmar, model.vertex_count, 0)[:, None]).astype(np.int32)
 
 
-class _View(NamedTuple):
+class _PhotoLayers(NamedTuple):
     crop: Crop
     depth: np.ndarray  # [h, w] metres, far where nothing is
     skin: np.ndarray  # [h, w] 0..1: how surely a pixel shows this hand
 
 
-def _look_up(points: np.ndarray, normals: np.ndarray, view: _View) -> SurfaceSamples:
+def _sample_photo(points: np.ndarray, normals: np.ndarray, layers: _PhotoLayers) -> SurfaceSamples:
     """The photo's colours at surface points [N, 3] with normals, and how far each is to be trusted."""
-    intrinsics = view.crop.intrinsics
+    intrinsics = layers.crop.intrinsics
     pixels = (points[:, :2] / points[:, 2:]) @ intrinsics[:2, :2].T + intrinsics[:2, 2]
-    height, width = view.crop.size
+    height, width = layers.crop.size
     within = (pixels > 0.5).all(1) & (pixels < np.array([width, height]) - 0.5).all(1)
     facing = -(normals * points).sum(1) / np.linalg.norm(points, axis=1)
-    visible = points[:, 2] < bilinear(view.depth, pixels) + _DEPTH_TOLERANCE
-    weight = np.clip((facing - _GRAZING) / 0.35, 0, 1) * bilinear(view.skin, pixels) * visible * within
-    return SurfaceSamples(bilinear(view.crop.image, pixels), normals, weight)
+    visible = points[:, 2] < bilinear(layers.depth, pixels) + _DEPTH_TOLERANCE
+    weight = np.clip((facing - _GRAZING) / 0.35, 0, 1) * bilinear(layers.skin, pixels) * visible * within
+    return SurfaceSamples(bilinear(layers.crop.image, pixels), normals, weight)
 
 
 def bake(
@@ -102,9 +102,9 @@ def bake(
     # Two pixels from the outline the photo mixes hand and background.
     margin = np.clip((ndimage.distance_transform_edt(inside) - 1.0) / 2.0, 0, 1)
     skin = margin if probability is None else margin * np.clip((probability - minimum_skin) / 0.3, 0, 1)
-    view = _View(crop, depth, skin)
+    layers = _PhotoLayers(crop, depth, skin)
     normals = vertex_normals(vertices, model.faces)
-    at_vertices = _look_up(vertices, normals, view)
+    at_vertices = _sample_photo(vertices, normals, layers)
     light: Light = estimate_light(at_vertices)
     albedo = at_vertices.colours / np.maximum(shading(normals, light.values), 0.15)
     colours = fill_surface(np.clip(albedo, 0, 1), at_vertices.weights, model.faces, light.skin)
@@ -112,7 +112,7 @@ def bake(
     surface = atlas.blend(model.faces, len(vertices)) @ np.concatenate([vertices, normals, colours], 1)
     points, texel_normals, base = surface[:, :3], surface[:, 3:6], surface[:, 6:]
     texel_normals /= np.maximum(np.linalg.norm(texel_normals, axis=1, keepdims=True), 1e-9)
-    found = _look_up(points, texel_normals, view)
+    found = _sample_photo(points, texel_normals, layers)
     detail = np.clip(found.colours / np.maximum(shading(texel_normals, light.values), 0.15), 0, 1)
     trust = found.weights[:, None]
     pixels = np.zeros((*atlas.inside.shape, 3), dtype=np.float32)

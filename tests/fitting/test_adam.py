@@ -31,10 +31,10 @@ def test_a_reconstruction_leaves_torchs_compiler_alone() -> None:
         "from importlib import resources\n"
         "from PIL import Image\n"
         "from handsss.geometry.cameras import intrinsics_from_fov\n"
-        "from handsss.reconstruction.pipeline import Reconstructor\n"
+        "from handsss.reconstruction.pipeline import HandPipeline\n"
         "with resources.as_file(resources.files('handsss') / 'samples' / 'nocurl.jpg') as path:\n"
         "    image = np.asarray(Image.open(path).convert('RGB'))\n"
-        "hands = Reconstructor()(image, intrinsics_from_fov(image.shape[1], image.shape[0]))\n"
+        "hands = HandPipeline()(image, intrinsics_from_fov(image.shape[1], image.shape[0]))\n"
         "assert 'silhouette_iou' in hands[0].fit, hands[0].fit\n"
         "print([name for name in sys.modules if name in ('torch._dynamo', 'sympy', 'torch.distributed.tensor')])\n"
     )

@@ -20,7 +20,7 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.network.checkpoint import load_network
 from handsss.network.weights import OPEN, read_weights, shipped
-from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings
+from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
 from handsss.training.config import from_toml
 from handsss.training.validate import Validation
 
@@ -64,11 +64,11 @@ def test_it_sees_hands(hands: Path) -> None:
 
 def test_photos_are_predicted_with_it_unless_told_otherwise() -> None:
     quick = {"texture_size": 64, "appearance": False}
-    usual = Reconstructor("open", ReconstructSettings(**quick))
+    usual = HandPipeline("open", PipelineSettings(**quick))
     assert isinstance(usual.predictor, NetworkPredictor) and usual.predictor.name == OPEN
-    detail = Reconstructor("open-detail", ReconstructSettings(**quick))
+    detail = HandPipeline("open-detail", PipelineSettings(**quick))
     assert isinstance(detail.predictor, NetworkPredictor)
-    assert Reconstructor("open", ReconstructSettings(checkpoint="none", **quick)).predictor is None
+    assert HandPipeline("open", PipelineSettings(checkpoint="none", **quick)).predictor is None
 
 
 @pytest.mark.parametrize(("precision", "allowed"), [("bfloat16", 4.0), ("float16", 0.5)])
@@ -88,4 +88,4 @@ def test_an_unknown_precision_is_refused() -> None:
     with pytest.raises(UserError, match=r"precision 'int4': expected one of float32, bfloat16, float16"):
         load_network(Path(OPEN), "cpu", "int4")
     with pytest.raises(UserError, match=r"--device abacus: expected auto, cpu, cuda or cuda:NUMBER"):
-        Reconstructor("open", ReconstructSettings(device="abacus"))
+        HandPipeline("open", PipelineSettings(device="abacus"))

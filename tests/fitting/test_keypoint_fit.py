@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from handsss.errors import InputError
 from handsss.fitting.keypoint_fit import KeypointFitter, Start, keypoint_fitter, observation_of
 from handsss.fitting.levenberg_marquardt import _jacobian, minimise
-from handsss.fitting.network_prediction import Prediction, load_predictor
+from handsss.fitting.network_prediction import PosePrediction, load_predictor
 from handsss.fitting.problem import (
     PARAMETERS,
     FitSettings,
@@ -18,9 +18,8 @@ from handsss.fitting.problem import (
     KeypointProblem,
     Observation,
     PoseSpace,
-    free_hands,
     reduced_model,
-    step,
+    retract,
 )
 from handsss.geometry.cameras import project
 from handsss.geometry.procrustes import similarity_alignment
@@ -42,7 +41,9 @@ def random_hands(problem: KeypointProblem, count: int, seed: int) -> HandParamet
     rotation = torch.as_tensor(Rotation.random(count, rng=rng).as_matrix())
     translation = np.stack([rng.normal(0, 0.03, count), rng.normal(0, 0.03, count), rng.uniform(0.45, 0.8, count)], 1)
     shape = torch.as_tensor(rng.normal(0, 0.7, (count, 10)))
-    return free_hands(rotation, torch.as_tensor(translation), problem.space.coefficients(poses), shape)
+    return HandParameters.under_model_prior(
+        rotation, torch.as_tensor(translation), problem.space.coefficients(poses), shape
+    )
 
 
 def observe(problem: KeypointProblem, parameters: HandParameters) -> Observation:
@@ -85,41 +86,47 @@ def test_jacobian_against_autograd(fitter: KeypointFitter) -> None:
         numeric = _jacobian(problem, hands, problem.residuals(hands, observation), observation)
 
     def at(delta: torch.Tensor) -> torch.Tensor:
-        return problem.residuals(step(hands, delta), observation)
+        return problem.residuals(retract(hands, delta), observation)
 
     exact = torch.autograd.functional.jacobian(at, torch.zeros(2, PARAMETERS, dtype=torch.float64))
     for hand in range(2):
         torch.testing.assert_close(numeric[hand], exact[hand, :, hand], atol=2e-3, rtol=1e-3)
 
 
-def test_a_pose_is_pulled_to_where_it_is_expected(fitter: KeypointFitter) -> None:
+def test_a_pose_is_pulled_to_its_prior(fitter: KeypointFitter) -> None:
     problem = fitter.problem
     hands = random_hands(problem, 2, seed=3)
     observation = observe(problem, random_hands(problem, 1, seed=2))
     expected = hands.pose + 0.5
-    told = hands._replace(expected=expected, spread=torch.tensor([[0.25], [1.0]], dtype=torch.float64))
+    told = hands._replace(prior_mean=expected, prior_std=torch.tensor([[0.25], [1.0]], dtype=torch.float64))
     own, moved = problem.residuals(hands, observation), problem.residuals(told, observation)
     pose = slice(-55, -10)
     torch.testing.assert_close(own[:, pose], hands.pose)
     torch.testing.assert_close(moved[:, pose], torch.tensor([[-2.0], [-0.5]]).double().expand(2, 45))
     torch.testing.assert_close(moved[:, : pose.start], own[:, : pose.start])
-    later = step(told, 0.1 * torch.ones(2, PARAMETERS, dtype=torch.float64))
-    assert later.expected is told.expected and later.spread is told.spread and later.doubt is told.doubt
+    later = retract(told, 0.1 * torch.ones(2, PARAMETERS, dtype=torch.float64))
+    assert (
+        later.prior_mean is told.prior_mean
+        and later.prior_std is told.prior_std
+        and later.prior_disagreement is told.prior_disagreement
+    )
     # Nothing seen but a few sure points: the rest of the hand stays as it is expected.
     few = observation._replace(confidence=torch.where(torch.arange(21) < 6, 1.0, 0.0).double())
-    fitted = minimise(problem, told.pick(0), few, 20).parameters
-    free = minimise(problem, hands.pick(0), few, 20).parameters
+    fitted = minimise(problem, told.select(0), few, 20).parameters
+    free = minimise(problem, hands.select(0), few, 20).parameters
     assert (fitted.pose - expected[0]).norm() < 0.5 * (free.pose - expected[0]).norm()
 
 
-def test_two_expectations_are_one_and_their_doubt() -> None:
+def test_two_pose_priors_are_one_and_their_disagreement() -> None:
     generator = torch.Generator().manual_seed(0)
     first, second, pose = (torch.randn(3, 45, generator=generator, dtype=torch.float64) for _ in range(3))
     zeros = torch.zeros(3, 3, dtype=torch.float64)
-    hands = free_hands(torch.eye(3).double().expand(3, 3, 3), zeros, pose, torch.zeros(3, 10).double())
-    told = hands.believing(first, 0.25).believing(second, 0.7)
+    hands = HandParameters.under_model_prior(
+        torch.eye(3).double().expand(3, 3, 3), zeros, pose, torch.zeros(3, 10).double()
+    )
+    told = hands.with_pose_prior(first, 0.25).with_pose_prior(second, 0.7)
     both = pose.square().sum(1) + ((pose - first) / 0.25).square().sum(1) + ((pose - second) / 0.7).square().sum(1)
-    one = ((pose - told.expected) / told.spread).square().sum(1) + told.doubt[:, 0]
+    one = ((pose - told.prior_mean) / told.prior_std).square().sum(1) + told.prior_disagreement[:, 0]
     torch.testing.assert_close(one, both)
 
 
@@ -129,13 +136,13 @@ def test_the_prediction_decides_between_starts_that_keypoints_cannot_tell_apart(
     # A weak camera's view of a hand and of its mirror image in depth is nearly the same: here exactly, by copying.
     twins = HandParameters(*(torch.cat([value, value]) for value in hands))
     poses = torch.cat([hands.pose, -hands.pose])
-    told = twins.believing(poses, 0.25).believing(hands.pose, 0.7)
-    cost, _ = problem.robust(problem.residuals(told._replace(pose=told.expected), observe(problem, hands)))
-    doubt = told.doubt[:, 0]
-    assert float(doubt[1] - doubt[0]) > float(hands.pose.square().sum())
-    own = problem.robust(problem.residuals(told._replace(pose=told.expected, doubt=torch.zeros(2, 1).double()),
-                                           observe(problem, hands)))[0]  # fmt: skip
-    torch.testing.assert_close(cost - own, doubt)
+    told = twins.with_pose_prior(poses, 0.25).with_pose_prior(hands.pose, 0.7)
+    cost, _ = problem.robust(problem.residuals(told._replace(pose=told.prior_mean), observe(problem, hands)))
+    disagreement = told.prior_disagreement[:, 0]
+    assert float(disagreement[1] - disagreement[0]) > float(hands.pose.square().sum())
+    agreeing = told._replace(pose=told.prior_mean, prior_disagreement=torch.zeros(2, 1).double())
+    own, _ = problem.robust(problem.residuals(agreeing, observe(problem, hands)))
+    torch.testing.assert_close(cost - own, disagreement)
 
 
 def test_robust_cost_by_hand(fitter: KeypointFitter) -> None:
@@ -205,7 +212,7 @@ def test_cost_never_rises(fitter: KeypointFitter) -> None:
 def test_prediction_is_the_first_start(fitter: KeypointFitter) -> None:
     truth = random_hands(fitter.problem, 1, seed=5)
     observation = observe(fitter.problem, truth)
-    prediction = Prediction(
+    prediction = PosePrediction(
         truth.rotation[0].numpy(),
         truth.translation[0].numpy(),
         fitter.problem.space.axis_angle(truth.pose)[0].numpy(),
@@ -216,32 +223,32 @@ def test_prediction_is_the_first_start(fitter: KeypointFitter) -> None:
     torch.testing.assert_close(unrefined.pose, truth.pose)
     # Every start is expected to have the predicted pose: beside the model's own prior, or the lifting network's.
     settings = FitSettings()
-    spread = settings.predicted_spread * settings.spread_sure  # every keypoint is fully confident
+    spread = settings.predicted_std * settings.prior_scale_sure  # every keypoint is fully confident
     searched = fitter.starts(observation, prediction)
     assert len(searched.pose) == 1 + FitSettings().starts
     weight = spread**-2 / (1 + spread**-2)
-    torch.testing.assert_close(searched.expected, (weight * truth.pose).expand_as(searched.pose))
-    torch.testing.assert_close(searched.spread, torch.full_like(searched.spread, (1 + spread**-2) ** -0.5))
+    torch.testing.assert_close(searched.prior_mean, (weight * truth.pose).expand_as(searched.pose))
+    torch.testing.assert_close(searched.prior_std, torch.full_like(searched.prior_std, (1 + spread**-2) ** -0.5))
     lifting = KeypointFitter(load_model("open"), fitter.problem.keypoint_set.name, start="lifted")
     lifted, joined = lifting.starts(observation, None), lifting.starts(observation, prediction)
     torch.testing.assert_close(joined.pose, torch.cat([truth.pose, lifted.pose]))
-    lifters, other = (settings.lifted_spread * settings.spread_sure) ** -2, spread**-2
-    own = settings.lifted_own_spread**-2
+    lifters, other = (settings.lifted_std * settings.prior_scale_sure) ** -2, spread**-2
+    own = settings.lifted_model_std**-2
     middle = (lifters * lifted.pose + other * truth.pose) / (own + lifters + other)
-    torch.testing.assert_close(joined.expected, torch.cat([middle[:1], middle]))
+    torch.testing.assert_close(joined.prior_mean, torch.cat([middle[:1], middle]))
 
 
 def test_what_is_expected_counts_less_where_keypoints_were_seen_well(fitter: KeypointFitter) -> None:
-    settings = FitSettings(spread_unsure=0.5, spread_sure=2.0)
+    settings = FitSettings(prior_scale_unsure=0.5, prior_scale_sure=2.0)
     confidence = torch.zeros(21, dtype=torch.float64)
-    assert settings.lenience(confidence) == 0.5
+    assert settings.prior_scale(confidence) == 0.5
     confidence[:7] = 1.0
-    assert settings.lenience(confidence) == pytest.approx(0.5 + 1.5 / 3)
-    assert settings.lenience(torch.full((21,), 1.2)) == 2.0  # detectors' confidences may exceed 1
+    assert settings.prior_scale(confidence) == pytest.approx(0.5 + 1.5 / 3)
+    assert settings.prior_scale(torch.full((21,), 1.2)) == 2.0  # detectors' confidences may exceed 1
     truth = random_hands(fitter.problem, 1, seed=6)
     clear = observe(fitter.problem, truth)
     other = random_hands(fitter.problem, 1, seed=7)
-    prediction = Prediction(
+    prediction = PosePrediction(
         truth.rotation[0].numpy(),
         truth.translation[0].numpy(),
         fitter.problem.space.axis_angle(other.pose)[0].numpy(),

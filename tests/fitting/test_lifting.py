@@ -18,11 +18,11 @@ from handsss.evaluation.alignment import procrustes
 from handsss.fitting.keypoint_fit import KeypointFitter
 from handsss.fitting.lifting import Lifter
 from handsss.fitting.lifting_network import FILE, LiftingNetwork, load_lifting, network_bytes, normalise
-from handsss.fitting.problem import FitSettings, HandParameters, KeypointProblem, Observation, free_hands
+from handsss.fitting.problem import FitSettings, HandParameters, KeypointProblem, Observation
 from handsss.geometry.cameras import project
 from handsss.hand.load import load_model
 from handsss.hand.sampling import sample_poses
-from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings
+from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
 from tools.train_lifting.__main__ import figures, loss_of, train
 from tools.train_lifting.samples import Sampler, SampleSettings, error_factor
 
@@ -46,7 +46,7 @@ def hands(problem: KeypointProblem, count: int, seed: int) -> HandParameters:
     rotation = torch.as_tensor(Rotation.random(count, rng=rng).as_matrix())
     place = np.stack([rng.normal(0, 0.05, count), rng.normal(0, 0.05, count), rng.uniform(0.4, 0.9, count)], 1)
     shape = torch.as_tensor(rng.normal(0, 0.7, (count, 10)))
-    return free_hands(rotation, torch.as_tensor(place), problem.space.coefficients(poses), shape)
+    return HandParameters.under_model_prior(rotation, torch.as_tensor(place), problem.space.coefficients(poses), shape)
 
 
 def seen(points: Tensor, intrinsics: Tensor = K) -> Observation:
@@ -145,7 +145,7 @@ def test_other_hand_models_are_refused_and_searched_for(
     assert KeypointFitter(other, "joints").lifter is None
     path = write_mano("right", arrays=handlike_mano)
     with pytest.raises(InputError, match=r"knows the open hand only.*--model open"):
-        Reconstructor(str(path), ReconstructSettings(start="lifted"))
+        HandPipeline(str(path), PipelineSettings(start="lifted"))
     assert KeypointFitter(load_model("open-detail"), "joints", start="lifted").lifter is not None
 
 
@@ -157,10 +157,10 @@ def test_the_fit_starts_from_the_networks_hands_first(problem: KeypointProblem, 
     torch.testing.assert_close(starts.pose, lifted.pose)
     # Beside the hand model's own prior, a Gaussian about its mean pose.
     settings = FitSettings()
-    own = settings.lifted_own_spread**-2
-    variance = 1 / (own + (settings.lifted_spread * settings.spread_sure) ** -2)
-    torch.testing.assert_close(starts.expected, lifted.pose * (1 - own * variance))
-    torch.testing.assert_close(starts.spread, torch.full_like(starts.spread, variance**0.5))
+    own = settings.lifted_model_std**-2
+    variance = 1 / (own + (settings.lifted_std * settings.prior_scale_sure) ** -2)
+    torch.testing.assert_close(starts.prior_mean, lifted.pose * (1 - own * variance))
+    torch.testing.assert_close(starts.prior_std, torch.full_like(starts.prior_std, variance**0.5))
     assert "bank" not in vars(fitter)  # it was not needed
     fitted = fitter(observation).parameters
     assert aligned(problem.keypoints(fitted)[0], points)[0] < 0.006

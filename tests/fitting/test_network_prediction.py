@@ -12,12 +12,13 @@ import torch
 from handsss.data.augment import Augmentation
 from handsss.detect.types import Detection
 from handsss.errors import InputError
-from handsss.fitting.network_prediction import NetworkPredictor, place
+from handsss.fitting.network_prediction import NetworkPredictor
+from handsss.fitting.pose_bank import solve_translation
 from handsss.geometry.cameras import project
 from handsss.hand.load import load_model
 from handsss.network.checkpoint import load_checkpoint
 from handsss.network.s2hand import NetworkSettings, S2Hand
-from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings
+from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
 from handsss.training.checkpoint import save_checkpoint
 from handsss.training.config import TrainConfig, to_toml
 
@@ -54,9 +55,9 @@ def test_points_are_placed_where_they_are_seen() -> None:
         moved = points + torch.tensor(truth, dtype=torch.float64)
         pixels = project(moved[None], torch.as_tensor(K)[None])[0].numpy()
         keypoints = np.concatenate([pixels, rng.uniform(0.1, 1, (21, 1))], 1)
-        np.testing.assert_allclose(place(points, keypoints, K).numpy(), truth, atol=1e-9)
+        np.testing.assert_allclose(solve_translation(points, keypoints, K).numpy(), truth, atol=1e-9)
         keypoints[3] = np.nan  # one that was not seen
-        np.testing.assert_allclose(place(points, keypoints, K).numpy(), truth, atol=1e-9)
+        np.testing.assert_allclose(solve_translation(points, keypoints, K).numpy(), truth, atol=1e-9)
 
 
 def test_in_the_networks_own_crop_it_is_the_networks_hand(checkpoint: Path) -> None:
@@ -109,13 +110,13 @@ def test_a_turned_photo_of_an_upright_network_gives_the_turned_hand(checkpoint: 
 def test_the_whole_way(checkpoint: Path) -> None:
     image = np.random.default_rng(1).integers(0, 255, (240, 320, 3), dtype=np.uint8)
     camera = np.array([[300.0, 0, 160], [0, 300.0, 120], [0, 0, 1]])
-    settings = ReconstructSettings(appearance=False, refine=False, checkpoint=str(checkpoint))
-    start = Reconstructor("open", settings)
+    settings = PipelineSettings(appearance=False, refine=False, checkpoint=str(checkpoint))
+    start = HandPipeline("open", settings)
     assert isinstance(start.predictor, NetworkPredictor)
     found = detection(start.predictor, (150.0, 110.0), 120.0)
     raw = start(image, camera, [found])[0]
     assert raw.seconds["predict"] > 0
-    refined = Reconstructor("open", ReconstructSettings(appearance=False, checkpoint=str(checkpoint)))
+    refined = HandPipeline("open", PipelineSettings(appearance=False, checkpoint=str(checkpoint)))
     fine = refined(image, camera, [found])[0]
     assert fine.fit["reprojection_px"] < min(5.0, raw.fit["reprojection_px"])
 

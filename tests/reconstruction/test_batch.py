@@ -11,12 +11,12 @@ import pytest
 import torch
 
 import handsss
-from handsss.detect.types import Detection, mirror
-from handsss.fitting.hand_input import HandView
+from handsss.detect.types import mirror
+from handsss.fitting.hand_input import HandInput
 from handsss.fitting.keypoint_fit import KeypointFitter, keypoint_fitter, observation_of
 from handsss.fitting.levenberg_marquardt import minimise
-from handsss.fitting.network_prediction import NetworkPredictor
-from handsss.fitting.problem import HandParameters, Observation, joined, several, step
+from handsss.fitting.network_prediction import NetworkPredictor, PredictorInput
+from handsss.fitting.problem import HandParameters, Observation, retract
 from handsss.fitting.segmentation import Segmentation, segment
 from handsss.fitting.silhouette_fit import SilhouetteSettings, crop_coverage, posed_vertices, refine
 from handsss.geometry.cameras import intrinsics_from_fov, project
@@ -24,7 +24,7 @@ from handsss.geometry.crop import Crop, crop_around
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.io.image import read_image
-from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings
+from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
 from tests.fitting.test_keypoint_fit import INTRINSICS, random_hands
 
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
@@ -52,12 +52,12 @@ def noisy(fitter: KeypointFitter, hands: HandParameters) -> list[Observation]:
 def test_residuals_of_several_hands_are_those_of_each(fitter: KeypointFitter) -> None:
     hands = random_hands(fitter.problem, 4, seed=8)
     seen = noisy(fitter, random_hands(fitter.problem, 4, seed=9))
-    together = fitter.problem.residuals(hands, several(seen))
+    together = fitter.problem.residuals(hands, Observation.stack(seen))
     for row, one in enumerate(seen):
         torch.testing.assert_close(
-            together[row], fitter.problem.residuals(hands.pick(row), one)[0], rtol=1e-9, atol=1e-9
+            together[row], fitter.problem.residuals(hands.select(row), one)[0], rtol=1e-9, atol=1e-9
         )
-        assert several(seen).size[row] == pytest.approx(float(one.size))
+        assert Observation.stack(seen).size[row] == pytest.approx(float(one.size))
 
 
 def test_minimising_together_is_minimising_alone(fitter: KeypointFitter) -> None:
@@ -68,12 +68,12 @@ def test_minimising_together_is_minimising_alone(fitter: KeypointFitter) -> None
     starts = [fitter.bank.starts(one, count) for one, count in zip(seen, (3, 1, 2), strict=True)]
     starts[1] = minimise(problem, starts[1], seen[1], 60).parameters
     hand = torch.tensor([0, 0, 0, 1, 2, 2])
-    together = minimise(problem, joined(starts), several(seen).pick(hand), 12, hand)
+    together = minimise(problem, HandParameters.concat(starts), Observation.stack(seen).select(hand), 12, hand)
     for number, (start, one) in enumerate(zip(starts, seen, strict=True)):
         alone = minimise(problem, start, one, 12)
         rows = hand == number
         torch.testing.assert_close(together.cost[rows], alone.cost, rtol=1e-5, atol=1e-5)
-        for own, other in zip(together.parameters.pick(rows), alone.parameters, strict=True):
+        for own, other in zip(together.parameters.select(rows), alone.parameters, strict=True):
             torch.testing.assert_close(own, other, rtol=0, atol=1e-4)
         before, _ = problem.robust(problem.residuals(start, one))
         assert bool((alone.cost <= before).all())
@@ -82,7 +82,7 @@ def test_minimising_together_is_minimising_alone(fitter: KeypointFitter) -> None
 def test_fitting_together_is_fitting_alone(fitter: KeypointFitter) -> None:
     seen = noisy(fitter, random_hands(fitter.problem, 3, seed=31))
     for refined in (True, False):
-        for fit, one in zip(fitter.many(seen, [None] * 3, refine=refined), seen, strict=True):
+        for fit, one in zip(fitter.fit_batch(seen, [None] * 3, refine=refined), seen, strict=True):
             alone = fitter(one, refine=refined)
             assert fit.cost == pytest.approx(alone.cost, rel=1e-4)
             assert fit.hypotheses == alone.hypotheses
@@ -108,7 +108,7 @@ def outlined(fitter: KeypointFitter, layer: HandLayer, seed: int, width: int) ->
     mask = crop_coverage(vertices, layer, crop)
     points, _ = fitter.problem.keypoints(truth)
     seen = project(points, INTRINSICS)[0]
-    moved = step(truth, torch.full((1, 61), 0.02, dtype=torch.float64))
+    moved = retract(truth, torch.full((1, 61), 0.02, dtype=torch.float64))
     observation = Observation(seen, torch.full((21,), 0.05, dtype=torch.float64), INTRINSICS)
     return Outlined(crop, Segmentation(mask, np.ones_like(mask, dtype=bool), 0.9), observation, moved)
 
@@ -121,10 +121,10 @@ def test_outlines_together_are_outlines_alone(fitter: KeypointFitter) -> None:
 
     def pulled(chosen: list[Outlined]) -> HandParameters:
         return refine(
-            joined([hand.start for hand in chosen]),
+            HandParameters.concat([hand.start for hand in chosen]),
             fitter.problem,
             layer,
-            several([hand.observation for hand in chosen]),
+            Observation.stack([hand.observation for hand in chosen]),
             [hand.crop for hand in chosen],
             [hand.segmentation for hand in chosen],
             settings,
@@ -139,7 +139,7 @@ def test_outlines_together_are_outlines_alone(fitter: KeypointFitter) -> None:
         alone = pulled([hand])
         for own, other in zip(together, alone, strict=True):
             torch.testing.assert_close(own[row : row + 1], other, rtol=0, atol=2e-3)
-        assert mismatch(together.pick(row), hand) < 0.6 * mismatch(hand.start, hand)
+        assert mismatch(together.select(row), hand) < 0.6 * mismatch(hand.start, hand)
 
 
 def test_a_hand_that_is_no_number_spoils_no_other(fitter: KeypointFitter) -> None:
@@ -148,7 +148,14 @@ def test_a_hand_that_is_no_number_spoils_no_other(fitter: KeypointFitter) -> Non
     hand = outlined(fitter, layer, 3, 224)
     lost = hand.start._replace(pose=torch.full_like(hand.start.pose, float("nan")))
     parts = [hand.observation] * 2, [hand.crop] * 2, [hand.segmentation] * 2
-    made = refine(joined([lost, hand.start]), fitter.problem, layer, several(parts[0]), *parts[1:], settings)
+    made = refine(
+        HandParameters.concat([lost, hand.start]),
+        fitter.problem,
+        layer,
+        Observation.stack(parts[0]),
+        *parts[1:],
+        settings,
+    )
     assert bool(torch.isfinite(made.pose[1]).all())
     assert not torch.equal(made.pose[1], hand.start.pose[0])
     assert bool(torch.isnan(made.pose[0]).all())
@@ -160,29 +167,29 @@ def photo() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def views(photo: np.ndarray) -> list[HandView]:
+def inputs(photo: np.ndarray) -> list[HandInput]:
     """The shipped photo's hand; the same in the mirrored photo; and again with OpenPose's definition."""
     camera = intrinsics_from_fov(photo.shape[1], photo.shape[0])
-    looking = Reconstructor("open", ReconstructSettings(appearance=False))
-    (left,) = looking.detect(photo)
+    pipeline = HandPipeline("open", PipelineSettings(appearance=False))
+    (left,) = pipeline.detect_hands(photo)
     right = mirror(left, photo.shape[1])
     other = replace(left, keypoint_set="openpose")
     mirrored = np.ascontiguousarray(photo[:, ::-1])
     return [
-        *looking.look(photo, camera, [left]),
-        *looking.look(mirrored, camera, [right]),
-        *looking.look(photo, camera, [other]),
+        *pipeline.find_hands(photo, camera, [left]),
+        *pipeline.find_hands(mirrored, camera, [right]),
+        *pipeline.find_hands(photo, camera, [other]),
     ]
 
 
 @pytest.mark.parametrize(("appearance", "near"), [(False, 2e-5), (True, 1e-3)])
-def test_photos_together_are_photos_alone(views: list[HandView], appearance: bool, near: float) -> None:
-    reconstructor = Reconstructor("open", ReconstructSettings(appearance=appearance, texture_size=32))
-    together = reconstructor.reconstruct(views)
+def test_photos_together_are_photos_alone(inputs: list[HandInput], appearance: bool, near: float) -> None:
+    pipeline = HandPipeline("open", PipelineSettings(appearance=appearance, texture_size=32))
+    together = pipeline.reconstruct(inputs)
     assert [hand.hand for hand in together] == ["left", "right", "left"]
     assert [hand.keypoint_set for hand in together] == ["mediapipe", "mediapipe", "openpose"]
-    for view, hand in zip(views, together, strict=True):
-        (alone,) = reconstructor.reconstruct([view])
+    for hand_input, hand in zip(inputs, together, strict=True):
+        (alone,) = pipeline.reconstruct([hand_input])
         np.testing.assert_allclose(hand.vertices, alone.vertices, atol=near)
         assert hand.fit.keys() == alone.fit.keys()
         assert ("silhouette_iou" in hand.fit) == appearance
@@ -190,27 +197,27 @@ def test_photos_together_are_photos_alone(views: list[HandView], appearance: boo
     assert np.abs(together[2].vertices - together[0].vertices).max() > 1e-4  # another definition is another fit
 
 
-def test_a_photo_without_hands_is_no_work(views: list[HandView]) -> None:
-    reconstructor = Reconstructor("open", ReconstructSettings(appearance=False))
-    assert reconstructor.reconstruct([]) == []
-    assert keypoint_fitter("open", "joints", "search").many([], []) == []
+def test_a_photo_without_hands_is_no_work(inputs: list[HandInput]) -> None:
+    pipeline = HandPipeline("open", PipelineSettings(appearance=False))
+    assert pipeline.reconstruct([]) == []
+    assert keypoint_fitter("open", "joints", "search").fit_batch([], []) == []
 
 
-def test_pictures_together_are_predicted_as_alone(views: list[HandView]) -> None:
-    predictor = Reconstructor("open").predictor
+def test_pictures_together_are_predicted_as_alone(inputs: list[HandInput]) -> None:
+    predictor = HandPipeline("open").predictor
     assert isinstance(predictor, NetworkPredictor)
-    hands: list[tuple[np.ndarray, np.ndarray, Detection]] = [(v.image, v.intrinsics, v.detection) for v in views]
-    for made, hand in zip(predictor.many(hands), hands, strict=True):
+    hands = [PredictorInput(v.image, v.intrinsics, v.detection) for v in inputs]
+    for made, hand in zip(predictor.predict_batch(hands), hands, strict=True):
         for own, other in zip(made, predictor(*hand), strict=True):
             np.testing.assert_allclose(own, other, atol=2e-4)
-    assert predictor.many([]) == []
+    assert predictor.predict_batch([]) == []
 
 
-def test_a_pixel_more_hardly_changes_the_segmentation(views: list[HandView]) -> None:
+def test_a_pixel_more_hardly_changes_the_segmentation(inputs: list[HandInput]) -> None:
     """Arithmetic rounds otherwise at times; a photo's hand must not depend on it."""
-    view = views[1]
-    points = view.detection.keypoints[:, :2]
-    crop = crop_around(view.image, view.intrinsics, points, margin=0.25, longer_side=192)
+    hand_input = inputs[1]
+    points = hand_input.detection.keypoints[:, :2]
+    crop = crop_around(hand_input.image, hand_input.intrinsics, points, margin=0.25, longer_side=192)
     assert crop is not None
     seen = points @ crop.affine[:, :2].T + crop.affine[:, 2]
     rows, columns = np.mgrid[0 : crop.size[0], 0 : crop.size[1]]

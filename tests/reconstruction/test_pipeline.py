@@ -17,7 +17,7 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.hand.result import HandResult
 from handsss.io.image import read_image
-from handsss.reconstruction.pipeline import Reconstructor, ReconstructSettings
+from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
 from handsss.rendering.pipeline import render
 
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
@@ -30,13 +30,13 @@ def photo() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def reconstructor() -> Reconstructor:
-    return Reconstructor("open", ReconstructSettings(texture_size=128))
+def pipeline() -> HandPipeline:
+    return HandPipeline("open", PipelineSettings(texture_size=128))
 
 
 @pytest.fixture(scope="module")
-def detection(reconstructor: Reconstructor, photo: np.ndarray) -> Detection:
-    return reconstructor.detect(photo)[0]
+def detection(pipeline: HandPipeline, photo: np.ndarray) -> Detection:
+    return pipeline.detect_hands(photo)[0]
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,8 @@ def camera(photo: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def left(reconstructor: Reconstructor, photo: np.ndarray, camera: np.ndarray, detection: Detection) -> HandResult:
-    (result,) = reconstructor(photo, camera, [detection])
+def left(pipeline: HandPipeline, photo: np.ndarray, camera: np.ndarray, detection: Detection) -> HandResult:
+    (result,) = pipeline(photo, camera, [detection])
     return result
 
 
@@ -67,9 +67,9 @@ def test_mirrored_keypoints_give_the_mirrored_hand(
 ) -> None:
     width = photo.shape[1]
     mirrored = np.ascontiguousarray(photo[:, ::-1])
-    reconstructor = Reconstructor("open", ReconstructSettings(texture_size=128, **settings))
-    (left,) = reconstructor(photo, camera, [detection])
-    (right,) = reconstructor(mirrored, mirror_intrinsics(camera, width), [mirror(detection, width)])
+    pipeline = HandPipeline("open", PipelineSettings(texture_size=128, **settings))
+    (left,) = pipeline(photo, camera, [detection])
+    (right,) = pipeline(mirrored, mirror_intrinsics(camera, width), [mirror(detection, width)])
     assert (left.hand, right.hand) == ("left", "right")
     np.testing.assert_allclose(right.vertices * FLIP, left.vertices, atol=near)
     np.testing.assert_allclose(right.joints_3d * FLIP, left.joints_3d, atol=near)
@@ -119,7 +119,7 @@ def test_textured_rendering_looks_like_the_photo(left: HandResult, photo: np.nda
 
 
 def test_without_refinement_the_start_is_kept(photo: np.ndarray, camera: np.ndarray, detection: Detection) -> None:
-    start = Reconstructor("open", ReconstructSettings(refine=False, texture_size=64))(photo, camera, [detection])[0]
+    start = HandPipeline("open", PipelineSettings(refine=False, texture_size=64))(photo, camera, [detection])[0]
     assert "silhouette_iou" not in start.fit
     assert start.fit["reprojection_of_box"] > 0.02
     assert np.isfinite(start.vertices).all()
@@ -130,9 +130,7 @@ def test_side_and_number_of_hands(photo: np.ndarray, camera: np.ndarray, detecti
     quick = {"refine": False, "appearance": False}
 
     def sides(**settings: Any) -> list[str]:
-        return [
-            hand.hand for hand in Reconstructor("open", ReconstructSettings(**quick, **settings))(photo, camera, both)
-        ]
+        return [hand.hand for hand in HandPipeline("open", PipelineSettings(**quick, **settings))(photo, camera, both)]
 
     assert sides() == ["left"]
     assert sides(hand="right") == ["right"]
@@ -142,7 +140,7 @@ def test_side_and_number_of_hands(photo: np.ndarray, camera: np.ndarray, detecti
 def test_detail_model_has_the_same_pose_space(
     photo: np.ndarray, camera: np.ndarray, detection: Detection, left: HandResult
 ) -> None:
-    detail = Reconstructor("open-detail", ReconstructSettings(texture_size=64))(photo, camera, [detection])[0]
+    detail = HandPipeline("open-detail", PipelineSettings(texture_size=64))(photo, camera, [detection])[0]
     assert detail.vertices.shape == (1649, 3)
     assert np.linalg.norm(detail.joints_3d - left.joints_3d, axis=1).mean() < 0.01
 
@@ -157,7 +155,7 @@ def test_mano_file_through_the_whole_reconstruction(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = write_mano("right", arrays=handlike_mano)
-    result = Reconstructor(str(path), ReconstructSettings(texture_size=64))(photo, camera, [detection])[0]
+    result = HandPipeline(str(path), PipelineSettings(texture_size=64))(photo, camera, [detection])[0]
     assert result.hand == "left"
     assert result.vertices.shape == (778, 3)
     # The paper's table of limits is made for MANO's thumb and does not suit this thumb's rest pose, so the thumb is
@@ -168,6 +166,6 @@ def test_mano_file_through_the_whole_reconstruction(
     assert result.uv is not None
     assert result.light.shape == (11,)
     monkeypatch.setenv("HANDSSS_MANO", str(path.parent))
-    again = Reconstructor("mano", ReconstructSettings(texture_size=64, appearance=False))(photo, camera, [detection])[0]
+    again = HandPipeline("mano", PipelineSettings(texture_size=64, appearance=False))(photo, camera, [detection])[0]
     assert again.model == "mano"
     assert np.isfinite(again.vertices).all()

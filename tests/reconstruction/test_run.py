@@ -17,9 +17,8 @@ from PIL import Image
 from handsss.cli.reconstruct_run import processes_for
 from handsss.errors import InputError, UserError
 from handsss.hand.result import HandResult
-from handsss.reconstruction.inputs import expand
-from handsss.reconstruction.outcome import BatchOptions, Outcome
-from handsss.reconstruction.outputs import plan_outputs
+from handsss.reconstruction.inputs import BatchOptions, expand
+from handsss.reconstruction.outputs import Outcome, plan_outputs
 from handsss.reconstruction.run import batches, exit_code, reconstruct_all
 from tests.conftest import MakeHand
 
@@ -32,13 +31,13 @@ class Seen(NamedTuple):
 
 
 class Scripted:
-    """Stands in for the reconstructor: what it does is decided by the red value of the photo."""
+    """Stands in for the pipeline: what it does is decided by the red value of the photo."""
 
     def __init__(self, hand: HandResult) -> None:
         self.hand = hand
         self.batches: list[list[int]] = []  # that were reconstructed together
 
-    def look(self, image: np.ndarray, intrinsics: np.ndarray, detections: Any = None) -> list[Seen]:
+    def find_hands(self, image: np.ndarray, intrinsics: np.ndarray, detections: Any = None) -> list[Seen]:
         red = int(image[0, 0, 0])
         if red == 1:
             raise KeyboardInterrupt
@@ -59,7 +58,7 @@ class Scripted:
 
 
 @pytest.fixture
-def reconstructor(make_hand: MakeHand) -> Scripted:
+def pipeline(make_hand: MakeHand) -> Scripted:
     return Scripted(make_hand("left", size=(64, 48)))
 
 
@@ -70,18 +69,18 @@ def photos(folder: Path, **reds: int) -> list[str]:
     return [str(folder)]
 
 
-def run(arguments: list[str], reconstructor: Scripted, output: Path, workers: int = 1, batch: int = 8) -> list[Outcome]:
+def run(arguments: list[str], pipeline: Scripted, output: Path, workers: int = 1, batch: int = 8) -> list[Outcome]:
     inputs = expand(arguments)
     plan = plan_outputs(inputs, str(output), "ply")
-    make = partial(Scripted, reconstructor.hand)
-    return reconstruct_all(inputs.sources, plan, reconstructor, BatchOptions(), batch=batch, workers=workers, make=make)
+    make = partial(Scripted, pipeline.hand)
+    return reconstruct_all(inputs.sources, plan, pipeline, BatchOptions(), batch=batch, workers=workers, make=make)
 
 
 @pytest.mark.parametrize(("workers", "batch"), [(1, 1), (1, 8), (2, 1), (2, 8)])
-def test_every_photo_is_accounted_for(tmp_path: Path, reconstructor: Scripted, workers: int, batch: int) -> None:
+def test_every_photo_is_accounted_for(tmp_path: Path, pipeline: Scripted, workers: int, batch: int) -> None:
     arguments = photos(tmp_path / "in", a=200, b=2, c=3, d=200)
     (tmp_path / "in/bad.jpg").write_bytes(b"")
-    outcomes = run([*arguments, str(tmp_path / "in/absent.jpg")], reconstructor, tmp_path / "out", workers, batch)
+    outcomes = run([*arguments, str(tmp_path / "in/absent.jpg")], pipeline, tmp_path / "out", workers, batch)
     assert {Path(o.image).stem: o.status for o in outcomes} == {
         "a": "done",
         "b": "failed",
@@ -106,8 +105,8 @@ def test_every_photo_is_accounted_for(tmp_path: Path, reconstructor: Scripted, w
     assert exit_code(outcomes) == 1
 
 
-def test_an_interruption_keeps_what_is_done(tmp_path: Path, reconstructor: Scripted) -> None:
-    outcomes = run(photos(tmp_path / "in", a=200, b=1, c=200), reconstructor, tmp_path / "out", batch=1)
+def test_an_interruption_keeps_what_is_done(tmp_path: Path, pipeline: Scripted) -> None:
+    outcomes = run(photos(tmp_path / "in", a=200, b=1, c=200), pipeline, tmp_path / "out", batch=1)
     assert [o.status for o in outcomes] == ["done", "not started", "not started"]
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert [entry["status"] for entry in summary] == ["done", "not started", "not started"]
@@ -115,15 +114,15 @@ def test_an_interruption_keeps_what_is_done(tmp_path: Path, reconstructor: Scrip
     assert not list((tmp_path / "out").glob(".*"))
 
 
-def test_hands_of_several_photos_are_reconstructed_together(tmp_path: Path, reconstructor: Scripted) -> None:
-    outcomes = run(photos(tmp_path / "in", a=100, b=3, c=120, d=140), reconstructor, tmp_path / "out", batch=3)
+def test_hands_of_several_photos_are_reconstructed_together(tmp_path: Path, pipeline: Scripted) -> None:
+    outcomes = run(photos(tmp_path / "in", a=100, b=3, c=120, d=140), pipeline, tmp_path / "out", batch=3)
     # Four photos, three at a time: two batches of two. A photo without a hand gives nothing to reconstruct.
-    assert reconstructor.batches == [[100], [120, 140]]
+    assert pipeline.batches == [[100], [120, 140]]
     assert [[hand["score"] for hand in o.hands] for o in outcomes] == [[0.1], [], [0.12], [0.14]]
 
 
-def test_one_that_fails_beside_others_is_known_and_alone(tmp_path: Path, reconstructor: Scripted) -> None:
-    outcomes = run(photos(tmp_path / "in", a=100, b=5, c=120, d=6), reconstructor, tmp_path / "out")
+def test_one_that_fails_beside_others_is_known_and_alone(tmp_path: Path, pipeline: Scripted) -> None:
+    outcomes = run(photos(tmp_path / "in", a=100, b=5, c=120, d=6), pipeline, tmp_path / "out")
     assert [o.status for o in outcomes] == ["done", "failed", "done", "failed"]
     assert outcomes[1].message.endswith("b.png: no numbers") and not outcomes[1].trace
     assert outcomes[3].message == "internal error: ZeroDivisionError: a bug of the fit"
@@ -132,14 +131,14 @@ def test_one_that_fails_beside_others_is_known_and_alone(tmp_path: Path, reconst
 
 
 def test_large_photos_are_not_all_held_at_once(
-    tmp_path: Path, reconstructor: Scripted, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pipeline: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("handsss.reconstruction.batch._PIXELS", 64 * 48)
-    run(photos(tmp_path / "in", a=100, b=110, c=120), reconstructor, tmp_path / "out")
-    assert reconstructor.batches == [[100, 110], [120]]
-    reconstructor.batches.clear()
-    run(photos(tmp_path / "more", a=7, b=110, c=120), reconstructor, tmp_path / "out")
-    assert reconstructor.batches == [[7], [110, 120]]  # a left hand's photo counts twice: it is mirrored
+    run(photos(tmp_path / "in", a=100, b=110, c=120), pipeline, tmp_path / "out")
+    assert pipeline.batches == [[100, 110], [120]]
+    pipeline.batches.clear()
+    run(photos(tmp_path / "more", a=7, b=110, c=120), pipeline, tmp_path / "out")
+    assert pipeline.batches == [[7], [110, 120]]  # a left hand's photo counts twice: it is mirrored
 
 
 @pytest.mark.parametrize(
@@ -161,16 +160,16 @@ def test_batches_keep_all_workers_busy(count: int, batch: int, workers: int, siz
 
 
 def test_an_interruption_in_a_batch_keeps_what_was_made(
-    tmp_path: Path, reconstructor: Scripted, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pipeline: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("handsss.reconstruction.batch._PIXELS", 10)
-    outcomes = run(photos(tmp_path / "in", a=200, b=200, c=1, d=200), reconstructor, tmp_path / "out")
+    outcomes = run(photos(tmp_path / "in", a=200, b=200, c=1, d=200), pipeline, tmp_path / "out")
     assert [o.status for o in outcomes] == ["done", "done", "not started", "not started"]
     assert (tmp_path / "out/b.ply").exists()
 
 
 def test_an_export_that_fails_is_its_photos_alone(
-    tmp_path: Path, reconstructor: Scripted, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pipeline: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def drawn(photo: np.ndarray, hands: list[HandResult]) -> np.ndarray:
         if photo[0, 0, 0] == 120:
@@ -178,19 +177,19 @@ def test_an_export_that_fails_is_its_photos_alone(
         return photo
 
     monkeypatch.setattr("handsss.reconstruction.batch.picture", drawn)
-    outcomes = run(photos(tmp_path / "in", a=100, b=120, c=140), reconstructor, tmp_path / "out")
+    outcomes = run(photos(tmp_path / "in", a=100, b=120, c=140), pipeline, tmp_path / "out")
     assert [o.status for o in outcomes] == ["done", "failed", "done"]
-    assert reconstructor.batches == [[100, 120, 140]]
+    assert pipeline.batches == [[100, 120, 140]]
     assert outcomes[1].message == "internal error: MemoryError: too large" and outcomes[1].seconds > 0
     assert not (tmp_path / "out/b.ply").exists()
 
 
-def test_without_pictures_none_is_in_the_way(tmp_path: Path, reconstructor: Scripted) -> None:
+def test_without_pictures_none_is_in_the_way(tmp_path: Path, pipeline: Scripted) -> None:
     """A photo NAME.png may lie where NAME.ply goes; one without a hand has its JSON alone."""
     inputs = expand(photos(tmp_path / "in", a=100, b=3))
     plan = plan_outputs(inputs, str(tmp_path / "in"), "ply")
     before = (tmp_path / "in/a.png").read_bytes()
-    outcomes = reconstruct_all(inputs.sources, plan, reconstructor, BatchOptions(picture=False))
+    outcomes = reconstruct_all(inputs.sources, plan, pipeline, BatchOptions(picture=False))
     assert [o.status for o in outcomes] == ["done", "no hand"]
     assert {path.name for path in (tmp_path / "in").iterdir()} == {
         *("a.png", "a.ply", "a.json", "b.png", "b.json", "summary.json"),
@@ -198,10 +197,10 @@ def test_without_pictures_none_is_in_the_way(tmp_path: Path, reconstructor: Scri
     assert (tmp_path / "in/a.png").read_bytes() == before
 
 
-def test_several_processes_write_the_same_bytes(tmp_path: Path, reconstructor: Scripted) -> None:
+def test_several_processes_write_the_same_bytes(tmp_path: Path, pipeline: Scripted) -> None:
     arguments = photos(tmp_path / "in", a=200, b=3, c=120, d=90)
     for workers in (1, 2):
-        run(arguments, reconstructor, tmp_path / f"out{workers}", workers)
+        run(arguments, pipeline, tmp_path / f"out{workers}", workers)
     # Times differ, and nothing else.
     names = sorted(path.name for path in (tmp_path / "out1").iterdir())
     assert names == sorted(path.name for path in (tmp_path / "out2").iterdir())
@@ -216,10 +215,10 @@ def test_several_processes_write_the_same_bytes(tmp_path: Path, reconstructor: S
     assert summaries[0] == summaries[1]
 
 
-def test_a_process_that_dies_is_told_and_loses_nothing(tmp_path: Path, reconstructor: Scripted) -> None:
+def test_a_process_that_dies_is_told_and_loses_nothing(tmp_path: Path, pipeline: Scripted) -> None:
     arguments = photos(tmp_path / "in", a=200, b=200, c=200, d=200, e=200, f=200, g=4)
     with pytest.raises(UserError, match=r"a worker process died.*Results that were written are kept.*--workers"):
-        run(arguments, reconstructor, tmp_path / "out", 2)
+        run(arguments, pipeline, tmp_path / "out", 2)
     entries = json.loads((tmp_path / "out/summary.json").read_text())
     assert [entry["status"] for entry in entries][-1] == "not started" and len(entries) == 7
     for entry in entries:
@@ -246,14 +245,14 @@ def test_exit_codes(statuses: list[Any], code: int) -> None:
     assert exit_code([Outcome("a.jpg", status) for status in statuses]) == code
 
 
-def test_unwritable_results_are_told_before_any_work(tmp_path: Path, reconstructor: Scripted) -> None:
+def test_unwritable_results_are_told_before_any_work(tmp_path: Path, pipeline: Scripted) -> None:
     arguments = photos(tmp_path / "in", a=200, b=200)
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(UserError, match="taken/out: cannot be written"):
-        run(arguments, reconstructor, tmp_path / "taken/out")
+        run(arguments, pipeline, tmp_path / "taken/out")
 
 
-def test_results_never_replace_photos(tmp_path: Path, reconstructor: Scripted) -> None:
+def test_results_never_replace_photos(tmp_path: Path, pipeline: Scripted) -> None:
     arguments = photos(tmp_path / "in", a=200)
     with pytest.raises(UserError, match=r"a\.png: this result would overwrite an input"):
-        run(arguments, reconstructor, tmp_path / "in")
+        run(arguments, pipeline, tmp_path / "in")
