@@ -137,7 +137,7 @@ def _numbers(count: int, options: PreprocessOptions) -> np.ndarray:
     total = count if options.limit is None else min(count, options.limit)
     part, parts = options.shard
     if not 0 <= part < parts:
-        raise UserError(f"--shard {part}/{parts}: expected i/n with i from 0 to n - 1.")
+        raise UserError(f"{{shard}} {part}/{parts}: expected i/n with i from 0 to n - 1.", options=("shard",))
     edges = np.linspace(0, total, parts + 1).round().astype(int)
     return np.arange(edges[part], edges[part + 1])
 
@@ -189,7 +189,8 @@ def make_block(job: BlockJob) -> int:
         except InputError as error:
             if not options.skip_bad:
                 raise BadPictureError(
-                    f"{error} --resume --skip-bad goes on without such pictures and lists them."
+                    f"{error} {{resume}} {{skip_bad}} goes on without such pictures and lists them.",
+                    options=("resume", "skip_bad"),
                 ) from error
             report.bad.append((item[0] if isinstance(item, tuple) else item.name, str(error)))
             continue
@@ -242,14 +243,20 @@ def _attributes(
 def _finished(target: Path, plan: dict[str, Any], blocks: Blocks, options: PreprocessOptions) -> PreprocessSummary:
     """A file of this name is there: fine if it is what was asked for and going on was meant."""
     if not options.resume:
-        raise UserError(f"{target}: exists already. Choose another name with -o, or replace it with --overwrite.")
+        raise UserError(
+            f"{target}: exists already. Choose another name with {{output}}, or replace it with {{overwrite}}.",
+            options=("output", "overwrite"),
+        )
     try:
         with h5py.File(target, "r") as file:
             same = file.attrs.get("fingerprint") == fingerprint(plan)
     except OSError:
         same = False
     if not same:
-        raise UserError(f"{target}: is a file of other settings. Choose another name with -o, or use --overwrite.")
+        raise UserError(
+            f"{target}: is a file of other settings. Choose another name with {{output}}, or use {{overwrite}}.",
+            options=("output", "overwrite"),
+        )
     blocks.remove()
     return summarise(target)._replace(already_done=True)
 

@@ -72,7 +72,8 @@ def unwritable(target: Path, error: OSError) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "No space left" in text or "File too large" in text:
         return DiskFullError(
             f"{target}: no space left on the disk. What is finished is kept: make room and run the same command with "
-            "--resume."
+            "{resume}.",
+            options=("resume",),
         )
     return UserError(f"{target}: cannot be written ({error.strerror or text}). Check the path and its permissions.")
 
@@ -103,7 +104,9 @@ class Blocks:
         if path.exists():
             if not resume:
                 raise UserError(
-                    f"{self.folder}: an unfinished run is here. Go on with --resume, or begin anew with --overwrite."
+                    f"{self.folder}: an unfinished run is here. Go on with {{resume}}, or begin anew with "
+                    "{overwrite}.",
+                    options=("resume", "overwrite"),
                 )
             self._check_same(path, plan, may_turn_on)
         try:
@@ -117,14 +120,17 @@ class Blocks:
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise UserError(f"{path}: cannot be read ({error}). Begin anew with --overwrite.") from error
+            raise UserError(
+                f"{path}: cannot be read ({error}). Begin anew with {{overwrite}}.", options=("overwrite",)
+            ) from error
         wanted = json.loads(json.dumps(plan))
         for key in sorted({*before, *wanted}):
             turned_on = key in may_turn_on and before.get(key) is False and wanted.get(key) is True
             if before.get(key) != wanted.get(key) and not turned_on:
                 raise UserError(
                     f"{self.folder}: the unfinished run had {key} = {_short(before.get(key))}, this one has "
-                    f"{_short(wanted.get(key))}. Give the same options to go on, or begin anew with --overwrite."
+                    f"{_short(wanted.get(key))}. Give the same options to go on, or begin anew with {{overwrite}}.",
+                    options=("overwrite",),
                 )
 
     def path(self, number: int) -> Path:

@@ -32,7 +32,8 @@ def newest_checkpoint(runs: Path = RUNS) -> Path:
     if not found:
         raise InputError(
             f"no trained network: none was given, and {runs.resolve()} holds no run (a folder with {FINAL} or "
-            f"{LATEST}). Give --checkpoint, or train one with `handsss train`."
+            f"{LATEST}). Give {{checkpoint}}, or train one with `handsss train`.",
+            options=("checkpoint",),
         )
     return max(found, key=lambda path: path.stat().st_mtime_ns)
 
@@ -50,6 +51,7 @@ def default_evaluation_data() -> Path:
             return place
     looked = ", ".join(str(place) for place in places)
     raise InputError(
-        f"no data to evaluate on: none was given, and none of {looked} is there. Give --data FILE or a dataset's "
-        "folder, or make a file with `handsss preprocess freihand ROOT --split evaluation`."
+        f"no data to evaluate on: none was given, and none of {looked} is there. Give {{data}} FILE or a dataset's "
+        "folder, or make a file with `handsss preprocess freihand ROOT --split evaluation`.",
+        options=("data",),
     )

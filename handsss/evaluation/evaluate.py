@@ -131,7 +131,9 @@ def submit_checkpoint(
     truth = open_ground_truth(data, split, scored=False, limit=limit, progress=progress)
     chosen = protocol_for(protocol, truth)
     if align_root and not np.isfinite(truth.roots).any():
-        raise InputError(f"{truth.path}: gives no root joints to align to. Leave out --align-root.")
+        raise InputError(
+            f"{truth.path}: gives no root joints to align to. Leave out {{align_root}}.", options=("align_root",)
+        )
     announce("predicting")
     sets = tuple(dict.fromkeys((chosen.joints_set, truth.joints_set or chosen.joints_set)))
     run = predict_images(trained, truth, sets, batch=batch, progress=progress)
@@ -226,7 +228,9 @@ def protocol_for(name: str | None, truth: GroundTruth) -> Protocol:
         return protocol_named(name)
     if truth.dataset in PROTOCOLS:
         return PROTOCOLS[truth.dataset]
-    raise UserError(f"{truth.path}: dataset {truth.dataset!r} has no protocol of its own. Give --protocol.")
+    raise UserError(
+        f"{truth.path}: dataset {truth.dataset!r} has no protocol of its own. Give {{protocol}}.", options=("protocol",)
+    )
 
 
 def _matched(file: PredictionFile, truth: GroundTruth, limit: int | None) -> PredictionFile:

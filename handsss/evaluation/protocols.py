@@ -62,5 +62,5 @@ def protocol_named(name: str) -> Protocol:
         UserError: no such protocol.
     """
     if name not in PROTOCOLS:
-        raise UserError(f"--protocol {name}: expected {' or '.join(PROTOCOLS)}.")
+        raise UserError(f"{{protocol}} {name}: expected {' or '.join(PROTOCOLS)}.", options=("protocol",))
     return PROTOCOLS[name]

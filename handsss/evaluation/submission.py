@@ -27,7 +27,7 @@ def check_name(path: Path) -> None:
         UserError: neither .zip nor .json.
     """
     if path.suffix not in (".zip", ".json"):
-        raise UserError(f"--submission {path}: expected a name that ends in .zip or .json.")
+        raise UserError(f"{{submission}} {path}: expected a name that ends in .zip or .json.", options=("submission",))
 
 
 def write_submission(

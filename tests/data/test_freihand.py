@@ -161,7 +161,7 @@ def test_large_files_are_parsed_alike(freihand: Path, monkeypatch: pytest.Monkey
 def test_one_bad_picture(freihand: Path, tmp_path: Path) -> None:
     bad = freihand / "training/rgb/00000004.jpg"
     bad.write_bytes(bad.read_bytes()[:900])
-    with pytest.raises(BadPictureError, match=r"00000004.jpg.*damaged or cut off.*--resume --skip-bad goes on"):
+    with pytest.raises(BadPictureError, match=r"00000004.jpg.*damaged or cut off.*resume skip_bad goes on"):
         make(freihand, tmp_path / "a.h5")
     store = make(freihand, tmp_path / "b.h5", skip_bad=True)
     resumed = make(freihand, tmp_path / "a.h5", skip_bad=True, resume=True)
@@ -175,7 +175,7 @@ def test_one_bad_picture(freihand: Path, tmp_path: Path) -> None:
 
 def test_an_existing_file_is_not_replaced(freihand: Path, tmp_path: Path) -> None:
     make(freihand, tmp_path / "a.h5").close()
-    with pytest.raises(UserError, match="exists already.*--overwrite"):
+    with pytest.raises(UserError, match="exists already.*overwrite"):
         make(freihand, tmp_path / "a.h5")
     make(freihand, tmp_path / "a.h5", resume=True).close()  # it is what was asked for
     with pytest.raises(UserError, match="file of other settings"):

@@ -113,10 +113,10 @@ def test_unfinished_runs_are_not_mistaken(freihand: Path, tmp_path: Path) -> Non
         make(freihand, target)
     assert not target.exists()
     assert parts_folder(target).exists()
-    with pytest.raises(InputError, match="An unfinished run is in .*parts: go on with --resume"):
+    with pytest.raises(InputError, match="An unfinished run is in .*parts: go on with resume"):
         Store(target)
     bad.write_bytes(good)
-    with pytest.raises(UserError, match="an unfinished run is here. Go on with --resume"):
+    with pytest.raises(UserError, match="an unfinished run is here. Go on with resume"):
         make(freihand, target)
     with pytest.raises(UserError, match='the unfinished run had encoding = "jpeg", this one has "raw"'):
         make(freihand, target, resume=True, encoding="raw")

@@ -221,10 +221,10 @@ def test_runs_of_the_current_folder(lab: Lab, monkeypatch: pytest.MonkeyPatch, t
 
 def test_training_data_that_is_gone(tmp_path: Path) -> None:
     gone = write_run(tmp_path / "gone", data="/nowhere/data.h5")
-    with pytest.raises(InputError, match="was trained on /nowhere/data.h5, which is not there.*with --data"):
+    with pytest.raises(InputError, match="was trained on /nowhere/data.h5, which is not there.*with data"):
         make_table5(PaperRequest([gone]))
     silent = write_run(tmp_path / "silent")
-    with pytest.raises(InputError, match="does not say what it was trained on. Give the training images with --data"):
+    with pytest.raises(InputError, match="does not say what it was trained on. Give the training images with data"):
         make_table5(PaperRequest([silent]))
 
 
@@ -302,7 +302,7 @@ def test_rows_of_a_sheet() -> None:
     assert spread_rows(100, 4) == [12, 37, 62, 87]
     assert spread_rows(3, 8) == [0, 1, 2]
     assert parse_rows("3,17", 18) == [3, 17]
-    with pytest.raises(UserError, match="--samples 3;17: expected row numbers with commas between"):
+    with pytest.raises(UserError, match="samples 3;17: expected row numbers with commas between"):
         parse_rows("3;17", 18)
     with pytest.raises(UserError, match="row 18 is not in the data, whose rows are 0 to 17"):
         parse_rows("3,18", 18)

@@ -268,7 +268,7 @@ def test_reflections_are_counted(made: Hands, score: Callable[..., Evaluation]) 
 
 
 def test_unknown_protocol(made: Hands, score: Callable[..., Evaluation]) -> None:
-    with pytest.raises(UserError, match="--protocol coco: expected freihand or ho3d"):
+    with pytest.raises(UserError, match="protocol coco: expected freihand or ho3d"):
         score(made.freihand, made.vertices, protocol="coco")
 
 

@@ -170,7 +170,7 @@ def test_submissions_shift_to_the_root(tmp_path: Path, made: Hands) -> None:
 
 
 def test_submission_names_and_places(tmp_path: Path, made: Hands) -> None:
-    with pytest.raises(UserError, match=r"--submission .*pred.txt: expected a name that ends in .zip or .json"):
+    with pytest.raises(UserError, match=r"submission .*pred.txt: expected a name that ends in .zip or .json"):
         write_submission(tmp_path / "pred.txt", made.freihand, made.vertices, PROTOCOLS["freihand"])
     with pytest.raises(UserError, match="cannot be written"):
         write_submission(Path("/proc/none/pred.zip"), made.freihand, made.vertices, PROTOCOLS["freihand"])
@@ -217,7 +217,7 @@ def test_submission_without_truth(tmp_path: Path, made: Hands, checkpoint: Path)
     done = submit_checkpoint(checkpoint, bare, tmp_path / "pred.zip")
     assert done.evaluation is None
     assert len(read_prediction_file(tmp_path / "pred.zip").joints) == 4
-    with pytest.raises(InputError, match="gives no root joints to align to. Leave out --align-root."):
+    with pytest.raises(InputError, match="gives no root joints to align to. Leave out align_root."):
         submit_checkpoint(checkpoint, bare, tmp_path / "pred.zip", align_root=True)
 
 
@@ -372,7 +372,7 @@ def test_what_is_evaluated_by_default(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HANDSSS_DATA", raising=False)
-    with pytest.raises(InputError, match="holds no run .*Give --checkpoint, or train one with `handsss train`") as lost:
+    with pytest.raises(InputError, match="holds no run .*Give checkpoint, or train one with `handsss train`") as lost:
         newest_checkpoint()
     assert str(tmp_path / "runs") in str(lost.value)
     for number, name in enumerate(("old/final.pt", "new/latest.pt", "middle/final.pt", "middle/latest.pt", "empty/x")):

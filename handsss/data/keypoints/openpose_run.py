@@ -34,7 +34,10 @@ def run_openpose(
         UserError: no such binary, or it failed; with the end of what it printed.
     """
     if not binary.is_file():
-        raise UserError(f"--openpose-bin {binary}: no such file. Expected OpenPose's program, openpose.bin.")
+        raise UserError(
+            f"{{openpose_bin}} {binary}: no such file. Expected OpenPose's program, openpose.bin.",
+            options=("openpose_bin",),
+        )
     home = next((place for place in binary.resolve().parents if (place / "models").is_dir()), None)
     for folder in folders:
         target = out / hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]
@@ -48,7 +51,9 @@ def run_openpose(
         try:
             ended = subprocess.run([*command, *_COMMAND], capture_output=True, text=True, cwd=home, check=False)
         except OSError as error:
-            raise UserError(f"--openpose-bin {binary}: cannot be started ({error.strerror or error}).") from error
+            raise UserError(
+                f"{{openpose_bin}} {binary}: cannot be started ({error.strerror or error}).", options=("openpose_bin",)
+            ) from error
         if ended.returncode != 0:
             last = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-5:])
             raise UserError(f"{binary} ended with code {ended.returncode} on {folder}:\n{last}")

@@ -188,11 +188,12 @@ def _picture_numbers(pictures: Path, unique: int, split: str, version: str) -> n
     if version == "all":
         return np.arange(expected)
     if version not in VERSIONS:
-        raise InputError(f"--version {version}: expected one of {', '.join(VERSIONS)} or all.")
+        raise InputError(f"{{version}} {version}: expected one of {', '.join(VERSIONS)} or all.", options=("version",))
     block = VERSIONS.index(version)
     if block >= versions:
         raise InputError(
-            f"--version {version}: {pictures} holds one version only ({expected} pictures for {unique} annotations). "
-            "Use --version all."
+            f"{{version}} {version}: {pictures} holds one version only ({expected} pictures for {unique} annotations). "
+            "Use {version} all.",
+            options=("version",),
         )
     return np.arange(unique) + block * unique

@@ -147,7 +147,7 @@ def open_ho3d(root: Path, split: str = "training", version: str = "v2") -> Ho3d:
         InputError: no such folder or list, or a line that is not SEQ/ID.
     """
     if version not in VERSIONS:
-        raise UserError(f"--version {version}: expected v2 or v3.")
+        raise UserError(f"{{version}} {version}: expected v2 or v3.", options=("version",))
     name, list_name = _FOLDERS[split]
     folder = root / name
     if not folder.is_dir():

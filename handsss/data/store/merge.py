@@ -39,7 +39,10 @@ def merge(parts: Sequence[Path], target: Path, *, copy: bool = False, overwrite:
         UserError: the target exists or cannot be written.
     """
     if target.exists() and not overwrite:
-        raise UserError(f"{target}: exists already. Choose another name with -o, or replace it with --overwrite.")
+        raise UserError(
+            f"{target}: exists already. Choose another name with {{output}}, or replace it with {{overwrite}}.",
+            options=("output", "overwrite"),
+        )
     if not parts:
         raise UserError("nothing to merge: give the files of all shards.")
     with ExitStack() as stack:

@@ -27,8 +27,8 @@ def open_store(path: Path) -> h5py.File:
     """
     if not path.exists():
         part = path.with_name(path.name + ".parts")
-        hint = f" An unfinished run is in {part}: go on with --resume." if part.exists() else f" {_MAKE}."
-        raise InputError(f"{path}: no such file.{hint}")
+        hint = f" An unfinished run is in {part}: go on with {{resume}}." if part.exists() else f" {_MAKE}."
+        raise InputError(f"{path}: no such file.{hint}", options=("resume",) if part.exists() else ())
     try:
         file = h5py.File(path, "r")
     except OSError as error:
@@ -64,7 +64,8 @@ def _check(file: h5py.File, path: Path) -> None:
                 if not (path.parent / source.file_name).exists():
                     raise InputError(
                         f"{path}: its part {source.file_name} is not beside it. A merged file points to its parts; "
-                        "bring them along, or merge with --copy."
+                        "bring them along, or merge with {copy}.",
+                        options=("copy",),
                     )
 
 

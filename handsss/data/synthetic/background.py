@@ -23,10 +23,13 @@ def list_backgrounds(folder: Path) -> list[Path]:
         InputError: no folder, or no pictures in it.
     """
     if not folder.is_dir():
-        raise InputError(f"--backgrounds {folder}: no such folder. Expected a folder of photos without hands.")
+        raise InputError(
+            f"{{backgrounds}} {folder}: no such folder. Expected a folder of photos without hands.",
+            options=("backgrounds",),
+        )
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise InputError(f"--backgrounds {folder}: holds no pictures.")
+        raise InputError(f"{{backgrounds}} {folder}: holds no pictures.", options=("backgrounds",))
     return paths
 
 

@@ -96,7 +96,10 @@ def synthesize(
     if record.exists():
         return _finished(record, plan, options)
     if root.exists() and any(root.iterdir()) and not blocks.folder.exists() and not options.overwrite:
-        raise UserError(f"{root}: is not empty, and nothing of it is an unfinished run. Choose another folder with -o.")
+        raise UserError(
+            f"{root}: is not empty, and holds no unfinished run. Choose another folder with {{output}}.",
+            options=("output",),
+        )
     blocks.begin(plan, resume=options.resume)
     jobs = list(_jobs(counts, root, blocks.folder, options.scene))
     waiting = [job for job in jobs if not blocks.done(job.number)]
@@ -213,17 +216,19 @@ def _write_list(path: Path, name: str, jobs: list[_Job], blocks: Blocks) -> None
 def _finished(record: Path, plan: dict[str, Any], options: SynthesizeOptions) -> SynthesisSummary:
     if not options.resume:
         raise UserError(
-            f"{record.parent}: holds a finished dataset. Choose another folder with -o, or use --overwrite."
+            f"{record.parent}: holds a finished dataset. Choose another folder with {{output}}, or use {{overwrite}}.",
+            options=("output", "overwrite"),
         )
     try:
         content = json.loads(record.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{record}: cannot be read ({error}). Use --overwrite.") from error
+        raise UserError(f"{record}: cannot be read ({error}). Use {{overwrite}}.", options=("overwrite",)) from error
     wanted = json.loads(json.dumps(plan))
     for key, value in wanted.items():
         if content.get(key) != value:
             raise UserError(
                 f"{record.parent}: holds a finished dataset with {key} = {content.get(key)}, not {value}. Choose "
-                "another folder with -o, or use --overwrite."
+                "another folder with {output}, or use {overwrite}.",
+                options=("output", "overwrite"),
             )
     return SynthesisSummary(record.parent, content["counts"], content["clean"], content["occluded"], 0)

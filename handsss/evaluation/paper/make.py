@@ -195,7 +195,9 @@ def _keypoints(
             notes.append(f"2D truth of {run.name}: {prepared.keypoints_definition}.")
     data = " and ".join(describe_data(truth) for truth in truths.values())
     if len(truths) > 1:
-        notes.append("The runs were trained on different data, so their columns do not compare. Give --data.")
+        notes.append(
+            "The runs were trained on different data, so their columns do not compare. Score them on the same data."
+        )
     return found, filled, truth, data, notes
 
 

@@ -104,12 +104,16 @@ def training_data(run: TrainedRun) -> Path:
         InputError: the run does not say, or it is not there any more.
     """
     if not run.data:
-        raise InputError(f"{run.path}: does not say what it was trained on. Give the training images with --data.")
+        raise InputError(
+            f"{run.path}: does not say what it was trained on. Give the training images with {{data}}.",
+            options=("data",),
+        )
     path = Path(run.data)
     if not path.exists():
         raise InputError(
             f"{run.path}: was trained on {path}, which is not there (seen from {Path.cwd()}). Give the training images "
-            "with --data."
+            "with {data}.",
+            options=("data",),
         )
     return path
 

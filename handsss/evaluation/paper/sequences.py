@@ -33,10 +33,15 @@ def parse_rows(text: str, count: int) -> list[int]:
     try:
         rows = [int(part) for part in text.split(",")]
     except ValueError:
-        raise UserError(f"--samples {text}: expected row numbers with commas between, for example 3,17,25.") from None
+        raise UserError(
+            f"{{samples}} {text}: expected row numbers with commas between, for example 3,17,25.", options=("samples",)
+        ) from None
     wrong = [row for row in rows if not 0 <= row < count]
     if wrong:
-        raise UserError(f"--samples {text}: row {wrong[0]} is not in the data, whose rows are 0 to {count - 1}.")
+        raise UserError(
+            f"{{samples}} {text}: row {wrong[0]} is not in the data, whose rows are 0 to {count - 1}.",
+            options=("samples",),
+        )
     return rows
 
 

@@ -112,8 +112,8 @@ def missing(filled: Mapping[bool, Any], areas: Mapping[str, Mapping[str, float |
     ]
     if areas["per_joint"]["detector"] is None:
         lines.append(
-            "detector: the data holds no detections of the networks' keypoint definition; preprocess the training "
-            "pictures with --keypoints detect and give that file with --data"
+            "detector: the data holds no detections of the networks' keypoint definition; make a store of the "
+            "training pictures with `handsss preprocess ... --keypoints detect` and score on it"
         )
     return lines
 
