@@ -1,4 +1,4 @@
-"""NAME.json: what a reconstruction says in numbers."""
+"""NAME.json: the parameters, keypoints and figures of a photo's hands."""
 
 from __future__ import annotations
 
@@ -9,15 +9,34 @@ from typing import Any
 
 from handsss.hand.joints import joint_order
 from handsss.hand.result import FORMAT_VERSION, HandResult
+from handsss.io.atomic import write_files
 from handsss.io.camera import CameraChoice
 from handsss.mesh_io.export import mesh_axes
 from handsss.mesh_io.parts import CAMERA_AXES, hand_names
 
 
+def save_json(
+    hands: Sequence[HandResult],
+    path: Path,
+    *,
+    image: str | None = None,
+    size: tuple[int, int] | None = None,
+    camera: CameraChoice | None = None,
+    mesh: Path | None = None,
+    vertices: bool = False,
+) -> None:
+    """Write the JSON of one photo's hands; see :func:`photo_document`.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    write_files({path: json_bytes(photo_document(image, size, camera, hands, mesh=mesh, vertices=vertices))})
+
+
 def photo_document(
-    image: str,
-    size: tuple[int, int],
-    camera: CameraChoice,
+    image: str | None,
+    size: tuple[int, int] | None,
+    camera: CameraChoice | None,
     hands: Sequence[HandResult],
     *,
     mesh: Path | None = None,
@@ -27,12 +46,12 @@ def photo_document(
     """The content of NAME.json.
 
     Args:
-        image: the photo's path as the user gave it.
+        image: the photo's path as the user gave it; None: an array without a name.
         size: width, height of the upright photo, px.
-        camera: the one used.
+        camera: the intrinsics and where they come from; None: those of the hands.
         hands: in the order of the mesh file's objects.
-        mesh: the mesh file beside it; None if there was no hand to write.
-        notes: what was done to the photo's pixels on reading.
+        mesh: the mesh file beside the JSON, if there is one.
+        notes: conversions of the photo's pixels on reading.
         vertices: include the vertices of each hand.
     """
     entries = []
@@ -41,9 +60,11 @@ def photo_document(
     return {
         "format_version": FORMAT_VERSION,
         "image": image,
-        "image_size": list(size),
+        "image_size": None if size is None else list(size),
         "image_notes": list(notes),
-        "camera": {"source": camera.source, "description": camera.sentence, "intrinsics": camera.intrinsics.tolist()},
+        "camera": None
+        if camera is None
+        else {"source": camera.source, "description": camera.sentence, "intrinsics": camera.intrinsics.tolist()},
         "axes": CAMERA_AXES,
         "mesh": None if mesh is None else mesh.name,
         "mesh_axes": None if mesh is None else mesh_axes(mesh),

@@ -51,8 +51,8 @@ class Drawable(Protocol):
     def texture(self) -> np.ndarray | None: ...  # [h, w, 3] uint8
 
 
-class _Surface(TypedDict, total=False):
-    """What the renderer paints a mesh with: one of the two."""
+class Surface(TypedDict, total=False):
+    """Colours of a mesh for the renderer: one of the two."""
 
     colours: Tensor
     texture: Texture
@@ -110,14 +110,14 @@ def overlay_clay(hand: Drawable, window: Window, opacity: float = 0.82) -> np.nd
     photo = torch.as_tensor(window.image.astype(np.float32) / 255)
     clay = torch.tensor(CLAY).expand(len(hand.vertices), 3)
     mesh = _render_over(hand, window, photo, torch.tensor(CLAY_LIGHT), {"colours": clay})
-    return _bytes(opacity * mesh + (1 - opacity) * photo)
+    return to_bytes(opacity * mesh + (1 - opacity) * photo)
 
 
 def overlay_textured(hand: Drawable, window: Window, *, pale: bool = True) -> np.ndarray:
     """The mesh with its texture and light over the photo, which is pale grey or left as it is, [S, S, 3] uint8."""
     pixels = window.image.astype(np.float32) / 255
     photo = torch.as_tensor(0.35 * pixels.mean(2, keepdims=True).repeat(3, 2) + 0.55 if pale else pixels)
-    return _bytes(_render_over(hand, window, photo, torch.as_tensor(hand.light).float(), _surface(hand)))
+    return to_bytes(_render_over(hand, window, photo, torch.as_tensor(hand.light).float(), surface_of(hand)))
 
 
 def _render_over(
@@ -125,7 +125,7 @@ def _render_over(
     window: Window,
     background: Tensor,
     light: Tensor,
-    surface: _Surface,
+    surface: Surface,
 ) -> Tensor:
     side = window.image.shape[0]
     output = render(
@@ -140,7 +140,8 @@ def _render_over(
     return output.colour[0]
 
 
-def _surface(hand: Drawable) -> _Surface:
+def surface_of(hand: Drawable) -> Surface:
+    """The texture of a hand, or its vertex colours if it has none."""
     if hand.texture is not None and hand.uv is not None and hand.uv_faces is not None:
         image = torch.as_tensor(hand.texture.astype(np.float32) / 255)
         faces = torch.as_tensor(hand.uv_faces.astype(np.int64))
@@ -165,13 +166,13 @@ def turned_views(hand: Drawable, side: int) -> list[tuple[str, np.ndarray]]:
     output = render(
         torch.as_tensor(placed, dtype=torch.float32),
         torch.as_tensor(hand.faces.astype(np.int64)),
-        **_surface(hand),
+        **surface_of(hand),
         light=torch.as_tensor(hand.light).float(),
         intrinsics=intrinsics,
         size=(side, side),
         background=VIEW_BACKGROUND,
     )
-    return [(label, _bytes(view)) for (label, _), view in zip(turns, output.colour, strict=True)]
+    return [(label, to_bytes(view)) for (label, _), view in zip(turns, output.colour, strict=True)]
 
 
 def _about_y(degrees: float) -> np.ndarray:
@@ -184,6 +185,7 @@ def _about_x(degrees: float) -> np.ndarray:
     return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
 
 
-def _bytes(colour: Tensor) -> np.ndarray:
+def to_bytes(colour: Tensor) -> np.ndarray:
+    """Colours 0..1 as uint8."""
     values: np.ndarray = (colour.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
     return values

@@ -38,11 +38,25 @@ def draw_skeleton(image: np.ndarray, points: np.ndarray, confidence: np.ndarray 
     Returns:
         [S, S, 3] uint8.
     """
+    layer = skeleton_layer((image.shape[1], image.shape[0]), points, image.shape[0] / 100, confidence)
+    return np.asarray(Image.alpha_composite(Image.fromarray(image).convert("RGBA"), layer).convert("RGB"))
+
+
+def skeleton_layer(
+    size: tuple[int, int], points: np.ndarray, unit: float, confidence: np.ndarray | None = None
+) -> Image.Image:
+    """Bones and joints on a transparent RGBA image.
+
+    Args:
+        size: width, height, px.
+        points: [21, 2] px; joints that are not finite are left out.
+        unit: px; bones are about one unit wide.
+        confidence: as for :func:`draw_skeleton`.
+    """
     sure = np.ones(21) if confidence is None else np.clip(np.nan_to_num(confidence), 0, 1)
     sure = np.where(np.isfinite(points).all(1), sure, 0)
     points = np.nan_to_num(points)
-    unit = image.shape[0] / 100
-    layer = Image.new("RGBA", (image.shape[1], image.shape[0]), (0, 0, 0, 0))
+    layer = Image.new("RGBA", size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
     for width, shade in ((1.9 * unit, True), (1.15 * unit, False)):
         for parent, child in BONES:
@@ -60,8 +74,7 @@ def draw_skeleton(image: np.ndarray, points: np.ndarray, confidence: np.ndarray 
             edge = (*joint_colour(joint), 255) if hollow else (20, 20, 24, 230)
             fill = (20, 20, 24, 90) if hollow else (*joint_colour(joint), 255)
             draw.ellipse(box, fill=fill, outline=edge, width=max(1, round(0.35 * unit)))
-    base = Image.fromarray(image).convert("RGBA")
-    return np.asarray(Image.alpha_composite(base, layer).convert("RGB"))
+    return layer
 
 
 def draw_offsets(image: np.ndarray, detected: np.ndarray, fitted: np.ndarray, confidence: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from handsss.hand.load import load_model
 from handsss.hand.result import HandResult
 from handsss.io.image import read_image
 from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
+from handsss.reconstruction.repose import repose
 from handsss.rendering.pipeline import render
 
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
@@ -169,3 +170,18 @@ def test_mano_file_through_the_whole_reconstruction(
     again = HandPipeline("mano", PipelineSettings(texture_size=64, appearance=False))(photo, camera, [detection])[0]
     assert again.model == "mano"
     assert np.isfinite(again.vertices).all()
+
+
+def test_results_posed_with_their_own_parameters_are_the_same(
+    pipeline: HandPipeline, photo: np.ndarray, camera: np.ndarray, detection: Detection, left: HandResult
+) -> None:
+    quick = HandPipeline("open", PipelineSettings(refine=False, appearance=False))
+    mirrored = np.ascontiguousarray(photo[:, ::-1])
+    width = photo.shape[1]
+    (right,) = quick(mirrored, mirror_intrinsics(camera, width), [mirror(detection, width)])
+    assert [left.hand, right.hand] == ["left", "right"]
+    for hand in (left, right):
+        again = repose(hand, pipeline.model)
+        np.testing.assert_allclose(again.vertices, hand.vertices, atol=1e-5)
+        np.testing.assert_allclose(again.joints_3d, hand.joints_3d, atol=1e-5)
+        np.testing.assert_allclose(again.joints_2d, hand.joints_2d, atol=0.02)
