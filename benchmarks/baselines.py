@@ -17,7 +17,7 @@ from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.joints import reorder_indices
 from handsss.hand.layer import HandLayer, HandOutput
 from handsss.network.encoder import IMAGE, Features
-from handsss.network.s2hand import Prediction, S2Hand
+from handsss.network.s2hand import S2Hand, S2HandOutput
 from handsss.rendering.pipeline import render
 from handsss.rendering.types import RenderOutput
 
@@ -129,7 +129,7 @@ class PlainNetwork(S2Hand):
         self.backend = backend
         self.to(next(network.parameters()).device)
 
-    def render(self, prediction: Prediction, K: Tensor, size: int = 224) -> RenderOutput:
+    def render(self, prediction: S2HandOutput, K: Tensor, size: int = 224) -> RenderOutput:
         assert prediction.texture is not None
         return render(
             prediction.vertices,

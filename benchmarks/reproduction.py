@@ -53,7 +53,7 @@ class Series(NamedTuple):
         }
         more = f"--stages {run.stages} --steps {steps.get(run.stages, self.steps)}"
         if not run.title:
-            more += " --set schedule.averaging=0"  # the average would hold on to what a stage has just changed
+            more += " --set schedule.ema_decay=0"  # the average would hold on to what a stage has just changed
         if run.stages == "shape,finetune":
             more += f" --set shape.epochs={self.steps - last} --set finetune.epochs={last}"  # shares of the steps
         words = shlex.split(f"{run.options} {COMMON} {more}")

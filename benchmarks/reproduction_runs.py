@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 # Of the small preset, but the paper's terms are compared, and its rate of the last stage.
 COMMON = (
-    "--preset small --set network.guided=false --set losses.w_lifted=0 --set finetune.rate=2.5e-4 "
-    "--set finetune.halvings=2 --set watch.validate_every=320 --set watch.picture_every=0"
+    "--preset small --set network.keypoint_features=false --set losses.w_lifted=0 --set finetune.lr=2.5e-4 "
+    "--set finetune.lr_steps=2 --set logging.validate_every=320 --set logging.picture_every=0"
 )
 # Views that are turned upright and cut close hide how far away hands are: E_3dj in camera space is many times as large
 # as all other terms then, gradients are cut to a fraction, and a run of this length learns nothing.
@@ -31,7 +31,7 @@ class Run(NamedTuple):
 
 RUNS = (
     Run("start", "", "--ssl", "warm-up,keypoints"),
-    Run("keypoints", "", "--ssl --set keypoints.halvings=2", "keypoints", "start"),
+    Run("keypoints", "", "--ssl --set keypoints.lr_steps=2", "keypoints", "start"),
     Run(
         "mano-cnn-ssl",
         "MANO-CNN, self-supervised",

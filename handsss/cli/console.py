@@ -30,6 +30,11 @@ def show_error(message: str) -> None:
     errors.print(shown, markup=False, highlight=False, soft_wrap=True)
 
 
+def show_note(message: str) -> None:
+    """One message on stderr, "note:" in front, that stops nothing."""
+    error_console().print(plain(f"note: {message}"), soft_wrap=True)
+
+
 def output_console(*, quiet: bool = False) -> Console:
     """For results, on stdout."""
     from rich.console import Console

@@ -54,7 +54,7 @@ def _show(differences: list[Difference], quiet: bool) -> None:
     out = output_console(quiet=quiet)
     out.print(table)
     out.print(
-        f"compared with torch on {sum(BATCHES)} made-up pictures in batches of {' and '.join(map(str, BATCHES))}: "
+        f"compared with torch on {sum(BATCHES)} random images in batches of {' and '.join(map(str, BATCHES))}: "
         f"largest difference {worst.largest:.1e} {worst.unit}".rstrip()
         + f" ({worst.output})",
         soft_wrap=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from handsss.errors import UserError
-from handsss.network.weights import SHIPPED
+from handsss.network.weights import BUNDLED
 
 
 def export_target(source: Path, output: Path | None, suffix: str, *, overwrite: bool) -> Path:
@@ -21,7 +21,7 @@ def export_target(source: Path, output: Path | None, suffix: str, *, overwrite: 
         UserError: another suffix, or a file that is there already.
     """
     if output is None:
-        output = Path(source.stem + suffix) if source in SHIPPED.values() else source.with_suffix(suffix)
+        output = Path(source.stem + suffix) if source in BUNDLED.values() else source.with_suffix(suffix)
     if output.suffix.lower() != suffix:
         raise UserError(f"{output}: expected a name that ends with {suffix} after -o.")
     if output.exists() and not overwrite:

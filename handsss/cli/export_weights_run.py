@@ -56,7 +56,7 @@ def export_weights(
     write_files({target: content})
     out = output_console(quiet=quiet)
     out.print(plain(f"network: {source}, hand model {loaded.model}"), soft_wrap=True)
-    out.print(plain(f"half precision moves vertices by {moved:.3f} mm at most, of made-up pictures"), soft_wrap=True)
+    out.print(plain(f"half precision moves vertices by {moved:.3f} mm at most, on random images"), soft_wrap=True)
     seconds = time.perf_counter() - begin
     out.print(plain(f"wrote {target}, {len(content) / 1e6:.1f} MB, in {seconds:.1f} s"), soft_wrap=True)
     out.print(plain(f"next: handsss info weights {target}"), soft_wrap=True)

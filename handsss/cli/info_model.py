@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from handsss.cli.console import output_console
+from handsss.cli.console import output_console, show_note
 from handsss.hand.load import load_model
 from handsss.network.device import choose_device
 from handsss.network.s2hand import S2Hand, parameter_counts
@@ -23,7 +23,7 @@ def show_model(preset: str, settings: tuple[str, ...], batch: int, device: str) 
     from rich import box
     from rich.table import Table
 
-    config = resolve(preset, None, settings)
+    config = resolve(preset, None, settings, note=show_note)
     where = choose_device(device)
     torch.manual_seed(0)
     network = S2Hand(load_model("open"), config.network).to(where)
@@ -42,7 +42,7 @@ def show_model(preset: str, settings: tuple[str, ...], batch: int, device: str) 
         if stage == "keypoints" and network.branch is None:
             continue
         passes.add_row(stage, *_passes(network, config, stage, batch, where))
-    output.print(f"one pass over {batch} made-up pictures on {where}, {torch.get_num_threads()} threads")
+    output.print(f"one pass over {batch} random images on {where}, {torch.get_num_threads()} threads")
     output.print(passes)
 
 

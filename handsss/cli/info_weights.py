@@ -7,9 +7,16 @@ from typing import Any
 
 from handsss.cli.console import output_console, plain
 from handsss.evaluation.tables import ALIGNMENTS, SPACE_COLUMNS, number
-from handsss.network.checkpoint import View, checkpoint_file, is_weights, load_checkpoint, load_network, view_of
+from handsss.network.checkpoint import (
+    InputView,
+    checkpoint_file,
+    input_view_of,
+    is_weights,
+    load_checkpoint,
+    load_network,
+)
 from handsss.network.s2hand import parameter_counts
-from handsss.network.weights import OPEN, digest, shipped
+from handsss.network.weights import OPEN, bundled, digest
 
 _ABOUT = {
     "supervision": "supervision",
@@ -32,7 +39,7 @@ def show_weights(name: str | None) -> None:
     from rich import box
     from rich.table import Table
 
-    file = checkpoint_file(Path(name)) if name else shipped(OPEN)
+    file = checkpoint_file(Path(name)) if name else bundled(OPEN)
     loaded = load_network(file)
     facts = loaded.facts
     counts = parameter_counts(loaded.network)
@@ -45,7 +52,7 @@ def show_weights(name: str | None) -> None:
         ("encoder", loaded.network.settings.encoder),
         ("parameters", f"{sum(counts.values()):,} ({', '.join(counts)})"),
         ("2D keypoints", loaded.keypoint_set),
-        ("views", _views(view_of(loaded))),
+        ("views", _views(input_view_of(loaded))),
         *((word, loaded.about[key]) for key, word in _ABOUT.items() if loaded.about.get(key)),
         ("licence", facts.get("licence", "not stated")),
         *((("note", facts["note"]),) if facts.get("note") else ()),
@@ -72,9 +79,9 @@ def _stored(file: Path) -> list[Any]:
         return [opened.get_tensor(name) for name in opened.keys()]  # noqa: SIM118 - no mapping
 
 
-def _views(view: View) -> str:
+def _views(view: InputView) -> str:
     words = ["turned upright"] if view.upright else []
-    words += [f"zoomed until the hand's box fills {100 * view.close:.0f} %"] if view.close else []
+    words += [f"zoomed until the hand's box fills {100 * view.crop_fill:.0f} %"] if view.crop_fill else []
     return " and ".join(words) or "crops as they are"
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from handsss.cli.console import output_console
+from handsss.cli.console import output_console, show_note
 from handsss.cli.train_view import View, show_profile, show_replay, show_start, show_summary
 from handsss.errors import UserError
 from handsss.network.device import choose_device
@@ -59,7 +59,7 @@ def start(
     processes = from_environment()
     device = _device(wishes, processes)
     keep_memory()
-    resolved = resolve(preset, config, settings)
+    resolved = resolve(preset, config, settings, note=show_note)
     if baseline == MANO_CNN:
         resolved = as_baseline(resolved)
     resolved.stage_settings()  # a mistake to tell before any work

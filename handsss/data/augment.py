@@ -18,23 +18,23 @@ class Augmentation:
 
     # Part of the network's input, in evaluation too:
     upright: bool = False  # turned until the detected hand points up
-    close: float = 0.0  # the detected hand's box, brought to the middle, fills so much of the picture; 0: as it is
+    crop_fill: float = 0.0  # share of the image's side that the detected hand's box fills, centred; 0: crop unchanged
     # In training alone:
     rotation_deg: float = 0.0  # turned by up to so much either way
     zoom: float = 0.0  # enlarged or shrunk by up to so much, and shifted by up to half as much of the picture's side
-    lost: float = 0.0  # chance that a picture is seen as if nothing had been detected in it
+    detection_dropout: float = 0.0  # probability that upright and crop_fill ignore the detection
     colour: float = 0.0  # 0..1: brightness, contrast, saturation up to 60 %, hue up to 18 degrees, at 1
     occlusion: float = 0.0  # chance that something covers a part of the picture
 
     @property
     def turns(self) -> bool:
         """Whether pictures are turned or zoomed."""
-        return self.upright or self.close > 0 or self.rotation_deg > 0 or self.zoom > 0
+        return self.upright or self.crop_fill > 0 or self.rotation_deg > 0 or self.zoom > 0
 
     @property
     def view(self) -> Augmentation:
         """What of it is part of the network's input."""
-        return Augmentation(upright=self.upright, close=self.close)
+        return Augmentation(upright=self.upright, crop_fill=self.crop_fill)
 
     def turn(self, keypoints: np.ndarray, confidence: np.ndarray, rng: np.random.Generator | None = None) -> Turn:
         """How a picture is turned and zoomed.
@@ -44,12 +44,12 @@ class Augmentation:
             confidence: [21].
             rng: decides what is random; None: nothing is.
         """
-        if rng is not None and self.lost > 0 and rng.random() < self.lost:
+        if rng is not None and self.detection_dropout > 0 and rng.random() < self.detection_dropout:
             confidence = np.zeros_like(confidence)
         angle = upright_angle(keypoints, confidence) if self.upright else 0.0
         if rng is not None and self.rotation_deg > 0:
             angle += float(np.deg2rad(rng.uniform(-self.rotation_deg, self.rotation_deg)))
-        zoom, centre = close_up(keypoints, confidence, angle, self.close) if self.close > 0 else (1.0, MIDDLE)
+        zoom, centre = close_up(keypoints, confidence, angle, self.crop_fill) if self.crop_fill > 0 else (1.0, MIDDLE)
         if rng is not None and self.zoom > 0:
             zoom *= float(np.exp(rng.uniform(-self.zoom, self.zoom)))
             x, y = (centre + rng.uniform(-self.zoom / 2, self.zoom / 2, 2) * CROP / zoom).tolist()

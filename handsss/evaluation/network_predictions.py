@@ -11,7 +11,7 @@ import torch
 from handsss.evaluation.ground_truth import GroundTruth
 from handsss.evaluation.input_view import as_seen
 from handsss.geometry.cameras import project
-from handsss.network.checkpoint import no_numbers
+from handsss.network.checkpoint import non_finite_error
 from handsss.training.trained import Trained
 
 
@@ -81,6 +81,6 @@ def predict_images(
         bad = ~np.isfinite(vertices[part]).all((1, 2))
         if bad.any():
             row = int(chosen[part][np.flatnonzero(bad)[0]])
-            raise no_numbers(trained.path, f" for {truth.names[row]}")
+            raise non_finite_error(trained.path, f" for {truth.names[row]}")
         progress(part.stop, count)
     return NetworkPredictions(joints, vertices, projected, predicted)

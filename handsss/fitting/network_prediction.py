@@ -16,12 +16,12 @@ from handsss.fitting.pose_bank import rotation_to_ray, solve_translation
 from handsss.geometry.framing import bounding_box, upright_angle
 from handsss.geometry.window import Square, warp
 from handsss.hand.open_hand import OPEN_MODELS, share_poses
-from handsss.network.checkpoint import is_weights, load_network, no_numbers, view_of
+from handsss.network.checkpoint import input_view_of, is_weights, load_network, non_finite_error
 from handsss.network.device import choose_device
 from handsss.network.encoder import IMAGE
 from handsss.network.precision import FLOAT32
 from handsss.network.regressors import HandVector
-from handsss.network.weights import OPEN, shipped
+from handsss.network.weights import OPEN, bundled
 
 AUTO, NONE = "auto", "none"
 _MARGIN = 0.25  # around the keypoints' box, of its longer side, on every side: as the training crops are cut
@@ -86,8 +86,8 @@ class NetworkPredictor:
                 f"same one: give --model {own}."
             )
 
-        view = view_of(self.loaded)
-        self.upright, self.fill = view.upright, view.close or 1 / (1 + 2 * _MARGIN)
+        view = input_view_of(self.loaded)
+        self.upright, self.fill = view.upright, view.crop_fill or 1 / (1 + 2 * _MARGIN)
 
     def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection) -> PosePrediction:
         """One hand; see :meth:`predict_batch`."""
@@ -127,7 +127,7 @@ class NetworkPredictor:
             # Size and distance are ambiguous in one image: the hand keeps the model's size.
             points = (joints[row] - hand.translation[row]) / float(hand.scale[row].abs()) @ turn.T
             if not bool(torch.isfinite(points).all()):
-                raise no_numbers(self.loaded.path)
+                raise non_finite_error(self.loaded.path)
             translation = solve_translation(points, detection.keypoints, intrinsics)
             predictions.append(
                 PosePrediction(
@@ -189,5 +189,5 @@ def load_predictor(
     if checkpoint == AUTO:
         if model not in OPEN_MODELS:
             return None
-        checkpoint = str(shipped(OPEN))  # even if the working folder holds a file of its name
+        checkpoint = str(bundled(OPEN))  # even if the working folder holds a file of its name
     return NetworkPredictor(Path(checkpoint), model, choose_device(device), precision)

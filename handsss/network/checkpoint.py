@@ -1,4 +1,4 @@
-"""Checkpoints: read without running anything in them, and turned into networks."""
+"""Checkpoints: read without executing anything in them, and turned into networks."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ from handsss.hand.load import load_model
 from handsss.network.loaded import LoadedNetwork
 from handsss.network.precision import FLOAT32, for_prediction
 from handsss.network.s2hand import NetworkSettings, S2Hand
-from handsss.network.weights import SHIPPED, SUFFIX, read_weights, shipped
+from handsss.network.setting_names import current_settings, current_weights
+from handsss.network.weights import BUNDLED, SUFFIX, bundled, read_weights
 
 FORMAT = "handsss-checkpoint"
 FORMAT_VERSION = 1
-FINAL, LATEST = "final.pt", "latest.pt"  # of a run's folder: the result's weights; all that --resume needs
+FINAL, LATEST = "final.pt", "latest.pt"  # of a run's folder: the result's weights; the state to resume from
 _LISTED = 8  # layers that a message names
+_STATES = ("network", "averaged")  # entries with weights
 _Kind = TypeVar("_Kind")
 
 
-class View(NamedTuple):
-    """How pictures are turned and cut before a network sees them: see :class:`handsss.data.augment.Augmentation`."""
+class InputView(NamedTuple):
+    """How a network's input is rotated and cropped: see :class:`handsss.data.augment.Augmentation`."""
 
-    upright: bool = False
-    close: float = 0.0
+    upright: bool = False  # rotated until the detected hand points up
+    crop_fill: float = 0.0  # share of the image's side that the detected hand's box fills; 0: crop unchanged
 
 
 def checkpoint_file(path: Path) -> Path:
-    """The checkpoint that a path means: the file itself, or of a run's folder its result, or else its latest state;
-    or the weights that come with the program, by their name.
+    """The file that a path means: itself, a run's result or else its latest state, or bundled weights by name.
 
     Raises:
         InputError: a folder without either.
     """
-    if str(path) in SHIPPED and not path.exists():
-        return shipped(str(path))
+    if str(path) in BUNDLED and not path.exists():
+        return bundled(str(path))
     if not path.is_dir():
         return path
     for name in (FINAL, LATEST):
@@ -49,12 +50,12 @@ def checkpoint_file(path: Path) -> Path:
     raise InputError(f"{path}: holds neither {FINAL} nor {LATEST}. Expected a folder that `handsss train` wrote.")
 
 
-def no_numbers(path: Path, where: str = "") -> InputError:
-    """The error for a network whose predictions are NaN or infinite.
+def non_finite_error(path: Path, where: str = "") -> InputError:
+    """The error for predictions that are NaN or infinite.
 
     Args:
         path: of the checkpoint.
-        where: for what, as the sentence goes on: " for NAME".
+        where: continues the sentence, such as " for NAME".
     """
     return InputError(
         f"{path}: the network predicts numbers that are not finite{where}. The checkpoint is damaged, or its training "
@@ -63,10 +64,10 @@ def no_numbers(path: Path, where: str = "") -> InputError:
 
 
 def load_network(path: Path, device: str | torch.device = "cpu", precision: str = FLOAT32) -> LoadedNetwork:
-    """Read a checkpoint and build its network; averaged weights are taken where there are some.
+    """Read a checkpoint and build its network, with averaged weights (EMA) where it has them.
 
     Args:
-        path: a checkpoint, a run's folder, a file of weights, or a name of :data:`handsss.network.weights.SHIPPED`.
+        path: a checkpoint, a run's folder, a file of weights, or a name of :data:`handsss.network.weights.BUNDLED`.
         device: of the network.
         precision: that it predicts in: float32, bfloat16 or float16.
 
@@ -84,25 +85,25 @@ def load_network(path: Path, device: str | torch.device = "cpu", precision: str 
     network = S2Hand(load_model(model), _settings(config, file))
     load_weights(network, content.get("averaged") or content["network"], file)
     about = {"program": content.get("program")} | dict(content.get("about", {}))
-    _view(config, file)  # a mistake in it is told here, not in the middle of the work
+    _input_view(config, file)  # raises now rather than in the middle of the work
     network.precision = for_prediction(precision)
     network.to(device).eval()
     return LoadedNetwork(file, network, model, str(content["keypoint_set"]), config, about, content.get("facts", {}))
 
 
 def is_weights(file: Path) -> bool:
-    """Whether a file's name says that it holds weights alone."""
+    """Whether a file holds weights alone, by its name."""
     return file.suffix.lower() == SUFFIX
 
 
-def view_of(loaded: LoadedNetwork) -> View:
-    """How a network's pictures are turned and cut."""
-    return _view(loaded.config, loaded.path)
+def input_view_of(loaded: LoadedNetwork) -> InputView:
+    """How a network's input is rotated and cropped."""
+    return _input_view(loaded.config, loaded.path)
 
 
-def _view(config: str, file: Path) -> View:
+def _input_view(config: str, file: Path) -> InputView:
     section = _section(config, "augmentation", file)
-    return _checked({key: section[key] for key in View._fields if key in section}, "augmentation", View, file)
+    return _checked({key: section[key] for key in InputView._fields if key in section}, "augmentation", InputView, file)
 
 
 def _settings(config: str, file: Path) -> NetworkSettings:
@@ -114,13 +115,27 @@ def _settings(config: str, file: Path) -> NetworkSettings:
 
 
 def _section(config: str, name: str, file: Path) -> dict[str, Any]:
-    try:
-        section = tomllib.loads(config).get(name, {})
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{file}: its settings are not TOML ({error}).") from error
+    section = stored_settings(config, file).get(name, {})
     if not isinstance(section, dict):
         raise InputError(f"{file}: its setting {name} is {section!r}, expected a section.")
     return section
+
+
+def stored_settings(config: str, file: Path) -> dict[str, Any]:
+    """Sections of a checkpoint's settings; keys of earlier versions have today's names.
+
+    Args:
+        config: TOML.
+        file: for messages.
+
+    Raises:
+        InputError: not TOML, or a setting is given by its old and its new name.
+    """
+    try:
+        content = tomllib.loads(config)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"{file}: its settings are not TOML ({error}).") from error
+    return current_settings(content, f"{file} (its settings)")[0]
 
 
 def _checked(values: dict[str, Any], name: str, kind: type[_Kind], file: Path) -> _Kind:
@@ -134,7 +149,7 @@ def _checked(values: dict[str, Any], name: str, kind: type[_Kind], file: Path) -
 
 
 def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """Read a checkpoint.
+    """Read a checkpoint; names of weights of earlier versions become today's.
 
     Raises:
         InputError: missing, damaged, of a newer format, or holding anything but weights and plain values.
@@ -156,8 +171,8 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
             f"{path}: has format version {content['format_version']}, written by handsss {content.get('program')}; "
             f"this program reads versions up to {FORMAT_VERSION}. Update handsss."
         )
-    result: dict[str, Any] = content
-    return result
+    states = {name: current_weights(content[name]) for name in _STATES if isinstance(content.get(name), dict)}
+    return {**content, **states}
 
 
 def load_weights(network: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:

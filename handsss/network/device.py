@@ -21,13 +21,17 @@ def choose_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UserError(f"--device {name}: expected auto, cpu, cuda or cuda:NUMBER.") from None
+        raise _error(name, "expected auto, cpu, cuda or cuda:NUMBER.") from None
     if device.type == "cuda":
         if not torch.cuda.is_available():
             why = "this torch is built without CUDA" if torch.version.cuda is None else "torch finds no CUDA GPU"
-            raise UserError(f"--device {name}: {why}. Use --device cpu, or see the README on choosing a torch.")
+            raise _error(name, f"{why}. Use {{device}} cpu, or see the README on choosing a torch.")
         if device.index is not None and device.index >= torch.cuda.device_count():
-            raise UserError(f"--device {name}: this machine has {torch.cuda.device_count()} GPU(s), numbered from 0.")
+            raise _error(name, f"this machine has {torch.cuda.device_count()} GPU(s), numbered from 0.")
     elif device.type != "cpu":
-        raise UserError(f"--device {name}: the renderer runs on cpu and cuda only.")
+        raise _error(name, "the renderer runs on cpu and cuda only.")
     return device
+
+
+def _error(name: str, text: str) -> UserError:
+    return UserError(f"{{device}} {name}: {text}", options=["device"])

@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from handsss.network.heat_maps import mean_place, shares
+from handsss.network.heat_maps import spatial_expectation, spatial_softmax
 
 KEYPOINTS = 21
 PADDED, HEAT = 256, 64  # px: side of the padded picture and of a heat map
@@ -113,4 +113,4 @@ def soft_argmax(heat: Tensor) -> Tensor:
 
     Its upper left part is the crop, so crop pixels are the same.
     """
-    return PADDED * mean_place(shares(heat))
+    return PADDED * spatial_expectation(spatial_softmax(heat))

@@ -1,4 +1,4 @@
-"""S2HAND: one picture to a posed, coloured, lit hand, its projection, its rendering, and 2D keypoints beside it."""
+"""The S2HAND network: an image to a posed, textured, lit hand, its projection and rendering, and 2D keypoints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from handsss.geometry.cameras import project
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import HandModel
-from handsss.network.auxiliary import GUIDE, AuxiliaryHeads, AuxiliaryOutput, guide
+from handsss.network.auxiliary import KEYPOINT_FEATURES, AuxiliaryHeads, AuxiliaryOutput, keypoint_features
 from handsss.network.encoder import IMAGE, NORM_MOMENTUM, Encoder, Features
 from handsss.network.hourglass import KeypointBranch
 from handsss.network.precision import Precision
@@ -21,45 +21,45 @@ from handsss.rendering.pipeline import render
 from handsss.rendering.types import RenderOutput
 
 _LARGEST = {"stacks": 16, "features": 2048, "modules": 16}
-_NEAR = 1e-3  # m: nothing is seen from nearer
+_NEAR = 1e-3  # m: near plane
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """The network's size."""
+    """Architecture. Defaults are the paper's network (supplement, section 2)."""
 
     encoder: str = "efficientnet-b3"  # or efficientnet-b0
     pooling: str = "max"  # of the 7 x 7 features: max (supplement) or average (released code)
     stacks: int = 2  # hourglasses of the keypoint branch; 0: no branch
     features: int = 256  # channels of the keypoint branch
-    modules: int = 2  # residual modules a level of an hourglass
-    drop_connect: float = 0.2  # chance that a step skips a block of the encoder for a sample; 0.2 is EfficientNet's
-    appearance: bool = True  # texture and light; without: the MANO-CNN baseline
-    # Ours, for short runs from random weights; the defaults are the paper's network.
-    reduction: int = 1  # the encoder sees pictures of 224 / reduction px: 1, 2 or 4
-    norm_momentum: float = NORM_MOMENTUM  # what a step gives to batch norm's running statistics; short runs need more
-    auxiliary: bool = False  # heads that teach the encoder to see keypoints; results lack what predicts nothing
-    guided: bool = False  # the regressor is told where the auxiliary heat maps have the keypoints
-    # px: the network places hands as before a camera of this focal length that looks at the picture's middle, and the
-    # picture's own camera is accounted for after; 0: in the picture's own camera. Pictures zoomed on hands need it.
+    modules: int = 2  # residual modules per level of an hourglass
+    drop_connect: float = 0.2  # probability of skipping an encoder block for a sample; EfficientNet's own is 0.2
+    appearance: bool = True  # predict texture and light; False: the MANO-CNN baseline
+    # Not the paper's, for short runs from random weights:
+    input_downsample: int = 1  # the encoder's input has 224 / this px: 1, 2 or 4
+    norm_momentum: float = NORM_MOMENTUM  # of batch norm's running statistics, 0..1; short runs need more
+    auxiliary: bool = False  # auxiliary keypoint heads train the encoder; final weights leave out unused ones
+    keypoint_features: bool = False  # the regressor also gets the keypoints of the auxiliary heat maps
+    # Focal length, px, of the camera in which the network predicts translations; they are then moved to the image's own
+    # camera. 0: predict in the image's own camera. Needed where images are zoomed on hands.
     focal: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.reduction not in (1, 2, 4):
-            raise ValueError(f"reduction {self.reduction}: expected 1, 2 or 4")
+        if self.input_downsample not in (1, 2, 4):
+            raise ValueError(f"input_downsample {self.input_downsample}: expected 1, 2 or 4")
         for name, least in (("stacks", 0), ("features", 2), ("modules", 1)):  # far more would fill any memory
             if not least <= getattr(self, name) <= _LARGEST[name]:
                 raise ValueError(f"{name} {getattr(self, name)}: expected {least} to {_LARGEST[name]}")
 
     @property
     def training_only(self) -> str:
-        """What names of weights begin with that no prediction needs."""
-        return "auxiliary.places." if self.guided else "auxiliary."
+        """Prefix of the weights that predictions do not need."""
+        return "auxiliary.simcc." if self.keypoint_features else "auxiliary."
 
 
-class Prediction(NamedTuple):
-    """What the network says of pictures. Camera frame, metres, pixels of the crop."""
+class S2HandOutput(NamedTuple):
+    """Predictions for a batch. Camera frame, metres, pixels of the crop."""
 
     hand: HandVector
     rotations: Tensor  # [B, 15, 3, 3] local joint rotations, mean pose included
@@ -69,7 +69,7 @@ class Prediction(NamedTuple):
     texture: Tensor | None  # [B, V, 3] RGB about 0..1
     light: Tensor | None  # [B, 11]
     keypoints: Tensor | None  # [B, S, 21, 2] px, of each stack
-    auxiliary: AuxiliaryOutput | None = None  # where the encoder itself sees keypoints, if asked for
+    auxiliary: AuxiliaryOutput | None = None  # of the auxiliary heads, if asked for
 
 
 class S2Hand(nn.Module):
@@ -83,7 +83,7 @@ class S2Hand(nn.Module):
     def __init__(self, model: HandModel, settings: NetworkSettings | None = None) -> None:
         super().__init__()
         self.settings = settings or NetworkSettings()
-        self.reduction = self.settings.reduction  # coarse steps of short schedules see still smaller pictures
+        self.input_downsample = self.settings.input_downsample  # early steps of a schedule may use smaller inputs still
         self.precision = Precision()
         self.upright: Tensor
         self.mean: Tensor
@@ -91,7 +91,9 @@ class S2Hand(nn.Module):
         self.encoder = Encoder(
             self.settings.encoder, self.settings.pooling, self.settings.drop_connect, self.settings.norm_momentum
         )
-        self.regressor = HandRegressor(self.encoder.high_channels + (GUIDE if self.settings.guided else 0))
+        self.regressor = HandRegressor(
+            self.encoder.high_channels + (KEYPOINT_FEATURES if self.settings.keypoint_features else 0)
+        )
         self.appearance = (
             AppearanceRegressor(self.encoder.low_channels, model.vertex_count) if self.settings.appearance else None
         )
@@ -102,7 +104,7 @@ class S2Hand(nn.Module):
         )
         self.auxiliary = (
             AuxiliaryHeads(self.encoder.pyramid_channels, self.encoder.high_channels if self.settings.auxiliary else 0)
-            if self.settings.auxiliary or self.settings.guided
+            if self.settings.auxiliary or self.settings.keypoint_features
             else None
         )
         # Convolutions are fastest with channels last, on CPUs and GPUs.
@@ -110,7 +112,7 @@ class S2Hand(nn.Module):
             if part is not None:
                 part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.hand = HandLayer(model, flat_hand_mean=False)
-        # The model's fingers point up in pictures whose y points down: turned by pi about x.
+        # R_0: rotation by pi about x, since y points up in the model's frame and down in the image.
         self.register_buffer("upright", torch.diag(torch.tensor([1.0, -1.0, -1.0])), persistent=False)
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).reshape(1, 3, 1, 1), persistent=False)
@@ -124,35 +126,39 @@ class S2Hand(nn.Module):
         branch: bool = True,
         appearance: bool = True,
         auxiliary: bool = False,
-    ) -> Prediction:
+    ) -> S2HandOutput:
         """Predict.
 
         Args:
-            image: [B, 3, 224, 224] RGB 0..1; without branch and rendering, pictures reduced as the encoder's will do.
+            image: [B, 3, 224, 224] RGB 0..1; without branch and rendering also downsampled to the encoder's size.
             K: [B, 3, 3] cameras of the crops, px.
             keypoint_set: definition of ``joints`` and ``projected``.
             branch: run the keypoint branch too, where there is one.
-            appearance: predict texture and light too, where the network does and sees pictures of its full size.
+            appearance: predict texture and light too, where the network has them and its input has full size.
             auxiliary: run the auxiliary heads too, where there are some.
         """
-        texture, light, keypoints, places = None, None, None, None
+        texture, light, keypoints, heads = None, None, None, None
         with self._autocast(image, "all"):
             features = self._encode(image)
-            seen = features.vector
-            if self.auxiliary is not None and (self.settings.guided or auxiliary):
-                places = self._places(features)
-                seen = torch.cat([seen, guide(places.maps).to(seen.dtype)], 1) if self.settings.guided else seen
-            vector = HandVector(*(part.float() for part in self.regressor(seen)))
-            if self.appearance is not None and appearance and self.reduction == self.settings.reduction:
-                texture, light = (part.float() for part in self.appearance(_enlarged(features.low, self.reduction)))
+            pooled = features.vector
+            if self.auxiliary is not None and (self.settings.keypoint_features or auxiliary):
+                heads = self._auxiliary_heads(features)
+                if self.settings.keypoint_features:
+                    pooled = torch.cat([pooled, keypoint_features(heads.maps).to(pooled.dtype)], 1)
+            vector = HandVector(*(part.float() for part in self.regressor(pooled)))
+            full_size = self.input_downsample == self.settings.input_downsample
+            if self.appearance is not None and appearance and full_size:
+                texture, light = (
+                    part.float() for part in self.appearance(_enlarged(features.low, self.input_downsample))
+                )
         if self.settings.focal > 0:
             vector = vector._replace(translation=in_camera(vector.translation, K, self.settings.focal))
         if self.branch is not None and branch:
             keypoints = self.keypoints_only(image)
         rotations, vertices, joints = self.pose(vector, keypoint_set)
         projected = project(joints, K.to(joints.dtype))
-        return Prediction(
-            vector, rotations, vertices, joints, projected, texture, light, keypoints, places if auxiliary else None
+        return S2HandOutput(
+            vector, rotations, vertices, joints, projected, texture, light, keypoints, heads if auxiliary else None
         )
 
     def auxiliary_only(self, image: Tensor) -> AuxiliaryOutput:
@@ -162,17 +168,17 @@ class S2Hand(nn.Module):
             ValueError: the network has none.
         """
         with self._autocast(image, "all"):
-            return self._places(self._encode(image))
+            return self._auxiliary_heads(self._encode(image))
 
     def _encode(self, image: Tensor) -> Features:
         features: Features = self.encoder((self._reduced(image) - self.mean) / self.std)
         return features
 
-    def _places(self, features: Features) -> AuxiliaryOutput:
+    def _auxiliary_heads(self, features: Features) -> AuxiliaryOutput:
         if self.auxiliary is None:
             raise ValueError("this network has no auxiliary heads (settings.auxiliary = False)")
-        maps, places = self.auxiliary(features.pyramid, features.vector)
-        return AuxiliaryOutput(maps.float(), None if places is None else places.float())
+        maps, simcc = self.auxiliary(features.pyramid, features.vector)
+        return AuxiliaryOutput(maps.float(), None if simcc is None else simcc.float())
 
     def keypoints_only(self, image: Tensor) -> Tensor:
         """The 2D branch alone: [B, S, 21, 2] px.
@@ -190,7 +196,7 @@ class S2Hand(nn.Module):
         return torch.autocast(image.device.type, dtype=self.precision.dtype, enabled=self.precision.of(part))
 
     def _reduced(self, image: Tensor) -> Tensor:
-        more = self.reduction * image.shape[-1] // IMAGE  # pictures may come reduced already
+        more = self.input_downsample * image.shape[-1] // IMAGE  # the image may come downsampled already
         return image if more <= 1 else nn.functional.avg_pool2d(image, more)
 
     def turn(self, vector: HandVector) -> Tensor:
@@ -211,8 +217,8 @@ class S2Hand(nn.Module):
         )
         return rotations, output.vertices, self.hand.keypoints(output, keypoint_set)
 
-    def render(self, prediction: Prediction, K: Tensor, size: int = 224) -> RenderOutput:
-        """The re-textured picture, silhouette and depth of a prediction.
+    def render(self, prediction: S2HandOutput, K: Tensor, size: int = 224) -> RenderOutput:
+        """The re-textured image, silhouette and depth of a prediction.
 
         Raises:
             ValueError: the network has no texture (MANO-CNN).
@@ -230,8 +236,8 @@ class S2Hand(nn.Module):
 
 
 def in_camera(translation: Tensor, K: Tensor, focal: float) -> Tensor:
-    """A place before a camera of given focal length that looks at the picture's middle, for another camera: the same
-    size in the picture, at the same pixel.
+    """A translation from a camera of given focal length, principal point in the image's centre, to another camera: same
+    size in the image, same pixel.
 
     Args:
         translation: [B, 3] m, in front of the camera.
@@ -250,7 +256,7 @@ def in_camera(translation: Tensor, K: Tensor, focal: float) -> Tensor:
 
 
 def _enlarged(features: Tensor, by: int) -> Tensor:
-    """Feature maps of reduced pictures at the size that whole ones have."""
+    """Feature maps of downsampled inputs, upsampled to full-size inputs' maps."""
     return features if by == 1 else nn.functional.interpolate(features, scale_factor=by, mode="bilinear")
 
 

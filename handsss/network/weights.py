@@ -1,21 +1,24 @@
-"""Weights alone, for prediction: safetensors files in half precision, and the one that comes with the program.
+"""Weights for prediction: safetensors files in half precision, and the bundled one.
 
-Such a file holds what a picture's hand is predicted with, the settings, and what is known of its making; nothing of
-the training (optimiser, averages, heads that only teach), and without the 2D keypoint branch unless that is asked for.
-``handsss export weights`` writes them; wherever a checkpoint is expected they will do.
+Such a file holds the weights that predictions need, the settings, and facts about the training. It leaves out the
+optimiser, the averaged weights, auxiliary heads that only training uses and, unless asked for, the 2D keypoint branch.
+``handsss export weights`` writes them; they are accepted wherever a checkpoint is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tomli_w
 import torch
 from safetensors import SafetensorError
 
 from handsss.errors import InputError
+from handsss.network.setting_names import current_settings, current_weights
 from handsss.network.tensor_file import halved, read_tensor_file, tensor_file
 
 if TYPE_CHECKING:
@@ -24,15 +27,14 @@ if TYPE_CHECKING:
 FORMAT, FORMAT_VERSION = "handsss-weights", 1
 SUFFIX = ".safetensors"
 OPEN = "handsss-open-b0"
-SHIPPED = {OPEN: Path(__file__).parent / "data" / f"{OPEN}{SUFFIX}"}
+BUNDLED = {OPEN: Path(__file__).parent / "data" / f"{OPEN}{SUFFIX}"}
 _BRANCH = "branch."
-_PLACE = re.compile(r"\s*(imagenet|weights)\s*=")
 _FOLDERS = re.compile(r"(?:(?<=[\s\"'(])|^)(?:[A-Za-z]:)?[^\s\"'(]*[\\/]")
 _WANTED = ("config", "model", "keypoint_set")
 
 
 def weights_bytes(loaded: LoadedNetwork, facts: dict[str, Any], *, branch: bool = False) -> bytes:
-    """The file of a network.
+    """The content of a weights file.
 
     Args:
         loaded: a checkpoint.
@@ -52,48 +54,37 @@ def weights_bytes(loaded: LoadedNetwork, facts: dict[str, Any], *, branch: bool 
         if not bool(torch.isfinite(small).all()):
             raise InputError(f"{loaded.path}: {name} holds numbers that half precision cannot hold; diverged training?")
         tensors[name] = small
-    settings = {"auxiliary": "false"} | ({} if branch else {"stacks": "0"})
+    settings = {"auxiliary": False} | ({} if branch else {"stacks": 0})
     content = {
         "format_version": FORMAT_VERSION,
         "model": loaded.model,
         "keypoint_set": loaded.keypoint_set,
-        "config": with_network(loaded.config, settings),
+        "config": with_network_settings(loaded.config, settings),
         "about": loaded.about,
         "facts": facts,
     }
     return tensor_file(tensors, FORMAT, content)
 
 
-def with_network(config: str, settings: dict[str, str]) -> str:
-    """Settings as TOML with other values, as TOML, in their section ``network``."""
-    lines, section, done = [], "", False
-    for line in config.splitlines():
-        if line.strip().startswith("["):
-            section = line.strip()
-        if section == "[network]" and line.partition("=")[0].strip() in settings:
-            continue
-        lines.append(line)
-        if line.strip() == "[network]":
-            lines += [f"{name} = {value}" for name, value in settings.items()]
-            done = True
-    if not done:
-        lines += ["[network]", *(f"{name} = {value}" for name, value in settings.items())]
-    return "\n".join(lines) + "\n"
+def with_network_settings(config: str, settings: dict[str, Any]) -> str:
+    """Settings as TOML with other values in their section ``network``."""
+    sections, _ = current_settings(tomllib.loads(config), "settings")
+    sections["network"] = sections.get("network", {}) | settings
+    return tomli_w.dumps(sections)
 
 
 def without_folders(loaded: LoadedNetwork) -> LoadedNetwork:
-    """The same with file names only in the settings and in what it says of itself: the folders of the machine that it
-    was trained on are nobody's business."""
-    config = "\n".join(
-        f"{line.partition('=')[0]}= {_named(line.partition('=')[2].strip())}" if _PLACE.match(line) else line
-        for line in loaded.config.splitlines()
-    )
-    about = {key: _named(value) if isinstance(value, str) else value for key, value in loaded.about.items()}
-    return loaded._replace(config=config + "\n", about=about)
+    """The same with file names instead of paths in its settings and description: the folders of the machine that
+    trained it are private."""
+    sections, _ = current_settings(tomllib.loads(loaded.config), "settings")
+    data = sections.get("data", {})
+    data |= {key: _file_name(data[key]) for key in ("imagenet", "weights") if isinstance(data.get(key), str)}
+    about = {key: _file_name(value) if isinstance(value, str) else value for key, value in loaded.about.items()}
+    return loaded._replace(config=tomli_w.dumps(sections), about=about)
 
 
-def _named(text: str) -> str:
-    """A text without the folders of the paths in it."""
+def _file_name(text: str) -> str:
+    """A text in which paths lose their folders."""
     return _FOLDERS.sub("", text)
 
 
@@ -129,20 +120,20 @@ def read_weights(path: Path, device: str | torch.device = "cpu") -> dict[str, An
     about = content.get("about")
     facts = content.get("facts")
     return {
-        "network": tensors,
+        "network": current_weights(tensors),
         **{key: content[key] for key in _WANTED},
         "about": about if isinstance(about, dict) else {},
         "facts": facts if isinstance(facts, dict) else {},
     }
 
 
-def shipped(name: str) -> Path:
-    """Where the weights of a name lie.
+def bundled(name: str) -> Path:
+    """The file of bundled weights.
 
     Raises:
         InputError: they are not there.
     """
-    path = SHIPPED[name]
+    path = BUNDLED[name]
     if not path.exists():
         raise InputError(f"{name}: its file {path} is missing. Install handsss again.")
     return path

@@ -1,4 +1,4 @@
-"""A file of weights beside the network that it was made of."""
+"""Checks a weights file against the network it was exported from."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from handsss.network.loaded import LoadedNetwork
 from handsss.network.onnx.export import example
 from handsss.network.weights import SUFFIX
 
-ALLOWED_MM = 1.0  # by which half precision may move a vertex about the wrist
-_PICTURES = 4
+ALLOWED_MM = 1.0  # largest wrist-relative change of a vertex by half precision
+_IMAGES = 4
 
 
 class RoundingError(UserError):
@@ -24,19 +24,19 @@ class RoundingError(UserError):
 
 
 def check_rounding(loaded: LoadedNetwork, content: bytes) -> float:
-    """Read weights back and compare what they predict with the network, on made-up pictures.
+    """Read weights back and compare their predictions with the network's, on random images.
 
     Args:
         loaded: the network.
         content: of the file, see :func:`handsss.network.weights.weights_bytes`.
 
     Returns:
-        The most by which a vertex moves about the wrist, mm.
+        The largest wrist-relative change of a vertex, mm.
 
     Raises:
         RoundingError: by more than a millimetre.
     """
-    image, K = example(_PICTURES)
+    image, K = example(_IMAGES)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"weights{SUFFIX}"
         file.write_bytes(content)
@@ -44,12 +44,12 @@ def check_rounding(loaded: LoadedNetwork, content: bytes) -> float:
     shapes = []
     for network in (loaded.network, written.network):
         with torch.no_grad():
-            made = network(image, K, branch=False)
-        shapes.append(made.vertices - made.joints[:, :1])
+            output = network(image, K, branch=False)
+        shapes.append(output.vertices - output.joints[:, :1])
     moved = 1e3 * float((shapes[0] - shapes[1]).norm(dim=-1).max())
     if not moved <= ALLOWED_MM:
         raise RoundingError(
-            f"{loaded.path}: half precision would move vertices by {moved:.2f} mm on made-up pictures; {ALLOWED_MM:g} "
+            f"{loaded.path}: half precision would move vertices by {moved:.2f} mm on random images; {ALLOWED_MM:g} "
             "mm are allowed. Nothing was written."
         )
     return moved

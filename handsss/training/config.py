@@ -1,57 +1,62 @@
-"""Configuration of a run: one tree of settings; a preset, then a TOML file, then single settings."""
+"""Configuration of a run: a tree of dataclasses, filled by a preset, then a TOML file, then single settings."""
 
 from __future__ import annotations
 
 import difflib
 import tomllib
+import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
 from handsss.data.augment import Augmentation
 from handsss.errors import InputError, UserError
 from handsss.network.s2hand import NetworkSettings
+from handsss.network.setting_names import Renamed, contradiction, current_name, current_settings
 from handsss.training.objective import STAGES, WARM_UP, LossWeights
 from handsss.training.schedule import WHOLE, StageSettings
 
 
 @dataclass(frozen=True)
 class ScheduleSettings:
-    """How long, in which stages, in what steps."""
+    """Stages, steps, batch and optimisation."""
 
     stages: tuple[str, ...] = STAGES  # of warm-up, keypoints, shape, finetune, in order; or end-to-end alone
     steps: int = 0  # of the whole run, all stages together; 0: as many as the stages' epochs need
-    batch: int = 64  # rows a step, over all processes
-    clip: float = 10.0  # norm to which gradients are cut; 0: not
-    averaging: float = 0.0  # decay a step of averaged weights (EMA), 0.999 for example; 0: none are kept
+    batch: int = 64  # samples per step, over all processes
+    grad_clip: float = 10.0  # largest L2 norm of the gradient; 0: no clipping
+    ema_decay: float = 0.0  # of the weights' exponential moving average, per step, such as 0.999; 0: no average
     precision: str = "auto"  # of encoder and keypoint branch: float32, bfloat16; auto: bfloat16 where it is faster
-    seed: int = 0  # of weights, order of rows and augmentations
+    seed: int = 0  # of initial weights, order of samples and augmentations
 
 
 @dataclass(frozen=True)
-class WatchSettings:
-    """What is written while a run lasts, and how often. 0: never."""
+class LoggingSettings:
+    """What a run writes while it trains, and how often. 0: never."""
 
     log_every: int = 20  # steps between two lines of metrics.jsonl
     save_every: int = 500  # steps between two checkpoints
     validate_every: int = 500  # steps between two validations
-    validate_rows: int = 200  # of the validation data, chosen once; 0: all
-    picture_every: int = 500  # steps between two picture sheets
-    picture_rows: int = 8  # on a sheet
+    validate_rows: int = 200  # validation samples, chosen once; 0: all
+    picture_every: int = 500  # steps between two preview sheets
+    picture_rows: int = 8  # samples on a sheet
     collapse: bool = True  # stop when the hand collapses
 
 
 @dataclass(frozen=True)
 class DataSettings:
-    """What is taken from the data."""
+    """Data and initial weights."""
 
-    # Who turns and recolours pictures: workers that read them, the device that trains, or auto: a GPU does it itself.
-    pictures: Literal["auto", "workers", "device"] = "auto"
+    # Where images are rotated and recoloured: in the workers that read them, or on the device that trains. auto: on a
+    # GPU if there is one.
+    augment_on: Literal["auto", "workers", "device"] = "auto"
     mean_bone: float = 0.0  # m, average length of bone 9-10 for E_s; 0: the data's own (0.0282 for FreiHAND and HO-3D)
     imagenet: str = ""  # file of the encoder's ImageNet weights; "download": fetch them; empty: random
-    weights: str = ""  # checkpoint, run's folder or file of weights to begin with; empty: none
+    weights: str = ""  # checkpoint, run's folder or weights file to start from; empty: none
 
 
 @dataclass(frozen=True)
@@ -65,10 +70,10 @@ class TrainConfig:
     warm_up: StageSettings = field(default_factory=StageSettings)
     keypoints: StageSettings = field(default_factory=StageSettings)
     shape: StageSettings = field(default_factory=StageSettings)
-    finetune: StageSettings = field(default_factory=lambda: StageSettings(epochs=60, rate=2.5e-4, halvings=2))
-    end_to_end: StageSettings = field(default_factory=lambda: StageSettings(epochs=180, halvings=5))
+    finetune: StageSettings = field(default_factory=lambda: StageSettings(epochs=60, lr=2.5e-4, lr_steps=2))
+    end_to_end: StageSettings = field(default_factory=lambda: StageSettings(epochs=180, lr_steps=5))
     augmentation: Augmentation = field(default_factory=Augmentation)
-    watch: WatchSettings = field(default_factory=WatchSettings)
+    logging: LoggingSettings = field(default_factory=LoggingSettings)
 
     def stage_settings(self) -> dict[str, StageSettings]:
         """The settings of this run's stages, in order.
@@ -85,16 +90,16 @@ class TrainConfig:
             )
         if WHOLE in names and len(names) > 1:
             raise UserError(f"stages {', '.join(names)}: {WHOLE} is a whole run and stands alone.")
-        if WARM_UP in names and not (self.network.auxiliary or self.network.guided):
+        if WARM_UP in names and not (self.network.auxiliary or self.network.keypoint_features):
             raise UserError(f"stage {WARM_UP}: trains the encoder with auxiliary heads. Add network.auxiliary=true.")
         return {name: known[name] for name in names}
 
 
 PRESETS = {
     "full": TrainConfig(),
-    # For an hour on two cores, from random weights. Hands are turned upright and brought close, so that half of the
-    # pixels do; the encoder learns to see keypoints before it is asked for hands; and no blocks are dropped (eight
-    # pictures took four times the steps with them).
+    # For an hour on two cores, from random weights. Hands are upright and fill the image, so that half the resolution
+    # suffices; a warm-up trains the encoder on keypoints first; drop connect is off (with it, overfitting eight images
+    # took four times the steps).
     "small": TrainConfig(
         network=NetworkSettings(
             encoder="efficientnet-b0",
@@ -102,38 +107,53 @@ PRESETS = {
             features=128,
             modules=1,
             drop_connect=0.0,
-            reduction=2,
+            input_downsample=2,
             norm_momentum=0.1,
             auxiliary=True,
-            guided=True,
+            keypoint_features=True,
             focal=600.0,
         ),
         losses=LossWeights(w_auxiliary=0.02, w_lifted=2.0),
-        schedule=ScheduleSettings(stages=(WARM_UP, *STAGES), steps=5100, batch=32, averaging=0.998),
-        warm_up=StageSettings(epochs=15, halvings=0),
-        keypoints=StageSettings(epochs=2, halvings=1),
+        schedule=ScheduleSettings(stages=(WARM_UP, *STAGES), steps=5100, batch=32, ema_decay=0.998),
+        warm_up=StageSettings(epochs=15, lr_steps=0),
+        keypoints=StageSettings(epochs=2, lr_steps=1),
         shape=StageSettings(epochs=67, decay="cosine"),
-        finetune=StageSettings(epochs=1, rate=1e-4, halvings=0),
-        augmentation=Augmentation(upright=True, close=0.8, rotation_deg=20.0, zoom=0.1, lost=0.05, colour=0.3),
-        watch=WatchSettings(validate_every=260, save_every=260),
+        finetune=StageSettings(epochs=1, lr=1e-4, lr_steps=0),
+        augmentation=Augmentation(
+            upright=True, crop_fill=0.8, rotation_deg=20.0, zoom=0.1, detection_dropout=0.05, colour=0.3
+        ),
+        logging=LoggingSettings(validate_every=260, save_every=260),
     ),
 }
 
 
-def resolve(preset: str = "full", file: Path | None = None, settings: tuple[str, ...] = ()) -> TrainConfig:
+def warn_renamed(text: str) -> None:
+    """Tells Python's warnings that a setting has a new name."""
+    warnings.warn(text, FutureWarning, stacklevel=3)
+
+
+def resolve(
+    preset: str = "full",
+    file: Path | None = None,
+    settings: tuple[str, ...] = (),
+    *,
+    note: Callable[[str], None] = warn_renamed,
+) -> TrainConfig:
     """Preset, overridden by a TOML file, overridden by ``a.b=c`` settings.
 
     Args:
         preset: "small" or "full".
         file: TOML with the sections of :class:`TrainConfig`.
         settings: ``section.key=value``, values as in TOML; plain words need no quotes.
+        note: told once of every setting that is given by a name of earlier versions.
 
     Raises:
-        UserError: an unknown preset, section or key (names the nearest known one), or a value of a wrong kind.
+        UserError: an unknown preset, section or key (names the nearest known one), a value of a wrong kind, or a
+            setting given by its old and its new name.
         InputError: the file cannot be read.
     """
     if preset not in PRESETS:
-        raise UserError(f"--preset {preset}: expected one of {', '.join(PRESETS)}.")
+        raise UserError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}.")
     config = PRESETS[preset]
     if file is not None:
         try:
@@ -142,31 +162,42 @@ def resolve(preset: str = "full", file: Path | None = None, settings: tuple[str,
             raise InputError(f"{file}: cannot be read ({error.strerror or error}). Expected a TOML file.") from error
         except UnicodeDecodeError as error:
             raise InputError(f"{file}: not TOML ({error}).") from error
-        config = from_toml(text, str(file), config)
+        config = from_toml(text, str(file), config, note=note)
+    written: dict[tuple[str, str], str] = {}  # setting -> as it was written
     for setting in settings:
-        name, equals, value = setting.partition("=")
-        section, dot, key = name.strip().partition(".")
+        name, equals, value = (part.strip() for part in setting.partition("="))
+        section, dot, key = name.partition(".")
         if not equals or not dot:
-            raise UserError(f"--set {setting}: expected section.key=value, for example losses.w_con=0.")
-        config = _with(config, section, key, _value(value.strip()), f"--set {setting}")
+            raise UserError(f"{setting}: expected section.key=value, for example losses.w_con=0.")
+        current = current_name(section, key)
+        earlier = written.setdefault(current, name)
+        if earlier != name:
+            raise contradiction(setting, earlier, name)
+        config = _with(config, *current, _value(value), setting)
+    for current, name in written.items():
+        if name != ".".join(current):
+            note(Renamed(name, ".".join(current)).note)
     return config
 
 
-def from_toml(text: str, where: str, base: TrainConfig | None = None) -> TrainConfig:
+def from_toml(
+    text: str, where: str, base: TrainConfig | None = None, *, note: Callable[[str], None] = lambda text: None
+) -> TrainConfig:
     """Settings from the text of a TOML file, over others or over the defaults.
 
     Args:
         text: sections of :class:`TrainConfig`.
         where: what messages call it.
         base: what is overridden.
+        note: told of every setting that is given by a name of earlier versions; checkpoints are read without.
 
     Raises:
-        InputError: not TOML.
+        InputError: not TOML, or a setting is given by its old and its new name.
         UserError: an unknown section or key, or a value of a wrong kind.
     """
     config = base or TrainConfig()
     try:
-        content = tomllib.loads(text)
+        content, renamed = current_settings(tomllib.loads(text), where)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{where}: not TOML ({error}).") from error
     for section, values in content.items():
@@ -174,6 +205,8 @@ def from_toml(text: str, where: str, base: TrainConfig | None = None) -> TrainCo
             raise UserError(f"{where}: {section} should be a section, [{section}], with keys below it.")
         for key, value in values.items():
             config = _with(config, section, key, value, where)
+    for setting in renamed:
+        note(f"{where}: {setting.note}")
     return config
 
 
@@ -216,19 +249,4 @@ def _nearest(name: str, known: list[str]) -> str:
 
 def to_toml(config: TrainConfig) -> str:
     """The settings as a TOML file that :func:`resolve` reads back."""
-    lines = []
-    for section, values in asdict(config).items():
-        lines.append(f"[{section}]")
-        lines += [f"{key} = {_literal(value)}" for key, value in values.items()]
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_literal(item) for item in value) + "]"
-    return repr(value)
+    return tomli_w.dumps(asdict(config))

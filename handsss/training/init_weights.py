@@ -14,7 +14,7 @@ from handsss.training import imagenet
 from handsss.training.config import DataSettings
 
 # Parts that a network may have or lack; one that the file lacks begins with random weights.
-_PARTS = {"appearance": "appearance.", "branch": "branch.", "auxiliary": "auxiliary.", "places": "auxiliary.places."}
+_PARTS = {"appearance": "appearance.", "branch": "branch.", "auxiliary": "auxiliary.", "SimCC head": "auxiliary.simcc."}
 
 
 def begin(network: S2Hand, settings: DataSettings, model: str) -> str:
@@ -35,7 +35,10 @@ def begin(network: S2Hand, settings: DataSettings, model: str) -> str:
     if not settings.weights:
         return imagenet.initialise(network.encoder, settings.imagenet)
     if settings.imagenet:
-        raise UserError("--weights and --imagenet were both given. The weights hold an encoder: leave --imagenet out.")
+        raise UserError(
+            "{weights} and {imagenet} were both given. The weights hold an encoder: leave {imagenet} out.",
+            options=["weights", "imagenet"],
+        )
     return _from_network(network, Path(settings.weights), model)
 
 
@@ -44,19 +47,20 @@ def _from_network(network: S2Hand, path: Path, model: str) -> str:
     if not share_poses(loaded.model, model):
         raise UserError(
             f"{path}: was trained with the hand model {loaded.model!r}, whose poses mean nothing to {model!r}. Give "
-            f"--model {loaded.model}."
+            f"{{model}} {loaded.model}.",
+            options=["model"],
         )
     theirs, ours = loaded.network.settings, network.settings
     if theirs.encoder != ours.encoder:
         raise UserError(
             f"{path}: its encoder is {theirs.encoder}, this network's {ours.encoder}. Give the preset that it was "
-            f"trained with (--preset small has efficientnet-b0), or --set network.encoder={theirs.encoder}."
+            f"trained with ({{preset}} small has efficientnet-b0), or network.encoder={theirs.encoder}.",
+            options=["preset"],
         )
     if theirs.focal != ours.focal:
         raise UserError(
             f"{path}: places hands before a camera of {theirs.focal:g} px, this network before one of {ours.focal:g} "
-            "px (0: the picture's own). Give the preset that it was trained with, or --set "
-            f"network.focal={theirs.focal:g}."
+            f"px (0: the image's own). Give the preset that it was trained with, or network.focal={theirs.focal:g}."
         )
     state, given = network.state_dict(), loaded.network.state_dict()
     absent = _lacking(given, state)
@@ -71,7 +75,7 @@ def _from_network(network: S2Hand, path: Path, model: str) -> str:
     # Nothing in the layers tells these: the same weights see other pictures, or read them otherwise.
     words += [
         f"network.{name} {getattr(theirs, name)} there, {getattr(ours, name)} here"
-        for name in ("pooling", "reduction")
+        for name in ("pooling", "input_downsample")
         if getattr(theirs, name) != getattr(ours, name)
     ]
     return "; ".join(words)

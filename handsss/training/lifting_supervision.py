@@ -82,7 +82,7 @@ def lifting_teacher(model: HandModel, keypoint_set: str, device: torch.device) -
     if not can_lift(model):
         raise UserError(
             f"losses.w_lifted: the lifting network knows the open hand only, not {model.name!r}. Give "
-            "--set losses.w_lifted=0."
+            "losses.w_lifted=0."
         )
     return _teacher(keypoint_set, device)
 

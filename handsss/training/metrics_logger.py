@@ -84,8 +84,9 @@ def _board(folder: Path, step: int, *, needed: bool) -> Any:
     except ImportError:
         if needed:
             raise UserError(
-                "--tensorboard: the package tensorboard is not installed. Install it: "
-                'pip install "handsss[tensorboard]", or leave the option out.'
+                "{tensorboard}: the package tensorboard is not installed. Install it: "
+                'pip install "handsss[tensorboard]", or leave the option out.',
+                options=["tensorboard"],
             ) from None
         return None
     return SummaryWriter(str(folder), purge_step=step or None)

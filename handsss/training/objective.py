@@ -28,7 +28,7 @@ from handsss.losses.pose_priors import average_pose, plausible_pose
 from handsss.losses.supervised import e_3dj
 from handsss.network.auxiliary import AuxiliaryOutput
 from handsss.network.encoder import IMAGE
-from handsss.network.s2hand import Prediction, S2Hand
+from handsss.network.s2hand import S2Hand, S2HandOutput
 from handsss.rendering.types import RenderOutput
 from handsss.training.distributed import mean_over_processes
 from handsss.training.lifting_supervision import lifting_teacher
@@ -40,30 +40,30 @@ WARM_UP = "warm-up"  # before them, not the paper's: the encoder learns to see k
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the terms (supplement, section 2)."""
+    """Weights of the terms, as the paper writes them (supplement, section 2), and choices between forms of terms."""
 
-    w_3d: float = 1.0
-    w_2d: float = 0.001
-    w_con: float = 0.0002  # 0: without E_con
-    w_geo: float = 0.001
-    w_photo: float = 0.005  # 0: without photometric terms
-    w_regu: float = 0.01
-    w_ori: float = 100.0  # 0: without bone directions
-    w_ssim: float = 0.2
-    w_beta: float = 1.0
-    w_texture: float = 0.5  # w_C
-    w_scale: float = 10000.0  # w_s
-    w_pose: float = 10.0  # w_J
-    w_joints: float = 100.0  # w_3dj, with full supervision only
-    # E_3dj about the middle finger's knuckle instead of in camera space (ours): views that are zoomed on hands hide how
-    # far away these are, and the error of that would drown all else.
+    w_3d: float = 1.0  # of E_3d = w_geo E_geo + w_photo E_photo + w_regu E_regu
+    w_2d: float = 0.001  # of E_2d, the keypoint branch
+    w_con: float = 0.0002  # of E_con, consistency of keypoint branch and projected joints; 0: without
+    w_geo: float = 0.001  # of E_geo = E_loc + w_ori E_ori
+    w_photo: float = 0.005  # of E_photo = E_pixel + w_ssim E_SSIM; 0: without photometric terms
+    w_regu: float = 0.01  # of E_regu = w_beta E_beta + w_C E_C + w_s E_s + w_J E_J
+    w_ori: float = 100.0  # of E_ori, bone directions; 0: without
+    w_ssim: float = 0.2  # of E_SSIM, structural similarity
+    w_beta: float = 1.0  # of E_beta, shape coefficients
+    w_C: float = 0.5  # of E_C, texture
+    w_s: float = 10000.0  # of E_s, bone length
+    w_J: float = 10.0  # of E_J, joint limits, or of the average-pose prior
+    w_3dj: float = 100.0  # of E_3dj, true 3D joints; with full supervision only
+    # Not the paper's: E_3dj relative to the middle finger's knuckle instead of in camera space. Crops zoomed on hands
+    # hide the depth, whose error would dominate.
     relative_joints: bool = False
-    w_auxiliary: float = 0.01  # of the auxiliary heads' terms, for networks with such heads
-    w_places: float = 0.5  # of the vector's places beside the heat maps
-    w_plausible: float = 0.0  # of the pose's distance from usual poses, beside the pose prior (ours)
-    w_lifted: float = 0.0  # of the distance from the hands that keypoints are lifted to; open hand only (ours)
-    pose_prior: str = "limits"  # or "average": L2 on the pose coefficients in the place of E_J
-    squared_scale: bool = True  # supplement; the released code has L1
+    w_auxiliary: float = 0.01  # of the auxiliary heads' terms, E_heatmap + w_simcc E_simcc (not the paper's)
+    w_simcc: float = 0.5  # of E_simcc relative to E_heatmap
+    w_plausible: float = 0.0  # of the squared pose coefficients in standard deviations (not the paper's)
+    w_lifted: float = 0.0  # of E_lifted, joints of the lifting network; open hand only (not the paper's)
+    pose_prior: str = "limits"  # limits: E_J; average: L2 on the pose coefficients instead
+    squared_scale: bool = True  # E_s squared (supplement) or absolute (released code)
 
 
 class Batch(NamedTuple):
@@ -82,7 +82,7 @@ class Terms(NamedTuple):
 
     total: Tensor  # scalar
     parts: dict[str, Tensor]  # E_loc, E_ori, ...: unweighted, detached
-    prediction: Prediction | None
+    prediction: S2HandOutput | None
     rendered: RenderOutput | None
 
 
@@ -146,14 +146,14 @@ class Objective:
 
     def weighted_terms(
         self, network: S2Hand, batch: Batch, stage: str
-    ) -> tuple[dict[str, tuple[float, Tensor]], Prediction | None, RenderOutput | None]:
+    ) -> tuple[dict[str, tuple[float, Tensor]], S2HandOutput | None, RenderOutput | None]:
         """The terms of a stage, each with its weight in E, with what was predicted and rendered."""
         known = (WARM_UP, *STAGES, WHOLE)
         if stage not in known:
             raise ValueError(f"stage {stage!r}: expected one of {', '.join(known)}")
         w = self.weights
         if stage == WARM_UP:
-            return self._places(network.auxiliary_only(batch.image), batch), None, None
+            return self._auxiliary(network.auxiliary_only(batch.image), batch), None, None
         if stage == "keypoints":
             value = e_2d(network.keypoints_only(batch.image), batch.keypoints, batch.confidence, mean_over_processes)
             return {"E_2d": (w.w_2d, value)}, None, None
@@ -162,7 +162,7 @@ class Objective:
         prediction = network(batch.image, batch.K, self.keypoint_set, branch=full, appearance=full, auxiliary=auxiliary)
         terms = self._geometry(network, prediction, batch)
         if prediction.auxiliary is not None:
-            terms |= self._places(prediction.auxiliary, batch)
+            terms |= self._auxiliary(prediction.auxiliary, batch)
         rendered = None
         if full:
             appearance, rendered = self._appearance(network, prediction, batch)
@@ -188,16 +188,16 @@ class Objective:
                     found.append(name)
         return found
 
-    def _places(self, output: AuxiliaryOutput, batch: Batch) -> dict[str, tuple[float, Tensor]]:
-        """w_auxiliary (E_heatmap + w_places E_simcc), the second of networks that have that head."""
+    def _auxiliary(self, output: AuxiliaryOutput, batch: Batch) -> dict[str, tuple[float, Tensor]]:
+        """w_auxiliary (E_heatmap + w_simcc E_simcc), the second of networks that have that head."""
         w = self.weights
         seen = batch.keypoints, batch.confidence, IMAGE, mean_over_processes
         terms = {"E_heatmap": (w.w_auxiliary, e_heatmap(output.maps, *seen))}
-        if output.places is not None:
-            terms["E_simcc"] = w.w_auxiliary * w.w_places, e_simcc(output.places, *seen)
+        if output.simcc is not None:
+            terms["E_simcc"] = w.w_auxiliary * w.w_simcc, e_simcc(output.simcc, *seen)
         return terms
 
-    def _geometry(self, network: S2Hand, prediction: Prediction, batch: Batch) -> dict[str, tuple[float, Tensor]]:
+    def _geometry(self, network: S2Hand, prediction: S2HandOutput, batch: Batch) -> dict[str, tuple[float, Tensor]]:
         """w_geo (E_loc + w_ori E_ori) + w_regu (E_beta + w_s E_s + w_J E_J) + w_lifted E_lifted + w_3dj E_3dj."""
         w = self.weights
         geometry, regular = w.w_3d * w.w_geo, w.w_3d * w.w_regu
@@ -207,13 +207,13 @@ class Objective:
             terms["E_ori"] = geometry * w.w_ori, e_ori(prediction.projected, *seen)
         terms["E_beta"] = regular * w.w_beta, e_beta(prediction.hand.shape)
         terms["E_s"] = (
-            regular * w.w_scale,
+            regular * w.w_s,
             e_s(prediction.joints, self.mean_bone, squared=w.squared_scale),
         )
         if w.pose_prior == "average":
-            terms["E_pose"] = regular * w.w_pose, average_pose(prediction.hand.pose)
+            terms["E_pose"] = regular * w.w_J, average_pose(prediction.hand.pose)
         else:
-            terms["E_J"] = regular * w.w_pose, e_j(network.hand.limit_excess(prediction.rotations))
+            terms["E_J"] = regular * w.w_J, e_j(network.hand.limit_excess(prediction.rotations))
         if w.w_plausible > 0:
             spread = torch.as_tensor(network.hand.model.hands_std).to(prediction.hand.pose)
             terms["E_plausible"] = regular * w.w_plausible, plausible_pose(prediction.hand.pose, spread)
@@ -225,11 +225,11 @@ class Objective:
             joints, truth = prediction.joints, batch.joints_3d
             if w.relative_joints:
                 joints, truth = joints - joints[:, MIDDLE_MCP, None], truth - truth[:, MIDDLE_MCP, None]
-            terms["E_3dj"] = w.w_joints, e_3dj(joints, truth, mean_over_processes)
+            terms["E_3dj"] = w.w_3dj, e_3dj(joints, truth, mean_over_processes)
         return terms
 
     def _appearance(
-        self, network: S2Hand, prediction: Prediction, batch: Batch
+        self, network: S2Hand, prediction: S2HandOutput, batch: Batch
     ) -> tuple[dict[str, tuple[float, Tensor]], RenderOutput | None]:
         """w_photo (E_pixel + w_SSIM E_SSIM) + w_regu w_C E_C, of networks with texture."""
         w = self.weights
@@ -241,11 +241,11 @@ class Objective:
         return {
             "E_pixel": (photo, e_pixel(rendered.colour, image, rendered.silhouette, batch.confidence)),
             "E_SSIM": (photo * w.w_ssim, e_ssim(rendered.colour, image, rendered.silhouette)),
-            "E_C": (w.w_3d * w.w_regu * w.w_texture, e_c(prediction.texture, batch.confidence)),
+            "E_C": (w.w_3d * w.w_regu * w.w_C, e_c(prediction.texture, batch.confidence)),
         }, rendered
 
 
-def _check(parts: dict[str, Tensor], prediction: Prediction | None, batch: Batch) -> None:
+def _check(parts: dict[str, Tensor], prediction: S2HandOutput | None, batch: Batch) -> None:
     if bool(torch.isfinite(torch.stack([value.float() for value in parts.values()])).all()):
         return
     term = next(name for name, value in parts.items() if not bool(torch.isfinite(value)))

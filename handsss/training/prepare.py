@@ -47,10 +47,12 @@ def default_training_data(split: str = "training") -> Path:
     if found:
         return found[-1]
     raise UserError(
-        f"no --data, and neither {' nor '.join(patterns)} lies in this folder. Make a dataset that needs no licence:\n"
+        f"no {{data}}, and neither {' nor '.join(patterns)} lies in this folder. Make a dataset that "
+        "needs no licence:\n"
         "  handsss synthesize -n 2000 -o synthetic\n"
         "  handsss preprocess freihand synthetic\n"
-        "or give FreiHAND's, HO-3D's or your own photos' file as `handsss preprocess` wrote it: --data FILE."
+        "or give FreiHAND's, HO-3D's or your own photos' file as `handsss preprocess` wrote it: {data} FILE.",
+        options=["data"],
     )
 
 
@@ -89,12 +91,13 @@ def training_data(recipe: Recipe, config: TrainConfig) -> HandDataset:
     known = "joints_3d" in HandDataset(recipe.data).fields
     if recipe.supervision == "fsl":
         if not known:
-            raise InputError(f"{recipe.data}: has no true joints. --fsl needs them; --ssl does not.")
+            raise InputError(f"{recipe.data}: has no true joints. Full supervision (fsl) needs them, ssl does not.")
         data = HandDataset(recipe.data, config.augmentation, seed=config.schedule.seed, fields=("joints_3d",))
     if len(data) < config.schedule.batch:
         raise InputError(
-            f"{recipe.data}: {len(data)} rows, but a batch has {config.schedule.batch}. Give more data, or --batch "
-            f"{max(len(data), 1)} at most."
+            f"{recipe.data}: {len(data)} rows, but a batch has {config.schedule.batch}. Give more data, or "
+            f"{{batch}} {max(len(data), 1)} at most.",
+            options=["batch"],
         )
     return data
 

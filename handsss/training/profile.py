@@ -119,7 +119,7 @@ def profile(
     rows = iter(
         loader(read, batch=trainer.batch, done=0, total=steps + warm_up, seed=trainer.seed, workers=workers, pin=pin)
     )
-    optimiser = trainer.new_optimiser(position(trainer.stages, 0).stage.rate)
+    optimiser = trainer.new_optimiser(position(trainer.stages, 0).stage.lr)
     network.train()
     with _cut(network, clock) as cuts:
         for number in range(steps + warm_up):

@@ -36,7 +36,7 @@ def resume(
     """
     path = folder / LATEST
     if not path.exists():
-        raise InputError(f"{folder}: no {LATEST} here to go on from. Begin without --resume.")
+        raise InputError(f"{folder}: no {LATEST} here to go on from. Begin without {{resume}}.", options=["resume"])
     content = load_checkpoint(path)
     about = dict(content["about"])
     if content["step"] >= about["steps"]:

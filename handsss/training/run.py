@@ -93,7 +93,9 @@ class Run:
         self.folder, self.config, self.recipe, self.device = folder, config, recipe, device
         self.processes = processes or Processes()
         if resumed is None and self.processes.first and (folder / LATEST).exists():
-            raise UserError(f"{folder}: a run is here. Go on with --resume, or give another --out.")
+            raise UserError(
+                f"{folder}: a run is here. Go on with {{resume}}, or give another {{out}}.", options=["resume", "out"]
+            )
         self.data: HandDataset = training_data(recipe, config)
         self.network, self.objective = build(config, recipe, self.data, device)
         if resumed is None:
@@ -108,11 +110,11 @@ class Run:
             stages,
             batch=schedule.batch,
             seed=schedule.seed,
-            clip=schedule.clip,
+            grad_clip=schedule.grad_clip,
             supervised=recipe.supervision == "fsl",
-            averaging=schedule.averaging,
-            pictures=config.data.pictures,
-            monitor=CollapseMonitor(self.objective.mean_bone) if config.watch.collapse else None,
+            ema_decay=schedule.ema_decay,
+            augment_on=config.data.augment_on,
+            monitor=CollapseMonitor(self.objective.mean_bone) if config.logging.collapse else None,
             processes=self.processes,
         )
         self.history: list[dict[str, Any]] = []
@@ -123,7 +125,7 @@ class Run:
         self.validation = (
             None
             if recipe.validation is None
-            else Validation(recipe.validation, config.watch.validate_rows, view=config.augmentation.view)
+            else Validation(recipe.validation, config.logging.validate_rows, view=config.augmentation.view)
         )
         self.stop_asked = ""
         self._terms: dict[str, float] = {}  # of the last step
@@ -188,10 +190,7 @@ class Run:
         except StoppedError:
             self.save()
             done = f"step {self.trainer.step} of {self.trainer.total}"
-            raise StoppedError(
-                f"{self.stop_asked or 'stopped'}: saved at {done} in {self.folder / LATEST}. "
-                f"Go on with: handsss train --resume --out {self.folder}"
-            ) from None
+            raise StoppedError(f"{self.stop_asked or 'stopped'}: saved at {done} in {self.folder / LATEST}.") from None
         except NotFiniteError as error:
             raise NotFiniteStopError(self._keep(error)) from error
         except CollapseError as error:
@@ -204,21 +203,21 @@ class Run:
 
     def _after(self, step: Step, journal: Journal, seconds: float, speed: float) -> Progress:
         """Write what is due after a step."""
-        watch, done = self.config.watch, step.number + 1
+        every, done = self.config.logging, step.number + 1
         last = done == self.trainer.total
         parts = self._terms
         state = health(step.terms, step.batch)
-        if _due(done, watch.log_every) or last:
+        if _due(done, every.log_every) or last:
             values: dict[str, Any] = {"stage": step.stage, "E": float(step.terms.total.detach()), **parts}
             values |= {"rate": step.rate, "gradient": step.gradient, "images_per_second": speed}
             if state is not None:
                 values |= {"bone_m": state.bone, "spread": state.spread, "area": state.area}
             journal.write("train", done, values)
-        if _due(done, watch.picture_every) or (last and watch.picture_every > 0):
+        if _due(done, every.picture_every) or (last and every.picture_every > 0):
             self._draw(step, done)
-        if _due(done, watch.validate_every) or last:
+        if _due(done, every.validate_every) or last:
             self._validate(journal)
-        if _due(done, watch.save_every) and not last:
+        if _due(done, every.save_every) and not last:
             self.save()
         return Progress(
             done,
@@ -247,7 +246,7 @@ class Run:
         journal.write("validation", self.trainer.step, {k: v for k, v in figures.items() if k != "step"})
 
     def _draw(self, step: Step, done: int) -> None:
-        count = self.config.watch.picture_rows
+        count = self.config.logging.picture_rows
         if self._sheet is None or len(self._sheet.image) < count:
             # The same rows on every sheet, so that progress is seen; after going on, the first batch's rows anew.
             self._sheet = Batch(*(None if v is None else v[:count].clone() for v in step.batch))  # type: ignore[arg-type]
@@ -303,7 +302,7 @@ class Run:
             reason=str(error),
         )
         return (
-            f"step {step} (stage {stage}): {error} The batch is kept: look at it with handsss train --replay {where}. "
+            f"step {step} (stage {stage}): {error} The batch is kept in {where}. "
             f"The state before is in {self.folder / LATEST}, if one was saved."
         )
 

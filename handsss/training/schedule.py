@@ -15,12 +15,12 @@ WHOLE = "end-to-end"  # the one stage of runs without stages
 class StageSettings:
     """One stage of the schedule."""
 
-    epochs: float = 120.0  # over the training rows; where the run's steps are given, its share of them
-    rate: float = 1e-3  # learning rate at its start
-    halvings: int = 3  # the rate is halved so many times, at equal distances
-    decay: str = "step"  # "step" halves; "cosine" goes down to a hundredth in a half wave instead
-    quarter: float = 0.0  # share of the stage, from its start, in which the encoder sees pictures of a quarter's size
-    half: float = 0.0  # share after that with pictures of half the size
+    epochs: float = 120.0  # over the training samples; where the run's steps are given, its share of them
+    lr: float = 1e-3  # learning rate at its start
+    lr_steps: int = 3  # number of times that the learning rate is halved, at equal intervals
+    decay: str = "step"  # "step": halvings; "cosine": half a cosine down to a hundredth
+    quarter: float = 0.0  # share of the stage, from its start, with encoder inputs of a quarter of the size
+    half: float = 0.0  # share after that with inputs of half the size
 
     def __post_init__(self) -> None:
         if self.decay not in ("step", "cosine"):
@@ -35,8 +35,8 @@ class Stage:
 
     name: str  # of the objective: warm-up, keypoints, shape, finetune, end-to-end
     steps: int
-    rate: float
-    halvings: int = 0
+    lr: float
+    lr_steps: int = 0
     decay: str = "step"
     quarter: float = 0.0
     half: float = 0.0
@@ -63,7 +63,7 @@ def stages_of(settings: dict[str, StageSettings], *, rows: int, batch: int, step
     whole = steps or max(1, round(float(epochs.sum()) * rows / batch))
     edges = np.round(np.cumsum([0.0, *epochs]) / epochs.sum() * whole).astype(int)
     return tuple(
-        Stage(name, int(end - begin), stage.rate, stage.halvings, stage.decay, stage.quarter, stage.half)
+        Stage(name, int(end - begin), stage.lr, stage.lr_steps, stage.decay, stage.quarter, stage.half)
         for (name, stage), begin, end in zip(settings.items(), edges[:-1], edges[1:], strict=True)
         if end > begin
     )
@@ -79,12 +79,12 @@ def position(stages: tuple[Stage, ...], step: int) -> Position:
     raise ValueError(f"step {step} lies behind the schedule's {before} steps")
 
 
-def rate_at(place: Position) -> float:
+def lr_at(place: Position) -> float:
     """The learning rate of a step."""
     share = place.within / place.stage.steps
     if place.stage.decay == "cosine":
-        return place.stage.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
-    return place.stage.rate * 0.5 ** math.floor(share * (place.stage.halvings + 1) + 1e-9)
+        return place.stage.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+    return place.stage.lr * 0.5 ** math.floor(share * (place.stage.lr_steps + 1) + 1e-9)
 
 
 def reduction_at(place: Position, least: int = 1) -> int:
@@ -92,7 +92,7 @@ def reduction_at(place: Position, least: int = 1) -> int:
 
     Args:
         place: of the step.
-        least: the network's own reduction.
+        least: the network's ``input_downsample``.
     """
     if place.stage.name != "shape":
         return least

@@ -19,7 +19,7 @@ from handsss.training.collapse import CollapseMonitor, health
 from handsss.training.distributed import Processes
 from handsss.training.objective import WARM_UP, Batch, GradientNotFiniteError, Objective, Terms
 from handsss.training.sampler import loader
-from handsss.training.schedule import Position, Stage, position, rate_at, reduction_at
+from handsss.training.schedule import Position, Stage, lr_at, position, reduction_at
 
 
 class Step(NamedTuple):
@@ -53,12 +53,12 @@ class Trainer:
         stages: the schedule.
         batch: rows a step, over all processes.
         seed: of the order of rows.
-        clip: norm to which gradients are cut; 0: not.
+        grad_clip: largest norm of the gradient; 0: no clipping.
         supervised: full supervision: projected true joints take the place of detections, with equal confidences, and
             true joints are given to the objective.
-        averaging: decay of averaged weights; 0: none are kept.
-        pictures: who turns and recolours pictures: "workers" that read them, the "device" that trains, or "auto": a
-            GPU does it itself.
+        ema_decay: of averaged weights; 0: none are kept.
+        augment_on: where images are augmented: "workers" that read them, the "device" that trains, or "auto": the
+            device if it is a GPU.
         monitor: stops collapsed runs; None: does not.
         processes: this one among those that train together.
 
@@ -74,10 +74,10 @@ class Trainer:
         *,
         batch: int = 64,
         seed: int = 0,
-        clip: float = 10.0,
+        grad_clip: float = 10.0,
         supervised: bool = False,
-        averaging: float = 0.0,
-        pictures: Literal["auto", "workers", "device"] = "auto",
+        ema_decay: float = 0.0,
+        augment_on: Literal["auto", "workers", "device"] = "auto",
         monitor: CollapseMonitor | None = None,
         processes: Processes | None = None,
     ) -> None:
@@ -85,10 +85,10 @@ class Trainer:
         if batch % self.processes.size:
             raise ValueError(f"a batch of {batch} cannot be shared out among {self.processes.size} processes")
         self.network, self.objective, self.stages = network, objective, stages
-        self.batch, self.seed, self.clip, self.supervised = batch, seed, clip, supervised
+        self.batch, self.seed, self.grad_clip, self.supervised = batch, seed, grad_clip, supervised
         self.monitor = monitor
-        self.finishes = pictures == "device" or (pictures == "auto" and self.device.type == "cuda")
-        self.averager = Averager(network, averaging) if averaging > 0 else None
+        self.finishes = augment_on == "device" or (augment_on == "auto" and self.device.type == "cuda")
+        self.averager = Averager(network, ema_decay) if ema_decay > 0 else None
         self.step = 0
         self.current: tuple[Batch, str] | None = None  # batch and stage of the step that runs or ran last
         self._stage = -1
@@ -156,7 +156,7 @@ class Trainer:
         """A dataset as a stage reads it."""
         if not isinstance(dataset, HandDataset):
             return dataset
-        least = self.network.settings.reduction
+        least = self.network.settings.input_downsample
         if least > 1 and stage in (WARM_UP, "shape"):
             dataset = dataset.reduced(least)  # the encoder alone sees no more of a picture
         return dataset.deferred() if self.finishes else dataset
@@ -202,16 +202,16 @@ class Trainer:
         if place.number != self._stage:
             # Moments of one stage mean nothing to the next, whose terms are others.
             self.optimiser, self._stage = self.new_optimiser(), place.number
-        self.network.reduction = reduction_at(place, self.network.settings.reduction)
-        rate = rate_at(place)
+        self.network.input_downsample = reduction_at(place, self.network.settings.input_downsample)
+        rate = lr_at(place)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         return rate
 
     def clip_gradients(self) -> float:
-        """Cut the gradients to the norm ``clip``; their norm before."""
+        """Clip the gradient to the norm ``grad_clip``; its norm before."""
         given = [p for p in self.network.parameters() if p.grad is not None]
-        return float(torch.nn.utils.clip_grad_norm_(given, self.clip if self.clip > 0 else float("inf")))
+        return float(torch.nn.utils.clip_grad_norm_(given, self.grad_clip if self.grad_clip > 0 else float("inf")))
 
     def state(self) -> dict[str, Any]:
         """All that is needed to go on: see :meth:`restore`."""

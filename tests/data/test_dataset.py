@@ -67,7 +67,7 @@ def test_every_worker_opens_its_own_handle(store: Path) -> None:
         Augmentation(occlusion=1),
         Augmentation(rotation_deg=60, colour=0.5, occlusion=0.5),
         Augmentation(zoom=0.2),
-        Augmentation(upright=True, close=0.6, rotation_deg=20, zoom=0.1),
+        Augmentation(upright=True, crop_fill=0.6, rotation_deg=20, zoom=0.1),
     ],
 )
 def test_truth_stays_true(store: Path, augmentation: Augmentation) -> None:
@@ -93,7 +93,7 @@ def test_hands_are_turned_upright(store: Path) -> None:
         assert float(error.max()) < 1e-3
 
 
-@pytest.mark.parametrize("augmentation", [Augmentation(), Augmentation(upright=True, close=0.6, zoom=0.1)])
+@pytest.mark.parametrize("augmentation", [Augmentation(), Augmentation(upright=True, crop_fill=0.6, zoom=0.1)])
 @pytest.mark.parametrize("reduction", [2, 4])
 def test_reduced_rows_are_the_whole_ones_averaged(store: Path, augmentation: Augmentation, reduction: int) -> None:
     data = HandDataset(store, augmentation, seed=3)
@@ -110,7 +110,7 @@ def test_reduced_rows_are_the_whole_ones_averaged(store: Path, augmentation: Aug
 
 def test_close_hands(store: Path) -> None:
     """As its keypoints' box says, and the picture with them: the same point has the same colour."""
-    data, plain = HandDataset(store, Augmentation(close=0.5)), HandDataset(store)
+    data, plain = HandDataset(store, Augmentation(crop_fill=0.5)), HandDataset(store)
     for number in range(12):
         row, before = data[number], plain[number]
         low, high = row["keypoints_2d"].amin(0), row["keypoints_2d"].amax(0)

@@ -33,7 +33,12 @@ def store(freihand: Path, tmp_path: Path) -> Path:
         (Augmentation(rotation_deg=180, zoom=0.6), 1),  # some rows shrink, and take more samples
         (Augmentation(rotation_deg=40, colour=1), 2),
         (Augmentation(colour=0.8), 1),
-        (Augmentation(upright=True, close=0.8, rotation_deg=20, zoom=0.1, lost=0.3, colour=0.3, occlusion=0.6), 1),
+        (
+            Augmentation(
+                upright=True, crop_fill=0.8, rotation_deg=20, zoom=0.1, detection_dropout=0.3, colour=0.3, occlusion=0.6
+            ),
+            1,
+        ),
     ],
 )
 def test_a_batch_is_what_readers_make_of_its_rows(store: Path, augmentation: Augmentation, reduction: int) -> None:

@@ -76,7 +76,7 @@ def test_unseen_keypoints_turn_nothing() -> None:
 def test_close_hands_fill_the_picture_and_come_back() -> None:
     points, pixels = hands()
     crops = np.random.default_rng(1).integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
-    for view in (Augmentation(close=0.6), Augmentation(upright=True, close=0.6)):
+    for view in (Augmentation(crop_fill=0.6), Augmentation(upright=True, crop_fill=0.6)):
         seen = as_seen(crops, np.stack([K, K]), DetectedKeypoints(pixels, np.ones((2, 21)), "openpose"), view)
         for i, turn in enumerate(seen.turns):
             moved = turn.points(points[i])
@@ -92,11 +92,11 @@ def test_close_hands_fill_the_picture_and_come_back() -> None:
 def test_a_hand_of_which_little_was_seen_is_taken_for_a_usual_one() -> None:
     sure = np.zeros(21)
     sure[:10] = 1  # of 21
-    turn = Augmentation(close=0.6).turn(np.random.default_rng(0).uniform(0, 224, (21, 2)), sure)
-    lost = Augmentation(upright=True, close=0.6, lost=1.0)
+    turn = Augmentation(crop_fill=0.6).turn(np.random.default_rng(0).uniform(0, 224, (21, 2)), sure)
+    lost = Augmentation(upright=True, crop_fill=0.6, detection_dropout=1.0)
     assert lost.turn(hands()[1][0], np.ones(21), np.random.default_rng(0)) == turn
     assert lost.turn(hands()[1][0], np.ones(21)).zoom != turn.zoom  # not in evaluation
-    assert lost.view == Augmentation(upright=True, close=0.6)
+    assert lost.view == Augmentation(upright=True, crop_fill=0.6)
     assert turn.centre == (112, 112) and np.isclose(turn.zoom, 0.6 * 224 / 96)
 
 

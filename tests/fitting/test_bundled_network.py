@@ -19,7 +19,7 @@ from handsss.fitting.network_prediction import NetworkPredictor
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.network.checkpoint import load_network
-from handsss.network.weights import OPEN, read_weights, shipped
+from handsss.network.weights import OPEN, bundled, read_weights
 from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
 from handsss.training.config import from_toml
 from handsss.training.validate import Validation
@@ -36,7 +36,7 @@ def hands(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_small_and_says_what_it_is() -> None:
-    path = shipped(OPEN)
+    path = bundled(OPEN)
     assert path.stat().st_size < 20_000_000
     content = read_weights(path)
     assert content["model"] == "open" and content["facts"]["name"] == OPEN

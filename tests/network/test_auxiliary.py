@@ -11,7 +11,7 @@ import torch
 from handsss.geometry.cameras import project
 from handsss.hand.load import load_model
 from handsss.losses.auxiliary import SIGMA, e_heatmap, e_simcc
-from handsss.network.auxiliary import BINS, GUIDE, guide
+from handsss.network.auxiliary import BINS, KEYPOINT_FEATURES, keypoint_features
 from handsss.network.s2hand import NetworkSettings, S2Hand, in_camera
 
 SMALL = NetworkSettings(encoder="efficientnet-b0", stacks=1, features=32, modules=1, auxiliary=True)
@@ -20,7 +20,7 @@ K = torch.tensor([[[480.0, 0, 112], [0, 480, 112], [0, 0, 1]], [[900.0, 0, 150],
 
 @pytest.mark.parametrize("reduction", [1, 2, 4])
 def test_shapes(reduction: int) -> None:
-    network = S2Hand(load_model("open"), replace(SMALL, reduction=reduction, focal=600.0)).eval()
+    network = S2Hand(load_model("open"), replace(SMALL, input_downsample=reduction, focal=600.0)).eval()
     image = torch.rand(2, 3, 224, 224)
     with torch.no_grad():
         made = network(image, K, auxiliary=True)
@@ -30,15 +30,15 @@ def test_shapes(reduction: int) -> None:
     side = 56 // reduction
     assert made.auxiliary is not None
     assert made.auxiliary.maps.shape == (2, 21, side, side)
-    assert made.auxiliary.places is not None and made.auxiliary.places.shape == (2, 21, 2, BINS)
+    assert made.auxiliary.simcc is not None and made.auxiliary.simcc.shape == (2, 21, 2, BINS)
     torch.testing.assert_close(alone.maps, made.auxiliary.maps)
     assert made.texture is not None and made.texture.shape == (2, 778, 3)  # of reduced networks too
     with torch.no_grad():
         assert network(image, K).auxiliary is None
     with pytest.raises(ValueError, match="no auxiliary heads"):
         S2Hand(load_model("open"), replace(SMALL, auxiliary=False)).auxiliary_only(image)
-    with pytest.raises(ValueError, match="reduction 3: expected 1, 2 or 4"):
-        replace(SMALL, reduction=3)
+    with pytest.raises(ValueError, match="input_downsample 3: expected 1, 2 or 4"):
+        replace(SMALL, input_downsample=3)
 
 
 def test_what_heat_maps_say_by_hand() -> None:
@@ -46,8 +46,8 @@ def test_what_heat_maps_say_by_hand() -> None:
     maps[0, :, 0, 0] = 0.0  # all in the first cell: its middle lies at -3/4 and -1/2 of 8
     maps[0, 3, 1, 3] = math.log(3.0)  # a quarter there, three quarters in the last cell
     maps[0, 5] = 0.0  # nowhere
-    seen = guide(maps.requires_grad_())
-    assert seen.shape == (1, GUIDE)
+    seen = keypoint_features(maps.requires_grad_())
+    assert seen.shape == (1, KEYPOINT_FEATURES)
     x, y, sure = seen.detach()[0].split(21)
     assert (x[0], y[0], sure[0]) == pytest.approx((-6, -4, 1.0))
     assert (x[3], y[3], sure[3]) == pytest.approx((3, 2, 0.75))
@@ -56,22 +56,22 @@ def test_what_heat_maps_say_by_hand() -> None:
     some = torch.randn(1, 21, 3, 5, generator=generator, dtype=torch.float64)
     # It computes in single precision, whatever comes.
     assert torch.autograd.gradcheck(
-        lambda value: guide(value).double(), some.requires_grad_(), eps=1e-2, atol=1e-3, rtol=1e-2
+        lambda value: keypoint_features(value).double(), some.requires_grad_(), eps=1e-2, atol=1e-3, rtol=1e-2
     )
 
 
 def test_guided_networks_hear_of_their_heat_maps() -> None:
     torch.manual_seed(0)
-    guided = replace(SMALL, guided=True, auxiliary=False, stacks=0)
+    guided = replace(SMALL, keypoint_features=True, auxiliary=False, stacks=0)
     network = S2Hand(load_model("open"), guided).eval()
-    assert network.regressor.base[0].in_features == 1280 + GUIDE
-    assert network.auxiliary is not None and network.auxiliary.places is None
+    assert network.regressor.base[0].in_features == 1280 + KEYPOINT_FEATURES
+    assert network.auxiliary is not None and network.auxiliary.simcc is None
     image = torch.rand(2, 3, 224, 224)
     with torch.no_grad():
         before = network(image, K)
         assert before.auxiliary is None
         asked = network(image, K, auxiliary=True)
-        assert asked.auxiliary is not None and asked.auxiliary.places is None
+        assert asked.auxiliary is not None and asked.auxiliary.simcc is None
         torch.testing.assert_close(asked.vertices, before.vertices)
         network.auxiliary.maps.weight[4].mul_(30)  # of one keypoint
         assert not torch.allclose(network(image, K).hand.pose, before.hand.pose, atol=1e-7)
@@ -79,7 +79,7 @@ def test_guided_networks_hear_of_their_heat_maps() -> None:
     prediction.hand.pose.square().sum().backward()
     gradient = network.auxiliary.maps.weight.grad
     assert gradient is not None and bool(gradient.abs().sum() > 0)  # the hand has a say in where keypoints are seen
-    assert network.settings.training_only == "auxiliary.places."
+    assert network.settings.training_only == "auxiliary.simcc."
     assert SMALL.training_only == "auxiliary."
 
 
@@ -138,6 +138,6 @@ def test_gradients_of_the_auxiliary_losses() -> None:
     keypoints = 200 * torch.rand(2, 21, 2, generator=generator, dtype=torch.float64)
     sure = torch.rand(2, 21, generator=generator, dtype=torch.float64)
     maps = torch.randn(2, 21, 4, 4, generator=generator, dtype=torch.float64, requires_grad=True)
-    places = torch.randn(2, 21, 2, 8, generator=generator, dtype=torch.float64, requires_grad=True)
+    simcc = torch.randn(2, 21, 2, 8, generator=generator, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda m: e_heatmap(m, keypoints, sure, 224), maps)
-    assert torch.autograd.gradcheck(lambda p: e_simcc(p, keypoints, sure, 224), places)
+    assert torch.autograd.gradcheck(lambda p: e_simcc(p, keypoints, sure, 224), simcc)

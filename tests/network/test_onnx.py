@@ -24,7 +24,9 @@ onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 # Reduced, and before a camera of its own: the settings that change what is computed.
-SETTINGS = NetworkSettings("efficientnet-b0", stacks=1, features=16, modules=1, reduction=2, focal=480.0, guided=True)
+SETTINGS = NetworkSettings(
+    "efficientnet-b0", stacks=1, features=16, modules=1, input_downsample=2, focal=480.0, keypoint_features=True
+)
 CONFIG = "[augmentation]\nupright = true\nclose = 0.75\n"
 ABOUT = {"supervision": "ssl", "step": 12, "data": "/home/somebody/freihand.h5"}
 
@@ -133,7 +135,7 @@ def test_other_makers_hand_models_have_a_licence(loaded: LoadedNetwork) -> None:
 def test_what_is_missing(loaded: LoadedNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = NetworkSettings("efficientnet-b0", stacks=0)
     plain = loaded._replace(network=S2Hand(load_model("open"), settings).eval())
-    with pytest.raises(UserError, match="no keypoint branch .* Leave --keypoints out"):
+    with pytest.raises(UserError, match="no keypoint branch .* Leave keypoints out"):
         export_onnx(plain, keypoints=True)
     monkeypatch.setattr(onnx_export, "find_spec", lambda name: None if name == "onnxscript" else object())
     with pytest.raises(MissingDependencyError, match=r'needs the package onnxscript.*pip install "handsss\[onnx\]"'):

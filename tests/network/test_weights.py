@@ -14,15 +14,15 @@ from safetensors.torch import load_file, save_file
 from handsss.errors import InputError
 from handsss.hand.load import load_model
 from handsss.network import weights
-from handsss.network.checkpoint import checkpoint_file, load_network, view_of
+from handsss.network.checkpoint import checkpoint_file, input_view_of, load_network
 from handsss.network.loaded import LoadedNetwork
 from handsss.network.s2hand import NetworkSettings, S2Hand
-from handsss.network.weights import FORMAT, read_weights, weights_bytes, with_network, without_folders
+from handsss.network.weights import FORMAT, read_weights, weights_bytes, with_network_settings, without_folders
 from handsss.network.weights_check import RoundingError, check_rounding
 
-SETTINGS = NetworkSettings("efficientnet-b0", stacks=1, features=16, modules=1, reduction=2)
+SETTINGS = NetworkSettings("efficientnet-b0", stacks=1, features=16, modules=1, input_downsample=2)
 CONFIG = (
-    "[network]\nencoder = 'efficientnet-b0'\nstacks = 1\nfeatures = 16\nmodules = 1\nreduction = 2\n"
+    "[network]\nencoder = 'efficientnet-b0'\nstacks = 1\nfeatures = 16\nmodules = 1\ninput_downsample = 2\n"
     "[augmentation]\nupright = true\n"
 )
 
@@ -38,10 +38,10 @@ def test_what_is_written_predicts_what_the_network_does(loaded: LoadedNetwork, t
     path = tmp_path / "w.safetensors"
     path.write_bytes(weights_bytes(loaded, {"name": "w", "licence": "CC0-1.0"}))
     again = load_network(path)
-    assert again.network.branch is None and again.network.settings.stacks == 0 and again.network.reduction == 2
+    assert again.network.branch is None and again.network.settings.stacks == 0 and again.network.input_downsample == 2
     assert (again.model, again.keypoint_set) == ("open", "mediapipe")
     assert again.about == {"step": 7, "program": "0.0.9"}
-    assert again.facts == {"name": "w", "licence": "CC0-1.0"} and view_of(again) == (True, 0.0)
+    assert again.facts == {"name": "w", "licence": "CC0-1.0"} and input_view_of(again) == (True, 0.0)
     assert "upright = true" in again.config
     own = loaded.network.state_dict()
     stored = load_file(path)
@@ -77,14 +77,17 @@ def test_the_same_network_gives_the_same_bytes(loaded: LoadedNetwork) -> None:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ("[network]\nstacks = 2\nn = 1\n[watch]\nstacks = 3\n", "[network]\nstacks = 0\nn = 1\n[watch]\nstacks = 3\n"),
+        (
+            "[network]\nstacks = 2\nn = 1\n[schedule]\nstacks = 3\n",
+            "[network]\nstacks = 0\nn = 1\n[schedule]\nstacks = 3\n",
+        ),
         ("[network]\nfeatures = 128\n", "[network]\nstacks = 0\nfeatures = 128\n"),
-        ("[watch]\nlog_every = 1\n", "[watch]\nlog_every = 1\n[network]\nstacks = 0\n"),
+        ("[losses]\nw_ori = 1\n", "[losses]\nw_ori = 1\n[network]\nstacks = 0\n"),
         ("", "[network]\nstacks = 0\n"),
     ],
 )
 def test_other_settings_of_the_network(config: str, expected: str) -> None:
-    assert with_network(config, {"stacks": "0"}) == expected
+    assert tomllib.loads(with_network_settings(config, {"stacks": 0})) == tomllib.loads(expected)
 
 
 def test_auxiliary_heads_are_left_out(tmp_path: Path) -> None:
@@ -102,9 +105,9 @@ def test_auxiliary_heads_are_left_out(tmp_path: Path) -> None:
 
 def test_heat_maps_that_guide_the_prediction_are_kept(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    settings = replace(SETTINGS, auxiliary=True, guided=True)
+    settings = replace(SETTINGS, auxiliary=True, keypoint_features=True)
     network = S2Hand(load_model("open"), settings).eval()
-    config = CONFIG.replace("stacks = 1", "stacks = 1\nauxiliary = true\nguided = true")
+    config = CONFIG.replace("stacks = 1", "stacks = 1\nauxiliary = true\nkeypoint_features = true")
     loaded = LoadedNetwork(tmp_path / "latest.pt", network, "open", "openpose", config, {})
     (tmp_path / "w.safetensors").write_bytes(weights_bytes(loaded, {}))
     again = load_network(tmp_path / "w.safetensors")
@@ -160,7 +163,7 @@ def test_rounding_is_told_and_too_much_of_it_refused(loaded: LoadedNetwork) -> N
 
 
 def test_names_of_weights_that_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(weights.SHIPPED, "handsss-open-b0", tmp_path / "it.safetensors")
+    monkeypatch.setitem(weights.BUNDLED, "handsss-open-b0", tmp_path / "it.safetensors")
     with pytest.raises(InputError, match=r"handsss-open-b0: its file .*it.safetensors is missing. Install"):
         checkpoint_file(Path("handsss-open-b0"))
     (tmp_path / "it.safetensors").touch()
@@ -197,7 +200,7 @@ def test_files_from_strangers(loaded: LoadedNetwork, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"does not fit the network: branch\..* is missing"):
         load_network(path)
     for change, words in {
-        "reduction = 8": "its setting network: .*reduction 8: expected 1, 2 or 4",
+        "input_downsample = 8": "its setting network: .*input_downsample 8: expected 1, 2 or 4",
         "stacks = 1000000": "stacks 1000000: expected 0 to 16",
         'stacks = "x"': "its setting network.stacks: Input should be a valid integer",
         "sauce = 1": "unknown settings: sauce",
@@ -208,8 +211,8 @@ def test_files_from_strangers(loaded: LoadedNetwork, tmp_path: Path) -> None:
         written(about | {"config": "\n".join(lines)})
         with pytest.raises(InputError, match=words):
             load_network(path)
-    branchless = with_network(CONFIG, {"stacks": "0"})
-    close = branchless.replace("[augmentation]", "[augmentation]\nclose = 'x'")
+    branchless = with_network_settings(CONFIG, {"stacks": 0})
+    close = branchless.replace("[augmentation]", "[augmentation]\ncrop_fill = 'x'")
     for text in ("network = 3", close, "[network", "a = " + "[" * 100_000):
         written(about | {"config": text})
         with pytest.raises(InputError, match=r"w.safetensors: its setting"):

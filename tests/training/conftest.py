@@ -18,9 +18,9 @@ TINY = (
     "network.modules=1",
     "network.encoder=efficientnet-b0",
     "schedule.batch=2",
-    "watch.validate_rows=2",
-    "watch.picture_rows=2",
-    "watch.log_every=1",
+    "logging.validate_rows=2",
+    "logging.picture_rows=2",
+    "logging.log_every=1",
 )
 
 

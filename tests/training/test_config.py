@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from handsss.data.augment import Augmentation
 from handsss.errors import InputError, UserError
-from handsss.training.config import PRESETS, resolve, to_toml
+from handsss.network.setting_names import KEYS, SECTIONS
+from handsss.network.weights import OPEN
+from handsss.training.config import PRESETS, LoggingSettings, from_toml, resolve, to_toml
+from handsss.training.trained import load_trained
 
 
 def test_preset_file_setting(tmp_path: Path) -> None:
@@ -29,7 +37,7 @@ def test_the_full_preset_is_the_papers() -> None:
     assert (config.network.encoder, config.network.stacks, config.network.features) == ("efficientnet-b3", 2, 256)
     w = config.losses
     assert (w.w_3d, w.w_2d, w.w_con, w.w_geo, w.w_photo, w.w_regu) == (1, 0.001, 0.0002, 0.001, 0.005, 0.01)
-    assert (w.w_ori, w.w_ssim, w.w_texture, w.w_scale, w.w_pose, w.w_joints) == (100, 0.2, 0.5, 10000, 10, 100)
+    assert (w.w_ori, w.w_ssim, w.w_C, w.w_s, w.w_J, w.w_3dj) == (100, 0.2, 0.5, 10000, 10, 100)
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
@@ -54,6 +62,96 @@ def test_written_and_read_again(preset: str, tmp_path: Path) -> None:
 def test_typos(setting: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         resolve("full", None, (setting,))
+
+
+OLD = """
+[network]
+reduction = 2
+guided = true
+[losses]
+w_texture = 0.25
+w_scale = 1.0
+w_pose = 2.0
+w_joints = 3.0
+w_places = 4.0
+[data]
+pictures = "workers"
+[schedule]
+clip = 1.0
+averaging = 0.5
+[warm_up]
+rate = 1e-4
+halvings = 1
+[keypoints]
+rate = 2e-4
+halvings = 2
+[shape]
+rate = 3e-4
+halvings = 3
+[finetune]
+rate = 4e-4
+halvings = 4
+[end_to_end]
+rate = 5e-4
+halvings = 5
+[augmentation]
+lost = 0.1
+close = 0.7
+[watch]
+log_every = 7
+collapse = false
+"""
+
+
+def new_names(text: str) -> str:
+    """The same settings with the names of today."""
+    for section, new in SECTIONS.items():
+        text = text.replace(f"[{section}]", f"[{new}]")
+    for (_, old), new in KEYS.items():
+        text = re.sub(rf"^{old} =", f"{new} =", text, flags=re.MULTILINE)
+    return text
+
+
+def test_old_names_are_read_and_noted(tmp_path: Path) -> None:
+    file, notes = tmp_path / "old.toml", list[str]()
+    file.write_text(OLD)
+    config = resolve("full", file, note=notes.append)
+    assert f"{file}: shape.rate is now called shape.lr" in notes
+    assert f"{file}: watch.log_every is now called logging.log_every" in notes
+    assert len(notes) == len(KEYS) + 2
+    assert config == from_toml(new_names(OLD), "new") == from_toml(OLD, "a checkpoint")
+    assert config.logging == LoggingSettings(log_every=7, collapse=False)
+    assert (config.losses.w_C, config.losses.w_3dj, config.finetune.lr) == (0.25, 3, 4e-4)
+    settings = [
+        f"{section}.{key}={json.dumps(value)}"
+        for section, values in tomllib.loads(OLD).items()
+        for key, value in values.items()
+    ]
+    notes.clear()
+    assert resolve("full", None, tuple(settings), note=notes.append) == config
+    assert notes[0] == "network.reduction is now called network.input_downsample"
+    with pytest.warns(FutureWarning, match=r"losses.w_pose is now called losses.w_J"):
+        assert resolve("full", None, ("losses.w_pose=3",)).losses.w_J == 3
+
+
+def test_a_setting_by_two_names(tmp_path: Path) -> None:
+    file = tmp_path / "both.toml"
+    file.write_text("[watch]\nlog_every = 7\n[logging]\nlog_every = 8\n")
+    with pytest.raises(InputError, match=r"both.toml: watch.log_every and logging.log_every are the same setting"):
+        resolve("full", file)
+    with pytest.raises(InputError, match=r"shape.lr and shape.rate are the same setting, and both are given"):
+        resolve("full", None, ("shape.lr=1", "shape.rate=1"))
+    # A single setting overrides a file, whichever names they use.
+    file.write_text("[shape]\nrate = 7\n")
+    assert resolve("full", file, ("shape.lr=2",), note=len).shape.lr == 2  # type: ignore[arg-type]
+
+
+def test_the_bundled_network_has_settings_of_today() -> None:
+    config = load_trained(Path(OPEN)).config
+    assert config.augmentation == Augmentation(
+        upright=True, crop_fill=0.8, rotation_deg=20.0, zoom=0.1, detection_dropout=0.05, colour=0.3
+    )
+    assert config == replace(PRESETS["small"], network=replace(PRESETS["small"].network, stacks=0, auxiliary=False))
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

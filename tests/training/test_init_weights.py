@@ -55,13 +55,13 @@ def test_parts_that_only_one_of_them_has(given: Path, tmp_path: Path) -> None:
     for name, value in made.state_dict().items():
         expected = before[name] if name.startswith("auxiliary.") else theirs[name]
         torch.testing.assert_close(value, expected, rtol=0, atol=0)
-    # Finished guided networks keep their heat maps, not the head for places.
-    guided = replace(SMALL, guided=True)
+    # Finished guided networks keep their heat maps, not the SimCC head.
+    guided = replace(SMALL, keypoint_features=True)
     content = {"network": network(6, guided).state_dict(), "config": to_toml(TrainConfig(network=guided))}
     about = {"supervision": "ssl", "step": 70}
     save_checkpoint(tmp_path / "g.pt", content | {"model": "open", "keypoint_set": "openpose", "about": about})
     made = network(1, replace(guided, auxiliary=True))
-    assert begin(made, DataSettings(weights=str(tmp_path / "g.pt")), "open").endswith("70 steps); random places")
+    assert begin(made, DataSettings(weights=str(tmp_path / "g.pt")), "open").endswith("70 steps); random SimCC head")
     torch.testing.assert_close(made.auxiliary.maps.weight, network(6, guided).auxiliary.maps.weight)  # type: ignore[union-attr]
     with pytest.raises(InputError, match=r"regressor.base.0.weight is \[1024, 1343\], \[1024, 1280\] expected"):
         begin(network(1), DataSettings(weights=str(tmp_path / "g.pt")), "open")
@@ -80,11 +80,11 @@ def test_what_does_not_fit_is_told(given: Path) -> None:
         match=r"final.pt: does not fit the network: branch.* is \[8, 128, 1, 1\], \[16, 128, 1, 1\] expected",
     ):
         begin(network(1, replace(SMALL, features=32)), settings, "open")
-    with pytest.raises(UserError, match=r"before a camera of 0 px.*one of 600 px.*--set network.focal=0"):
+    with pytest.raises(UserError, match=r"before a camera of 0 px.*one of 600 px.*or network.focal=0"):
         begin(network(1, replace(SMALL, focal=600.0)), settings, "open")
-    with pytest.raises(UserError, match=r"trained with the hand model 'open'.*Give --model open"):
+    with pytest.raises(UserError, match=r"trained with the hand model 'open'.*Give model open"):
         begin(network(1), settings, "mano")
-    with pytest.raises(UserError, match=r"--weights and --imagenet were both given"):
+    with pytest.raises(UserError, match=r"weights and imagenet were both given"):
         begin(network(1), replace(settings, imagenet="download"), "open")
     with pytest.raises(InputError, match="no such file"):
         begin(network(1), DataSettings(weights="absent.pt"), "open")

@@ -82,7 +82,7 @@ def test_low_precision_around_it_changes_nothing(seen: tuple[torch.Tensor, ...])
 def test_other_hand_models_cannot_be_taught() -> None:
     model = load_model("open")
     assert lifting_teacher(model, "mediapipe", CPU) is lifting_teacher(load_model("open-detail"), "mediapipe", CPU)
-    with pytest.raises(UserError, match=r"knows the open hand only, not 'mano'.*--set losses.w_lifted=0"):
+    with pytest.raises(UserError, match=r"knows the open hand only, not 'mano'.*Give losses.w_lifted=0"):
         lifting_teacher(replace(model, name="mano"), "mediapipe", CPU)
 
 

@@ -27,11 +27,11 @@ def test_the_small_preset_over_fits_eight_pictures(tmp_path: Path, stores: tuple
             f"shape.epochs={_SHAPE}",
             "losses.w_auxiliary=0",  # cross-entropies have a floor: they cannot fall by ten times
             "losses.w_lifted=0",  # keypoints and what they are lifted to contradict each other a little
-            "schedule.averaging=0",
+            "schedule.ema_decay=0",
             f"finetune.epochs={_FINETUNE}",
             *(f"augmentation.{name}=0" for name in ("rotation_deg", "zoom", "lost", "colour")),
-            "watch.picture_every=0",
-            "watch.save_every=0",
+            "logging.picture_every=0",
+            "logging.save_every=0",
         ),
     )
     run = Run(tmp_path / "run", config, Recipe(stores[0]), device=torch.device("cpu"))

@@ -14,11 +14,11 @@ from tests.cli.typed import typed
 # As documented, but of eight hands, and short.
 _SHORT = (
     "schedule.batch=8",
-    "schedule.averaging=0.9",
-    "augmentation.lost=0",
-    "watch.validate_every=0",
-    "watch.validate_rows=8",
-    "watch.picture_every=0",
+    "schedule.ema_decay=0.9",
+    "augmentation.detection_dropout=0",
+    "logging.validate_every=0",
+    "logging.validate_rows=8",
+    "logging.picture_every=0",
 )
 
 

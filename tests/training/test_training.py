@@ -24,7 +24,7 @@ from handsss.training.collapse import CollapseError, CollapseMonitor, Health, he
 from handsss.training.config import resolve
 from handsss.training.objective import Batch, LossWeights, Objective, TermNotFiniteError
 from handsss.training.sampler import OrderedSampler
-from handsss.training.schedule import Stage, StageSettings, position, rate_at, reduction_at, stages_of
+from handsss.training.schedule import Stage, StageSettings, lr_at, position, reduction_at, stages_of
 from handsss.training.trainer import Step, Trainer
 
 SMALL = NetworkSettings(encoder="efficientnet-b0", stacks=1, features=16, modules=1)
@@ -68,12 +68,12 @@ def batch() -> Batch:
 def test_stages_as_the_method_shares_them() -> None:
     paper = resolve("full").stage_settings()
     stages = stages_of(paper, rows=640, batch=64, steps=300)
-    assert [(s.name, s.steps, s.rate) for s in stages] == [
+    assert [(s.name, s.steps, s.lr) for s in stages] == [
         ("keypoints", 120, 1e-3),
         ("shape", 120, 1e-3),
         ("finetune", 60, 2.5e-4),
     ]
-    rates = [rate_at(position(stages, step)) for step in (0, 29, 30, 60, 90, 119, 120, 240, 259, 260, 280, 299)]
+    rates = [lr_at(position(stages, step)) for step in (0, 29, 30, 60, 90, 119, 120, 240, 259, 260, 280, 299)]
     assert rates == pytest.approx(
         [1e-3, 1e-3, 5e-4, 2.5e-4, 1.25e-4, 1.25e-4, 1e-3, 2.5e-4, 2.5e-4, 1.25e-4, 6.25e-5, 6.25e-5]
     )
@@ -88,16 +88,16 @@ def test_end_to_end_and_cosine() -> None:
     whole = resolve("full", None, ("schedule.stages=[end-to-end]",)).stage_settings()
     stages = stages_of(whole, rows=32, batch=32)
     assert [(s.name, s.steps) for s in stages] == [("end-to-end", 180)]
-    halved = [rate_at(position(stages, step)) for step in (29, 30, 60, 90, 120, 150, 179)]
+    halved = [lr_at(position(stages, step)) for step in (29, 30, 60, 90, 120, 150, 179)]
     assert halved == pytest.approx([1e-3 * 0.5**n for n in (0, 1, 2, 3, 4, 5, 5)])
     sizes = stages_of({"shape": StageSettings(quarter=0.5, half=0.25)}, rows=1, batch=1, steps=100)
     assert [reduction_at(position(sizes, step)) for step in (0, 49, 50, 74, 75, 99)] == [4, 4, 2, 2, 1, 1]
     with pytest.raises(ValueError, match="expected shares from 0 to 1 together"):
         StageSettings(quarter=0.7, half=0.4)
     cosine = stages_of({"shape": StageSettings(decay="cosine")}, rows=1, batch=1, steps=100)
-    assert rate_at(position(cosine, 0)) == pytest.approx(1e-3)
-    assert rate_at(position(cosine, 50)) == pytest.approx(1e-3 * (0.01 + 0.99 / 2))
-    assert rate_at(position(cosine, 99)) < 1.1e-5
+    assert lr_at(position(cosine, 0)) == pytest.approx(1e-3)
+    assert lr_at(position(cosine, 50)) == pytest.approx(1e-3 * (0.01 + 0.99 / 2))
+    assert lr_at(position(cosine, 99)) < 1.1e-5
 
 
 def test_rows_come_in_one_order_from_any_place() -> None:
@@ -184,7 +184,7 @@ def test_steps_lower_the_objective() -> None:
 
 
 def test_averaged_weights_are_applied_and_taken_back() -> None:
-    run = trainer(averaging=0.9)
+    run = trainer(ema_decay=0.9)
     run.run(Rows(), until=3)
     assert run.averager is not None
     own = {name: value.clone() for name, value in run.network.state_dict().items()}
@@ -336,7 +336,7 @@ def test_a_run_made_to_collapse_is_stopped() -> None:
         net.regressor.scale[-1].bias.fill_(0.02)
     run = Trainer(
         net,
-        Objective(LossWeights(w_scale=0.0), "mediapipe", 0.033),
+        Objective(LossWeights(w_s=0.0), "mediapipe", 0.033),
         (Stage("shape", 30, 1e-6),),
         batch=3,
         monitor=CollapseMonitor(0.033, grace=2, window=3),

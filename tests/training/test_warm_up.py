@@ -23,7 +23,9 @@ from handsss.training.trainer import Step, Trainer
 from tests.training.conftest import TINY
 from tests.training.test_training import Rows
 
-SMALL = NetworkSettings("efficientnet-b0", stacks=0, appearance=False, auxiliary=True, reduction=4, drop_connect=0.0)
+SMALL = NetworkSettings(
+    "efficientnet-b0", stacks=0, appearance=False, auxiliary=True, input_downsample=4, drop_connect=0.0
+)
 CPU = torch.device("cpu")
 
 
@@ -49,10 +51,10 @@ def test_the_shape_stage_keeps_the_heads_terms() -> None:
     w = LossWeights()
     with torch.no_grad():
         terms = trainer.objective(network, batch, "shape")
-        guided = S2Hand(load_model("open"), replace(SMALL, guided=True, auxiliary=False)).eval()
+        guided = S2Hand(load_model("open"), replace(SMALL, keypoint_features=True, auxiliary=False)).eval()
         maps_alone = trainer.objective(guided, batch, "shape")
         without = Objective(LossWeights(w_auxiliary=0), "mediapipe", 0.033)(network, batch, "shape")
-    extra = w.w_auxiliary * (terms.parts["E_heatmap"] + w.w_places * terms.parts["E_simcc"])
+    extra = w.w_auxiliary * (terms.parts["E_heatmap"] + w.w_simcc * terms.parts["E_simcc"])
     assert "E_heatmap" not in without.parts
     assert maps_alone.parts.keys() - without.parts.keys() == {"E_heatmap"}
     torch.testing.assert_close(terms.total, without.total + extra)
@@ -64,9 +66,9 @@ def test_heads_are_left_out_of_the_result(tmp_path: Path, stores: tuple[Path, Pa
         "schedule.steps=4",
         "schedule.stages=[warm-up, shape]",
         "network.auxiliary=true",
-        "network.reduction=4",
+        "network.input_downsample=4",
         "network.focal=600",
-        "augmentation.close=0.6",
+        "augmentation.crop_fill=0.6",
     )
     config = resolve("full", None, settings)
     made = Run(tmp_path / "run", config, Recipe(stores[0], stores[1]), device=CPU)
@@ -85,12 +87,12 @@ def test_heads_are_left_out_of_the_result(tmp_path: Path, stores: tuple[Path, Pa
     assert not any(name.startswith("auxiliary.") for name in load_checkpoint(tmp_path / "run/final.pt")["network"])
     trained = load_trained(tmp_path / "run")
     assert trained.config == replace(config, network=replace(config.network, auxiliary=False))
-    assert trained.network.reduction == 4 and trained.network.auxiliary is None
+    assert trained.network.input_downsample == 4 and trained.network.auxiliary is None
 
 
 def test_the_stage_needs_the_heads() -> None:
     config = resolve("full", None, ("schedule.stages=[warm-up, shape]",))
     with pytest.raises(UserError, match=r"trains the encoder with auxiliary heads. Add network.auxiliary=true"):
         config.stage_settings()
-    with pytest.raises(UserError, match=r"network.*reduction 3: expected 1, 2 or 4"):
-        resolve("full", None, ("network.reduction=3",))
+    with pytest.raises(UserError, match=r"network.*input_downsample 3: expected 1, 2 or 4"):
+        resolve("full", None, ("network.input_downsample=3",))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from handsss.errors import UserError
-from handsss.network.checkpoint import no_numbers
+from handsss.network.checkpoint import non_finite_error
 from handsss.network.loaded import LoadedNetwork
 from handsss.network.onnx.export import OUTPUTS, check_installed, example, named_outputs
 
@@ -32,7 +32,7 @@ class Difference(NamedTuple):
 
 
 def compare(content: bytes, loaded: LoadedNetwork, *, keypoints: bool = False) -> list[Difference]:
-    """Run a file in ONNX Runtime on the CPU beside the network in torch, on made-up pictures.
+    """Run a file in ONNX Runtime on the CPU beside the network in torch, on random images.
 
     Differences of values beyond the usual size (a picture's side, a metre, one) are taken relative to it.
 
@@ -79,7 +79,8 @@ def compare(content: bytes, loaded: LoadedNetwork, *, keypoints: bool = False) -
     if wrong:
         raise ExportError(
             f"{loaded.path}: the exported network's numbers are not the network's: {'; '.join(wrong)}. Nothing was "
-            "written. Try another --opset or other versions of torch and onnxruntime."
+            "written. Try another {opset} or other versions of torch and onnxruntime.",
+            options=["opset"],
         )
     return list(found.values())
 
@@ -87,7 +88,7 @@ def compare(content: bytes, loaded: LoadedNetwork, *, keypoints: bool = False) -
 def _difference(name: str, wanted: np.ndarray, got: np.ndarray, loaded: LoadedNetwork) -> Difference:
     out = OUTPUTS[name]
     if not np.isfinite(wanted).all():
-        raise no_numbers(loaded.path, f" ({name})")
+        raise non_finite_error(loaded.path, f" ({name})")
     if got.shape != wanted.shape:
         raise ExportError(
             f"{loaded.path}: {name} comes out of the exported network as {list(got.shape)}, expected "

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from handsss.errors import MissingDependencyError, UserError
 from handsss.hand.joints import JOINT_ORDERS
 from handsss.hand.open_hand import OPEN_MODELS
-from handsss.network.checkpoint import view_of
+from handsss.network.checkpoint import input_view_of
 from handsss.network.encoder import IMAGE
 from handsss.network.loaded import LoadedNetwork
 from handsss.network.precision import Precision
-from handsss.network.s2hand import Prediction, S2Hand
+from handsss.network.s2hand import S2Hand, S2HandOutput
 from handsss.version import __version__
 
 OPSET = 18  # what torch's exporter writes by itself; other versions are converted from it
@@ -66,7 +66,7 @@ def check_installed() -> None:
             raise MissingDependencyError(package, "handsss export onnx", 'pip install "handsss[onnx]"')
 
 
-def named_outputs(prediction: Prediction) -> dict[str, Tensor]:
+def named_outputs(prediction: S2HandOutput) -> dict[str, Tensor]:
     """A prediction's tensors by their names in the file, in the file's order; those that the network has."""
     hand = prediction.hand
     every = {
@@ -115,7 +115,8 @@ def export_onnx(loaded: LoadedNetwork, *, opset: int = OPSET, keypoints: bool = 
     check_installed()
     if keypoints and loaded.network.branch is None:
         raise UserError(
-            f"{loaded.path}: this network has no keypoint branch (network.stacks = 0). Leave --keypoints out."
+            f"{loaded.path}: this network has no keypoint branch (network.stacks = 0). Leave {{keypoints}} out.",
+            options=["keypoints"],
         )
     module = _Exported(loaded.network, loaded.keypoint_set, keypoints).eval()
     image, K = example(2)
@@ -138,8 +139,9 @@ def export_onnx(loaded: LoadedNetwork, *, opset: int = OPSET, keypoints: bool = 
     reached = {entry.domain: entry.version for entry in model.opset_import}
     if reached.get("") != opset:
         raise UserError(
-            f"--opset {opset}: the network could not be converted to it, only to {reached.get('')}. Give another, or "
-            f"none for {OPSET}."
+            f"{{opset}} {opset}: the network could not be converted to it, only to {reached.get('')}. Give another, or "
+            f"none for {OPSET}.",
+            options=["opset"],
         )
     _describe(model, metadata(loaded, names))
     content: bytes = model.SerializeToString()
@@ -155,7 +157,7 @@ def metadata(loaded: LoadedNetwork, names: list[str]) -> dict[str, str]:
         loaded: the network.
         names: of the outputs.
     """
-    view = view_of(loaded)
+    view = input_view_of(loaded)
     about = {key: loaded.about[key] for key in ("supervision", "baseline", "dataset", "step") if key in loaded.about}
     own = loaded.model in OPEN_MODELS
     return {
@@ -173,7 +175,7 @@ def metadata(loaded: LoadedNetwork, names: list[str]) -> dict[str, str]:
                 "range": [0, 1],
                 # Turned until wrist to middle knuckle points up; the hand's box, in the middle, fills so much.
                 "upright": view.upright,
-                "close": view.close,
+                "close": view.crop_fill,
             }
         ),
         "outputs": json.dumps({name: {"meaning": OUTPUTS[name].meaning, "unit": OUTPUTS[name].unit} for name in names}),
@@ -190,8 +192,8 @@ class _Exported(nn.Module):
         self.network.precision = Precision()
         self.keypoint_set, self.keypoints = keypoint_set, keypoints
 
-    def predict(self, image: Tensor, K: Tensor) -> Prediction:
-        made: Prediction = self.network(image, K, self.keypoint_set, branch=self.keypoints)
+    def predict(self, image: Tensor, K: Tensor) -> S2HandOutput:
+        made: S2HandOutput = self.network(image, K, self.keypoint_set, branch=self.keypoints)
         return made
 
     def forward(self, image: Tensor, K: Tensor) -> tuple[Tensor, ...]:
