@@ -1,4 +1,4 @@
-"""Refining a fitted hand by rendering: its silhouette is pulled to the hand's outline in the photo."""
+"""Refining fitted hands by differentiable rendering: their silhouettes are fitted to the segmented photo."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
-from handsss.fitting.adam import Adam
 from handsss.fitting.hand_input import HandInput
 from handsss.fitting.problem import (
     PARAMETERS,
@@ -38,16 +38,52 @@ class SilhouetteSettings:
     longer_side: int = 192  # px of the working picture
     iterations: int = 50
     weight: float = 1000.0  # squared sigmas for a mismatch as large as the hand
-    rate: float = 0.04  # Adam's, in units of each parameter's own scale
-    minimum_quality: float = 0.55  # of the segmentation; below it the outline is left alone
+    lr: float = 0.04  # of Adam, in units of each parameter's own scale
+    minimum_quality: float = 0.55  # of the segmentation; below it the silhouette is not fitted
 
 
-# One unit of each parameter in the optimiser: turns and moves are stiffer than pose coefficients.
+# The optimiser's unit of each parameter: rotation and position are more sensitive than pose coefficients.
 _SCALES = torch.ones(PARAMETERS, dtype=torch.float64)
 _SCALES[ROTATION] = 0.35
 _SCALES[POSITION] = 0.10
 _SCALES[POSE] = 1.5
 _SCALES[SHAPE] = 2.0
+
+
+class Adam:
+    """Adam (Kingma and Ba 2015) for one tensor, by torch's functional form: ``torch.optim.Adam`` imports torch's
+    compiler with the first optimiser, which takes two seconds, longer than a photo.
+
+    Args:
+        value: changed in place by :meth:`step`.
+        betas: decay of the gradient's mean, and of its square's.
+    """
+
+    def __init__(self, value: Tensor, betas: tuple[float, float] = (0.9, 0.999)) -> None:
+        self.value, self.betas = value, betas
+        self._mean, self._square = (torch.zeros_like(value, requires_grad=False) for _ in range(2))
+        self._steps = torch.tensor(0.0)
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor, lr: float) -> None:
+        """One step against a gradient."""
+        adam(
+            [self.value],
+            [gradient],
+            [self._mean],
+            [self._square],
+            [],
+            [self._steps],
+            foreach=False,
+            fused=False,
+            amsgrad=False,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            lr=lr,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
 
 
 def posed_vertices(layer: HandLayer, problem: KeypointProblem, parameters: HandParameters) -> Tensor:
@@ -92,7 +128,7 @@ def segment_hand(crop: Crop, vertices: Tensor, layer: HandLayer, parameters: Han
 
 
 class _Outlines(NamedTuple):
-    """Hands' outlines in photos, each in the upper left of a square as large as the longest side of all crops."""
+    """Segmented silhouettes, each in the upper left of a square of the working size."""
 
     target: Tensor  # [B, S, S] probability of being hand
     certainty: Tensor  # [B, S, S] 0: does not count
@@ -102,14 +138,14 @@ class _Outlines(NamedTuple):
 
 
 def _outlines(crops: Sequence[Crop], segmentations: Sequence[Segmentation], settings: SilhouetteSettings) -> _Outlines:
-    side = settings.longer_side  # whatever the crops' shapes, so that a hand is the same beside any others
+    side = settings.longer_side  # one size for all crops: a hand's result must not depend on the others in the batch
     target = torch.zeros(len(crops), side, side)
     certainty = torch.zeros_like(target)
     for number, (crop, segmentation) in enumerate(zip(crops, segmentations, strict=True)):
         height, width = crop.size
         probability = segmentation.probability
         target[number, :height, :width] = torch.as_tensor(probability)
-        # Undecided pixels and the forearm's do not count.
+        # Undecided pixels and the forearm are ignored.
         counted = (2 * np.abs(probability - 0.5)) * segmentation.counted
         certainty[number, :height, :width] = torch.as_tensor(counted)
     return _Outlines(
@@ -130,14 +166,16 @@ def refine(
     segmentations: Sequence[Segmentation],
     settings: SilhouetteSettings,
 ) -> HandParameters:
-    """Minimise keypoint residuals, priors and silhouettes' mismatch together (Adam), for all hands at once; each
-    hand's best step is returned.
+    """Minimise keypoint residuals, priors and silhouette mismatch with Adam, all hands in one batch.
 
     Args:
-        parameters: hands [B], right, in their crops' photos.
-        observation: their keypoints in the photos, B of them.
-        crops: photo parts at working resolution.
+        parameters: right hands [B].
+        observation: their keypoints in the photos, [B].
+        crops: the photos around the hands, at working resolution.
         segmentations: of the crops.
+
+    Returns:
+        the iterate with the lowest cost of each hand.
     """
     outlines = _outlines(crops, segmentations, settings)
     size = outlines.target.shape[1], outlines.target.shape[2]
@@ -160,7 +198,7 @@ def refine(
         if iteration == settings.iterations or not bool(torch.isfinite(values).any()):
             break
         (gradient,) = torch.autograd.grad(total.sum(), delta)
-        optimiser.step(gradient, settings.rate * (1 - 0.8 * iteration / settings.iterations))
+        optimiser.step(gradient, settings.lr * (1 - 0.8 * iteration / settings.iterations))
     return best
 
 
@@ -171,15 +209,15 @@ def fit_outlines(
     layer: HandLayer,
     settings: SilhouetteSettings,
 ) -> tuple[HandParameters, list[dict[str, float]]]:
-    """Pull silhouettes to the photos', where colours tell a hand from what is behind it.
+    """Fit silhouettes where the segmentation is good enough.
 
     Args:
         inputs: the hands' photos.
-        parameters: the hands [B], fitted to keypoints.
+        parameters: hands [B], fitted to keypoints.
 
     Returns:
-        the hands, and figures of each: ``segmentation_quality`` where there was a segmentation, ``silhouette_iou``
-        where the hand was pulled to it.
+        the hands, and figures of each: ``segmentation_quality`` if there was a segmentation, ``silhouette_iou`` if the
+        silhouette was fitted to it.
     """
     with torch.no_grad():
         vertices = posed_vertices(layer, problem, parameters)
@@ -215,7 +253,7 @@ def fit_outlines(
 
 
 def intersection_over_union(silhouette: np.ndarray, segmentation: Segmentation) -> float:
-    """IoU of a rendered hand with the segmented one, outside the forearm's zone."""
+    """IoU of a rendered hand with the segmented one, without the forearm."""
     rendered = (silhouette > 0.5) & segmentation.counted
     hand = (segmentation.probability > 0.5) & segmentation.counted
     union = (rendered | hand).sum()
