@@ -13,10 +13,11 @@ import torch
 from efficientnet_pytorch import EfficientNet
 from torch import Tensor, nn
 
+from handsss.geometry.framing import CROP
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.joints import reorder_indices
 from handsss.hand.layer import HandLayer, HandOutput
-from handsss.network.encoder import IMAGE, Features
+from handsss.network.encoder import Features
 from handsss.network.s2hand import S2Hand, S2HandOutput
 from handsss.rendering.pipeline import render
 from handsss.rendering.types import RenderOutput
@@ -98,7 +99,7 @@ class PlainEncoder(nn.Module):
 
     def __init__(self, encoder: nn.Module, name: str) -> None:
         super().__init__()
-        self.body = EfficientNet.from_name(name, image_size=IMAGE)
+        self.body = EfficientNet.from_name(name, image_size=CROP)
         self.body.load_state_dict(encoder.body.state_dict(), strict=False)  # all but the classifier
         self.body.to(memory_format=torch.contiguous_format)
         del self.body._fc, self.body._dropout, self.body._avg_pooling

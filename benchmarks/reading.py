@@ -22,10 +22,10 @@ from torch.utils.data import DataLoader
 
 from handsss.data.augment import Augmentation
 from handsss.data.dataset import HandDataset
+from handsss.data.store.crop_jpeg import encode_crop
 from handsss.data.store.reader import Store
 from handsss.data.store.schema import ENCODINGS
 from handsss.data.store.writer import _create
-from handsss.geometry.crop_frame import encode_crop
 
 
 def rewrite(store: Store, rows: int, target: Path, encoding: str) -> None:

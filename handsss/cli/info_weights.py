@@ -8,13 +8,13 @@ from typing import Any
 from handsss.cli.console import output_console, plain
 from handsss.evaluation.tables import ALIGNMENTS, SPACE_COLUMNS, number
 from handsss.network.checkpoint import (
-    InputView,
     checkpoint_file,
     input_view_of,
     is_weights,
     load_checkpoint,
     load_network,
 )
+from handsss.network.input_view import InputView
 from handsss.network.s2hand import parameter_counts
 from handsss.network.weights import OPEN, bundled, digest
 

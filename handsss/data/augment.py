@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from handsss.geometry.framing import CROP, MIDDLE, Turn, close_up, upright_angle
+from handsss.geometry.framing import CROP
+from handsss.geometry.window import Window
+from handsss.network.input_view import InputView
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -36,8 +38,8 @@ class Augmentation:
         """What of it is part of the network's input."""
         return Augmentation(upright=self.upright, crop_fill=self.crop_fill)
 
-    def turn(self, keypoints: np.ndarray, confidence: np.ndarray, rng: np.random.Generator | None = None) -> Turn:
-        """How a picture is turned and zoomed.
+    def window(self, keypoints: np.ndarray, confidence: np.ndarray, rng: np.random.Generator | None = None) -> Window:
+        """The window of a crop that the network sees.
 
         Args:
             keypoints: [21, 2] px, detected.
@@ -46,15 +48,15 @@ class Augmentation:
         """
         if rng is not None and self.detection_dropout > 0 and rng.random() < self.detection_dropout:
             confidence = np.zeros_like(confidence)
-        angle = upright_angle(keypoints, confidence) if self.upright else 0.0
+        roll = 0.0
         if rng is not None and self.rotation_deg > 0:
-            angle += float(np.deg2rad(rng.uniform(-self.rotation_deg, self.rotation_deg)))
-        zoom, centre = close_up(keypoints, confidence, angle, self.crop_fill) if self.crop_fill > 0 else (1.0, MIDDLE)
-        if rng is not None and self.zoom > 0:
-            zoom *= float(np.exp(rng.uniform(-self.zoom, self.zoom)))
-            x, y = (centre + rng.uniform(-self.zoom / 2, self.zoom / 2, 2) * CROP / zoom).tolist()
-            centre = (x, y)
-        return Turn(angle, zoom, centre)
+            roll = -float(np.deg2rad(rng.uniform(-self.rotation_deg, self.rotation_deg)))
+        window = InputView(self.upright, self.crop_fill).of_crop(keypoints, confidence, extra_roll=roll)
+        if rng is None or self.zoom == 0:
+            return window
+        side = CROP / (window.scale * float(np.exp(rng.uniform(-self.zoom, self.zoom))))
+        centre = window.centre + rng.uniform(-self.zoom / 2, self.zoom / 2, 2) * side
+        return Window.square(centre, side, CROP, roll=window.roll)
 
 
 class Recolouring(NamedTuple):

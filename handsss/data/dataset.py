@@ -16,8 +16,9 @@ from handsss.data import device_augment
 from handsss.data.augment import Augmentation, Recolouring, covered, draw_cover, draw_recolouring
 from handsss.data.store.reader import Store
 from handsss.errors import InputError
-from handsss.geometry.framing import CROP, Turn
-from handsss.geometry.window import samples_of
+from handsss.geometry.framing import CROP
+from handsss.geometry.warp import samples_per_pixel
+from handsss.geometry.window import Window
 
 ALWAYS = ("keypoints_2d", "confidence", "K", "hand", "index")
 OPTIONAL = ("joints_3d", "root_3d", "vertices", "scale", "mask", "has_mask")
@@ -112,8 +113,8 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         picture = store.crop(row)
         rng = np.random.default_rng((self.seed, self.epoch, row))
         changes = self._draw(values, rng)
-        if changes.turn is not None:
-            values = _turned(values, changes.turn)
+        if changes.window is not None:
+            values = _seen_through(changes.window, values)
         result = self._instructions(picture, changes) if self.defers else {"image": self._image(picture, changes)}
         for name, value in values.items():
             array = np.asarray(value)
@@ -124,15 +125,16 @@ class HandDataset(Dataset[dict[str, Tensor]]):
     def _draw(self, values: dict[str, np.ndarray], rng: np.random.Generator) -> _Changes:
         """All that is random about a row."""
         how, side = self.augmentation, CROP // self.reduction
-        turn = how.turn(values["keypoints_2d"], values["confidence"], rng) if how.turns else None
+        window = how.window(values["keypoints_2d"], values["confidence"], rng) if how.turns else None
         recolouring = draw_recolouring(how.colour, rng) if how.colour > 0 else None
         hidden = how.occlusion > 0 and rng.random() < how.occlusion
-        return _Changes(turn, recolouring, draw_cover(side, side, rng) if hidden else None)
+        return _Changes(window, recolouring, draw_cover(side, side, rng) if hidden else None)
 
     def _image(self, picture: np.ndarray, changes: _Changes) -> Tensor:
         """[3, S, S] 0..1."""
-        if changes.turn is not None:
-            picture = changes.turn.picture(picture, self.reduction)
+        if changes.window is not None:
+            window = changes.window.resized(CROP // self.reduction)
+            picture = window.sample(picture, repeat=True, samples=self.reduction, dtype=np.uint8)
         elif self.reduction > 1:
             parts = picture.reshape(CROP // self.reduction, self.reduction, -1, self.reduction, 3)
             picture = np.round(parts.mean((1, 3))).astype(np.uint8)
@@ -144,8 +146,9 @@ class HandDataset(Dataset[dict[str, Tensor]]):
 
     def _instructions(self, picture: np.ndarray, changes: _Changes) -> dict[str, Tensor]:
         """The crop, and what :meth:`_image` would do to it; the same fields for every row, so that rows stack."""
-        matrix = (changes.turn or Turn(0.0)).to_crop(self.reduction)
-        samples = self.reduction if changes.turn is None else samples_of(matrix, self.reduction)
+        window = changes.window or Window.around_picture(CROP, CROP, CROP)
+        matrix = window.resized(CROP // self.reduction).inverse
+        samples = self.reduction if changes.window is None else samples_per_pixel(matrix, self.reduction)
         result = {
             device_augment.RAW: torch.tensor(picture),
             device_augment.WARP: torch.from_numpy(matrix.astype(np.float32)),
@@ -165,19 +168,20 @@ class HandDataset(Dataset[dict[str, Tensor]]):
 class _Changes(NamedTuple):
     """What is done to a row's picture, in this order."""
 
-    turn: Turn | None
+    window: Window | None
     recolouring: Recolouring | None
     cover: np.ndarray | None  # [S, S, 4]
 
 
-def _turned(values: dict[str, np.ndarray], turn: Turn) -> dict[str, np.ndarray]:
-    """All but the picture, turned along with it."""
+def _seen_through(window: Window, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All fields but the picture, in a window's pixels and camera frame."""
     seen = values["confidence"][:, None] > 0
-    values["keypoints_2d"] = np.where(seen, turn.pixels(values["keypoints_2d"]), 0.0)
-    values["K"] = turn.camera(values["K"])
+    values["keypoints_2d"] = np.where(seen, window.to_window(values["keypoints_2d"]), 0.0)
+    values["K"] = window.intrinsics(values["K"])
     for name in ("joints_3d", "root_3d", "vertices"):
         if name in values:
-            values[name] = turn.points(values[name].astype(np.float64))
+            values[name] = window.rotate(values[name].astype(np.float64))
     if "mask" in values:
-        values["mask"] = turn.mask(values["mask"])
+        shown = window.sample((values["mask"] * 255).astype(np.uint8), repeat=False)
+        values["mask"] = (shown > 0.5).astype(np.uint8)
     return values

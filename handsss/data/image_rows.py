@@ -10,10 +10,11 @@ from PIL import Image
 
 from handsss.data.annotated_image import AnnotatedImage
 from handsss.data.keypoints.sources import KeypointSource, Tags
+from handsss.data.store.crop_jpeg import decode_crop
 from handsss.data.store.schema import Row
 from handsss.errors import InputError
-from handsss.geometry.crop_frame import CropFrame, decode_crop, square_frame, whole_frame
 from handsss.geometry.framing import CROP, bounding_box
+from handsss.geometry.window import Window
 from handsss.io.camera import choose_camera
 from handsss.io.image import read_image
 
@@ -49,15 +50,15 @@ def make_rows(
     found, tags = source.find(item, picture, intrinsics)
     rows = []
     for hand, keypoints in found:
-        frame = crop_frame(item, keypoints, (width, height), margin, box_margin, mirrored=hand == "left")
+        window = crop_window(item, keypoints, (width, height), margin, box_margin, mirrored=hand == "left")
         content: np.ndarray | bytes
-        if item.whole and not frame.mirrored and (height, width) == (CROP, CROP):
+        if item.whole and not window.mirrored and (height, width) == (CROP, CROP):
             content = picture
             if keep_file and item.path.suffix.lower() in (".jpg", ".jpeg") and not photo.notes:
                 content = _jpeg_of(item.path, picture)
         else:
-            content = frame.cut(picture)
-        rows.append(_row(item, hand, keypoints, frame, intrinsics, content))
+            content = window.sample(picture, repeat=False, dtype=np.uint8)
+        rows.append(_row(item, hand, keypoints, window, intrinsics, content))
     return ImageRows(rows, tags)
 
 
@@ -69,7 +70,7 @@ def _jpeg_of(path: Path, picture: np.ndarray) -> np.ndarray | bytes:
     return data
 
 
-def crop_frame(
+def crop_window(
     item: AnnotatedImage,
     keypoints: np.ndarray,
     size: tuple[int, int],
@@ -77,8 +78,8 @@ def crop_frame(
     box_margin: float,
     *,
     mirrored: bool,
-) -> CropFrame:
-    """Where a hand's crop lies in its picture.
+) -> Window:
+    """The window of a picture that becomes a hand's crop.
 
     Args:
         item: the picture; it may be the crop already, or have a box.
@@ -89,42 +90,44 @@ def crop_frame(
     """
     width, height = size
     if item.whole:
-        return square_frame(np.array([0.0, 0.0, width, height]), 0.0, mirrored=mirrored)
-    if item.box is not None:
-        return square_frame(item.box, box_margin, mirrored=mirrored)
-    box = bounding_box(keypoints)
-    if not np.isfinite(box).all():
-        return whole_frame(width, height)
-    return square_frame(box, margin, mirrored=mirrored)
+        window = Window.around_picture(width, height, CROP)
+    elif item.box is not None:
+        window = Window.around_box(item.box, box_margin, CROP)
+    else:
+        box = bounding_box(keypoints)
+        if not np.isfinite(box).all():
+            return Window.around_picture(width, height, CROP)
+        window = Window.around_box(box, margin, CROP)
+    return window.flipped() if mirrored else window
 
 
 def _row(
     item: AnnotatedImage,
     hand: str,
     keypoints: np.ndarray,
-    frame: CropFrame,
+    window: Window,
     intrinsics: np.ndarray,
     content: np.ndarray | bytes,
 ) -> Row:
     seen = keypoints[:, 2] > 0
-    points = np.where(seen[:, None], frame.points(keypoints[:, :2]), 0.0)
+    points = np.where(seen[:, None], window.to_window(keypoints[:, :2]), 0.0)
     extra = dict(item.truth)
     for name in ("root_3d", "vertices"):
         if extra.get(name) is not None:
-            extra[name] = frame.space(np.asarray(extra[name]))
+            extra[name] = window.rotate(np.asarray(extra[name]))
     if item.joints_3d is not None:
-        extra["joints_3d"] = frame.space(item.joints_3d)
+        extra["joints_3d"] = window.rotate(item.joints_3d)
         if "scale" not in extra:
             extra["scale"] = float(np.linalg.norm(item.joints_3d[9] - item.joints_3d[10]))
     if item.mask is not None:
-        extra["mask"] = _mask(item.mask, frame)
+        extra["mask"] = _mask(item.mask, window)
         extra["has_mask"] = 1
     return Row(
         crop=content,
         keypoints_2d=points,
         confidence=np.where(seen, keypoints[:, 2], 0.0),
-        K=frame.camera(intrinsics),
-        crop_transform=frame.transform,
+        K=window.intrinsics(intrinsics),
+        crop_transform=window.affine,
         hand=hand,
         name=item.name,
         index=item.index,
@@ -132,13 +135,13 @@ def _row(
     )
 
 
-def _mask(path: Path, frame: CropFrame) -> np.ndarray:
+def _mask(path: Path, window: Window) -> np.ndarray:
     """[224, 224] 0 or 1: masks come as JPEG, so values lie around 0 and 255."""
     try:
         with Image.open(path) as picture:
             grey = np.asarray(picture.convert("L"))
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path}: the mask cannot be read ({error}). Expected a grey JPEG or PNG.") from error
-    if grey.shape == (CROP, CROP) and np.allclose(frame.transform, np.eye(2, 3)):
+    if grey.shape == (CROP, CROP) and np.allclose(window.affine, np.eye(2, 3)):
         return (grey > 127).astype(np.uint8)
-    return (frame.cut(np.repeat(grey[:, :, None], 3, 2))[:, :, 0] > 127).astype(np.uint8)
+    return (window.sample(grey, repeat=False, dtype=np.uint8) > 127).astype(np.uint8)

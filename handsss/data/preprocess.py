@@ -20,6 +20,7 @@ from handsss.data.resumable_jobs import Blocks, parts_folder
 from handsss.data.store.schema import ENCODINGS, FORMAT_VERSION, Row
 from handsss.data.store.writer import assemble, pack_rows
 from handsss.errors import BadPictureError, InputError, UserError
+from handsss.geometry.framing import BOX_MARGIN, MARGIN
 from handsss.io.pool import run_jobs
 
 _SMALLEST_BLOCK, _LARGEST_BLOCK = 8, 128  # pictures; what a kill can cost each worker
@@ -39,8 +40,8 @@ class PreprocessOptions:
     """How a store is made."""
 
     encoding: str = "jpeg"  # of the crops
-    margin: float = 0.25  # around the keypoints' box, of its longer side, on every side
-    box_margin: float = 0.1  # around a box given by the dataset
+    margin: float = MARGIN  # around the keypoints' box, of its longer side, on every side
+    box_margin: float = BOX_MARGIN  # around a box given by the dataset
     workers: int = 1
     limit: int | None = None  # first pictures only
     shard: tuple[int, int] = (0, 1)  # this part, of so many

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from handsss.detect import landmarks, palms
 from handsss.detect.landmarks import LandmarkReader, Landmarks
 from handsss.detect.palms import PalmDetector, overlap
 from handsss.detect.types import KEYPOINT_SET, Detection
-from handsss.geometry.window import Square
+from handsss.geometry.window import Window
 
 MINIMUM_PRESENCE = 0.5
 _FIRST_PALM, _LATER_PALM = 0.5, 0.35  # scores from which a palm is looked into
@@ -54,7 +55,7 @@ class HandDetector:
         picture, factor = _reduced(image)
         found: list[Landmarks] = []
         height, width = picture.shape[:2]
-        whole = Square(np.array([width, height]) / 2, float(max(width, height)), 0.0)
+        whole = Window.around_picture(width, height, palms.SIZE)
         self._look(picture, whole, _FIRST_PALM, MINIMUM_PRESENCE, 0.0, found)
         if not found or self._thorough:
             for square in self._further_looks(width, height, whole, bool(found)):
@@ -65,28 +66,28 @@ class HandDetector:
         found.sort(key=lambda hand: -hand.presence * float(hand.confidence.mean()))
         return [_detection(hand, factor) for hand in found[:max_hands]]
 
-    def _further_looks(self, width: int, height: int, whole: Square, found: bool) -> Iterator[Square]:
+    def _further_looks(self, width: int, height: int, whole: Window, found: bool) -> Iterator[Window]:
         """Squares to try: the photo turned and with a border (a hand may fill it), then overlapping tiles of half
         and a third of it (a hand may be small)."""
         if not found:
             yield whole
-            yield whole._replace(side=1.6 * whole.side)
+            yield whole.turned(0.0, enlarged=1.6)
             for angle in (np.pi / 2, -np.pi / 2, np.pi):
-                yield whole._replace(angle=angle)
-                yield whole._replace(side=1.6 * whole.side, angle=angle)
+                yield whole.turned(angle)
+                yield whole.turned(angle, enlarged=1.6)
         for part in (2, 3):
-            side = whole.side / part
+            side = max(width, height) / part
             if side < 64:
                 break
             columns = _starts(width, side)
             for y in _starts(height, side):
                 for x in columns:
-                    yield Square(np.array([x, y]) + side / 2, side, 0.0)
+                    yield Window.square(np.array([x, y]) + side / 2, side, palms.SIZE)
 
     def _look(
         self,
         picture: np.ndarray,
-        square: Square,
+        square: Window,
         palm_score: float,
         presence: float,
         confidence: float,
@@ -94,7 +95,7 @@ class HandDetector:
     ) -> None:
         """Add the hands of one square that are sure enough and new; a surer find replaces an earlier one."""
         for palm in self._palms(picture, square, palm_score):
-            first = self._reader.read(picture, palm.region())
+            first = self._reader.read(picture, palm.region(landmarks.SIZE))
             if first.presence < 0.3:
                 continue
             hand = self._reader.read_carefully(picture, first.points)
@@ -147,5 +148,5 @@ def _detection(hand: Landmarks, factor: float) -> Detection:
         handedness=max(hand.right, 1 - hand.right),
         keypoints=keypoints,
         keypoint_set=KEYPOINT_SET,
-        region=hand.region.corners() * factor,
+        region=hand.region.corners * factor,
     )

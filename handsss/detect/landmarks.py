@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from handsss.detect.networks import Network
-from handsss.geometry.window import Square, warp
+from handsss.geometry.window import Window
 
 SIZE = 224
 _TRUNK = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # keypoints that MediaPipe's tracking region is made from
@@ -33,19 +33,17 @@ class Landmarks(NamedTuple):
     confidence: np.ndarray  # [21] 0..1
     presence: float  # 0..1, mean
     right: float  # 0..1, mean
-    region: Square
+    region: Window
 
 
-def region_of(points: np.ndarray) -> Square:
+def region_of(points: np.ndarray) -> Window:
     """The tracking region of a hand: upright along wrist -> knuckles, twice its trunk, moved a tenth forward."""
     x, y = (points[5] + 2 * points[9] + points[13]) / 4 - points[0]
     angle = float(np.arctan2(x, -y))
-    axes = Square(np.zeros(2), 1.0, angle).axes()
-    local = points[_TRUNK] @ axes
-    low, high = local.min(0), local.max(0)
-    side = max(float((high - low).max()), 2.0)
+    trunk = Window.around_points(points[_TRUNK], SIZE, fill=1.0, smallest=2.0, roll=angle)
+    side = SIZE / trunk.scale
     up = np.array([np.sin(angle), -np.cos(angle)])
-    return Square(axes @ ((low + high) / 2) + 0.1 * side * up, 2.0 * side, angle)
+    return Window.square(trunk.centre + 0.1 * side * up, 2.0 * side, SIZE, roll=angle)
 
 
 class LandmarkReader:
@@ -54,13 +52,12 @@ class LandmarkReader:
     def __init__(self, threads: int = 1) -> None:
         self._network = Network("hand_landmark_full.tflite", threads)
 
-    def read(self, picture: np.ndarray, square: Square, *, mirrored: bool = False) -> Reading:
-        """One pass over one crop; a mirrored crop's answer comes back un-mirrored."""
-        matrix = square.to_picture(SIZE, mirrored)
-        landmarks, presence, right, _ = self._network(warp(picture, matrix, SIZE, repeat=True))
-        points = landmarks.reshape(21, 3)[:, :2].astype(np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    def read(self, picture: np.ndarray, window: Window) -> Reading:
+        """One pass over one window of SIZE px; the answer for a mirrored one comes back un-mirrored."""
+        landmarks, presence, right, _ = self._network(window.sample(picture, repeat=True))
+        points = window.to_picture(landmarks.reshape(21, 3)[:, :2].astype(np.float64))
         probability = float(right.ravel()[0])
-        return Reading(points, float(presence.ravel()[0]), 1 - probability if mirrored else probability)
+        return Reading(points, float(presence.ravel()[0]), 1 - probability if window.mirrored else probability)
 
     def read_carefully(self, picture: np.ndarray, points: np.ndarray) -> Landmarks:
         """The median over six perturbed crops around points of an earlier pass, with a confidence for each point.
@@ -71,11 +68,11 @@ class LandmarkReader:
         region = region_of(points)
         readings = []
         for turn, scale in _PERTURBATIONS:
-            square = Square(region.centre, region.side * scale, region.angle + np.deg2rad(turn))
-            readings += [self.read(picture, square), self.read(picture, square, mirrored=True)]
+            window = region.turned(np.deg2rad(turn), enlarged=scale)
+            readings += [self.read(picture, window), self.read(picture, window.flipped())]
         every = np.array([reading.points for reading in readings])
         middle = np.median(every, 0)
-        spread = np.sqrt(((every - middle) ** 2).sum(-1).mean(0)) / region.side
+        spread = np.sqrt(((every - middle) ** 2).sum(-1).mean(0)) * region.scale / SIZE
         presence = float(np.mean([reading.presence for reading in readings]))
         confidence = np.exp(-0.5 * (np.maximum(spread - _SPREAD_FREE, 0) / _SPREAD_SCALE) ** 2) * presence
         right = float(np.mean([reading.right for reading in readings]))

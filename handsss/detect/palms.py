@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from handsss.detect.networks import Network
-from handsss.geometry.window import Square, warp
+from handsss.geometry.window import Window
 
 SIZE = 192
 OVERLAP = 0.3  # intersection over union from which two boxes are one palm
@@ -22,14 +22,14 @@ class Palm(NamedTuple):
     size: np.ndarray  # [2] px
     points: np.ndarray  # [7, 2] px
 
-    def region(self) -> Square:
-        """The square in which the landmark network looks for the whole hand: 2.6 palms wide, moved half a palm
-        towards the fingers, turned so that they point up."""
+    def region(self, size: int) -> Window:
+        """The square of ``size`` px in which the landmark network looks for the whole hand: 2.6 palms wide, moved half
+        a palm towards the fingers, turned so that they point up."""
         x, y = self.points[_MIDDLE] - self.points[_WRIST]
         angle = float(np.arctan2(x, -y))
         side = float(self.size.max())
         up = np.array([np.sin(angle), -np.cos(angle)])
-        return Square(self.centre + 0.5 * side * up, 2.6 * side, angle)
+        return Window.square(self.centre + 0.5 * side * up, 2.6 * side, size, roll=angle)
 
 
 def anchors() -> np.ndarray:
@@ -80,10 +80,10 @@ class PalmDetector:
         self._network = Network("palm_detection_full.tflite", threads)
         self._anchors = anchors()
 
-    def __call__(self, picture: np.ndarray, square: Square, minimum_score: float = 0.5) -> list[Palm]:
-        """Look at a square of a picture [H, W, 3] uint8; what lies outside the picture is black."""
-        matrix = square.to_picture(SIZE)
-        outputs = self._network(warp(picture, matrix, SIZE, repeat=False))
+    def __call__(self, picture: np.ndarray, region: Window, minimum_score: float = 0.5) -> list[Palm]:
+        """Look at a square region of a picture [H, W, 3] uint8; what lies outside the picture is black."""
+        window = region.resized(SIZE)
+        outputs = self._network(window.sample(picture, repeat=False))
         raw, logits = outputs if outputs[0].shape[-1] == 18 else outputs[::-1]
         scores = 1 / (1 + np.exp(-np.clip(logits[:, 0].astype(np.float64), -50, 50)))
         chosen = np.flatnonzero(scores >= minimum_score)
@@ -97,6 +97,6 @@ class PalmDetector:
         palms = []
         for score, mean in weighted_suppression(boxes, scores[chosen], values):
             points = np.concatenate([mean[None, :2], mean[4:].reshape(7, 2)]) * SIZE
-            mapped = points @ matrix[:, :2].T + matrix[:, 2]
-            palms.append(Palm(score, mapped[0], mean[2:4] * square.side, mapped[1:]))
+            mapped = window.to_picture(points)
+            palms.append(Palm(score, mapped[0], mean[2:4] * SIZE / window.scale, mapped[1:]))
         return palms

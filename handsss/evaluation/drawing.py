@@ -9,7 +9,8 @@ from PIL import Image
 
 from handsss.geometry.framing import CROP
 from handsss.geometry.procrustes import similarity_alignment
-from handsss.visualize.mesh import CLAY, CLAY_LIGHT, OUTSIDE, Window
+from handsss.geometry.window import Window
+from handsss.visualize.mesh import CLAY, CLAY_LIGHT, OUTSIDE, PhotoPanel
 from handsss.visualize.skeleton import draw_offsets, draw_skeleton
 
 SUPERSAMPLING = 2  # panels are drawn larger and reduced, which antialiases lines
@@ -34,7 +35,7 @@ def clay_mesh(vertices: np.ndarray, faces: np.ndarray, intrinsics: np.ndarray) -
     return Mesh(vertices, faces, intrinsics, np.array(CLAY_LIGHT), np.tile(CLAY, (len(vertices), 1)))
 
 
-def crop_window(crop: np.ndarray, side: int) -> Window:
+def crop_panel(crop: np.ndarray, side: int) -> PhotoPanel:
     """A crop at panel size, with the map to it from the crop's pixels.
 
     Args:
@@ -42,12 +43,11 @@ def crop_window(crop: np.ndarray, side: int) -> Window:
         side: of the panel, px.
     """
     image = np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC))
-    factor = side / CROP
-    return Window(image, np.array([[factor, 0.0, 0.0], [0.0, factor, 0.0]]), (0.0, 0.0, float(CROP), float(CROP)))
+    return PhotoPanel(image, Window.around_picture(CROP, CROP, side))
 
 
 def skeleton_panel(
-    window: Window,
+    panel: PhotoPanel,
     keypoints: np.ndarray,
     truth: np.ndarray | None = None,
     confidence: np.ndarray | None = None,
@@ -55,16 +55,16 @@ def skeleton_panel(
     """Keypoints over the crop, with thin white lines to where they should be.
 
     Args:
-        window: of the crop.
+        panel: of the crop.
         keypoints: [21, 2] px of the crop; NaN where unknown.
         truth: [21, 2] px of the crop.
         confidence: [21]: faint where low.
     """
-    factor = window.affine[0, 0]
-    panel = draw_skeleton(window.image, keypoints * factor, confidence)
+    factor = panel.window.scale
+    drawn = draw_skeleton(panel.image, keypoints * factor, confidence)
     if truth is None:
-        return panel
-    return draw_offsets(panel, truth * factor, keypoints * factor, np.ones(len(truth)))
+        return drawn
+    return draw_offsets(drawn, truth * factor, keypoints * factor, np.ones(len(truth)))
 
 
 def side_panel(joints: np.ndarray, truth: np.ndarray, side: int) -> np.ndarray:

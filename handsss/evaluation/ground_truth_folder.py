@@ -11,18 +11,18 @@ import numpy as np
 from PIL import Image
 
 from handsss.data.annotated_image import AnnotatedImage
-from handsss.data.image_rows import crop_frame, make_rows
+from handsss.data.image_rows import crop_window, make_rows
 from handsss.data.keypoints.sources import TruthSource
 from handsss.data.readers.annotations import read_number_lists
 from handsss.data.readers.freihand import FreiHand, open_freihand
 from handsss.data.readers.ho3d import Ho3d, open_ho3d
+from handsss.data.store.crop_jpeg import decode_crop
 from handsss.errors import InputError
 from handsss.evaluation.protocols import PROTOCOLS
-from handsss.geometry.crop_frame import decode_crop
+from handsss.geometry.framing import BOX_MARGIN, MARGIN
 from handsss.io.camera import choose_camera
 
 # As `handsss preprocess` cuts by default.
-MARGIN, BOX_MARGIN = 0.25, 0.1
 _NO_PICTURE = np.zeros((1, 1, 3), dtype=np.uint8)
 
 
@@ -147,10 +147,10 @@ def _read(
         if camera is None:  # frames without any annotation
             camera = choose_camera(size, None, item.name).intrinsics
         (_, keypoints), *_ = source.find(item, _NO_PICTURE, camera)[0]
-        frame = crop_frame(item, keypoints, size, MARGIN, BOX_MARGIN, mirrored=False)
+        window = crop_window(item, keypoints, size, MARGIN, BOX_MARGIN, mirrored=False)
         names.append(item.name)
         index[row] = item.index
-        cameras[row] = frame.camera(camera)
+        cameras[row] = window.intrinsics(camera)
         if item.joints_3d is not None:
             points[row] = item.joints_3d
         if item.truth.get("root_3d") is not None:

@@ -52,7 +52,7 @@ def predict_hand(
     else:
         colours = made.texture[0].clamp(0, 1).cpu().numpy()
         light = made.light[0].cpu().numpy()
-        light[8:] = light[8:] @ seen.turns[0].space  # its direction turns with the hand
+        light[8:] = seen.windows[0].rotate_back(light[8:])  # its direction turns with the hand
         mesh = Mesh(vertices, faces, camera, light, colours)
     return NetworkHand(
         mesh,

@@ -8,24 +8,19 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from handsss.detect.types import Detection
 from handsss.errors import InputError
 from handsss.fitting.pose_bank import rotation_to_ray, solve_translation
-from handsss.geometry.framing import bounding_box, upright_angle
-from handsss.geometry.window import Square, warp
 from handsss.hand.open_hand import OPEN_MODELS, share_poses
 from handsss.network.checkpoint import input_view_of, is_weights, load_network, non_finite_error
 from handsss.network.device import choose_device
-from handsss.network.encoder import IMAGE
+from handsss.network.input_view import usual_intrinsics
 from handsss.network.precision import FLOAT32
 from handsss.network.regressors import HandVector
 from handsss.network.weights import OPEN, bundled
 
 AUTO, NONE = "auto", "none"
-_MARGIN = 0.25  # around the keypoints' box, of its longer side, on every side: as the training crops are cut
-_FOCAL = 480.0  # px: of the crops that networks are trained on, FreiHAND's and the open dataset's
 
 
 class PosePrediction(NamedTuple):
@@ -85,9 +80,7 @@ class NetworkPredictor:
                 f"{path}: was trained with the hand model {own!r}, whose poses mean nothing to {model!r}. Expected the "
                 f"same one: give --model {own}."
             )
-
-        view = input_view_of(self.loaded)
-        self.upright, self.fill = view.upright, view.crop_fill or 1 / (1 + 2 * _MARGIN)
+        self.view = input_view_of(self.loaded)
 
     def __call__(self, image: np.ndarray, intrinsics: np.ndarray, detection: Detection) -> PosePrediction:
         """One hand; see :meth:`predict_batch`."""
@@ -109,10 +102,11 @@ class NetworkPredictor:
 
     def _predict(self, hands: Sequence[PredictorInput], keypoint_set: str) -> list[PosePrediction]:
         """Hands whose keypoints follow one definition."""
-        cuts = [self._cut(hand.image, hand.detection) for hand in hands]
-        pictures = torch.tensor(np.stack([cut.picture for cut in cuts])).permute(0, 3, 1, 2).contiguous()
-        # The network sees a crop as if the camera looked at its middle.
-        K = torch.tensor([[_FOCAL, 0, IMAGE / 2], [0, _FOCAL, IMAGE / 2], [0, 0, 1]]).expand(len(cuts), 3, 3)
+        windows = [self.view.of_photo(hand.detection.keypoints) for hand in hands]
+        crops = [window.sample(hand.image, repeat=False) for window, hand in zip(windows, hands, strict=True)]
+        pictures = torch.tensor(np.stack(crops)).permute(0, 3, 1, 2).contiguous()
+        # The network sees a crop as if the camera looked at its middle; the rotation to the photo's ray is added below.
+        K = torch.tensor(usual_intrinsics(), dtype=torch.float32).expand(len(crops), 3, 3)
         network = self.loaded.network
         with torch.no_grad():
             output = network(pictures.to(self.device), K.to(self.device), keypoint_set, branch=False)
@@ -121,9 +115,9 @@ class NetworkPredictor:
             hand = HandVector(*(part.cpu().double() for part in output.hand))
             joints = output.joints.cpu().double()
         predictions = []
-        for row, (cut, (_, intrinsics, detection)) in enumerate(zip(cuts, hands, strict=True)):
-            ray = np.linalg.solve(intrinsics, np.array([*cut.centre, 1.0]))
-            turn = rotation_to_ray(torch.tensor(ray)[None])[0] @ _about_view(cut.roll)
+        for row, (window, (_, intrinsics, detection)) in enumerate(zip(windows, hands, strict=True)):
+            ray = np.linalg.solve(intrinsics, np.array([*window.centre, 1.0]))
+            turn = rotation_to_ray(torch.tensor(ray)[None])[0] @ torch.as_tensor(window.rotation.T)
             # Size and distance are ambiguous in one image: the hand keeps the model's size.
             points = (joints[row] - hand.translation[row]) / float(hand.scale[row].abs()) @ turn.T
             if not bool(torch.isfinite(points).all()):
@@ -135,34 +129,6 @@ class NetworkPredictor:
                 )
             )
         return predictions
-
-    def _cut(self, image: np.ndarray, detection: Detection) -> _Cut:
-        """The network's square input around a hand."""
-        roll = _roll(detection.keypoints) if self.upright else 0.0
-        axes = Square(np.zeros(2), 1.0, roll).axes()
-        box = bounding_box(np.concatenate([detection.keypoints[:, :2] @ axes, detection.keypoints[:, 2:]], 1))
-        centre = axes @ (0.5 * (box[:2] + box[2:]))
-        side = max(float((box[2:] - box[:2]).max()), 1.0) / self.fill
-        picture = warp(image, Square(centre, side, roll).to_picture(IMAGE), IMAGE, repeat=False)
-        return _Cut(picture.astype(np.float32), centre, roll)
-
-
-class _Cut(NamedTuple):
-    picture: np.ndarray  # [IMAGE, IMAGE, 3] float32 0..1
-    centre: np.ndarray  # [2] px of the photo
-    roll: float  # radians
-
-
-def _roll(keypoints: np.ndarray) -> float:
-    """Clockwise angle from the image's up direction to the hand's (wrist to middle knuckle), radians."""
-    seen = np.where(np.isfinite(keypoints).all(1), keypoints[:, 2], 0.0)
-    return -upright_angle(keypoints[:, :2], seen)
-
-
-def _about_view(angle: float) -> Tensor:
-    """Rotation [3, 3] about the optical axis from the crop's up direction to the image's."""
-    cosine, sine = np.cos(angle), np.sin(angle)
-    return torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
 
 
 def load_predictor(

@@ -25,8 +25,8 @@ from handsss.fitting.problem import (
 )
 from handsss.fitting.segmentation import Segmentation, forearm_zone, segment
 from handsss.geometry.cameras import project
-from handsss.geometry.crop import Crop, crop_around
 from handsss.geometry.rotations import axis_angle_to_matrix
+from handsss.geometry.window import Crop, crop_around
 from handsss.hand.layer import HandLayer, HandOutput
 from handsss.rendering.pipeline import render
 

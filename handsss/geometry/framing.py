@@ -1,25 +1,26 @@
-"""How a hand lies in a picture, and the square crops that networks see: turned, zoomed, brought to the middle."""
+"""How hands are framed for networks: the crop's side and camera, the margin around keypoints, and how a hand lies."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from handsss.geometry.window import warp
+from handsss.geometry.window import Window
 
-CROP = 224  # px, side of every crop
-MIDDLE = (CROP / 2, CROP / 2)  # px
-USUAL_BOX = 96.0  # px: a hand's box in a crop where nothing was detected
+CROP = 224  # px, side of every crop that networks are trained on and see
+MARGIN = 0.25  # around the keypoints' box in a crop, on every side, as a share of its longer side
+BOX_MARGIN = 0.1  # around a box that a dataset gives, likewise
+FOCAL_LENGTH = 480.0  # px, usual for a crop: FreiHAND's cameras and the synthetic data's
+USUAL_BOX = 96.0  # px: the longer side of a hand's box in a crop, assumed where nothing was detected
 _LEAST_BOX = 16.0  # px: keypoints that lie closer together are a detector's mistake
 
 
 def upright_angle(keypoints: np.ndarray, confidence: np.ndarray) -> float:
-    """By how much a picture must be turned for the hand to point up, radians: wrist to the middle finger's knuckle.
+    """Radians by which a picture must be turned clockwise for the hand to point up: wrist to the middle finger's
+    knuckle. A window that shows the hand upright has this as its negative roll.
 
     Args:
         keypoints: [21, 2] px.
-        confidence: [21]; a hand whose wrist or knuckle was not seen stays as it is.
+        confidence: [21]; 0 where the wrist or the knuckle is not detected gives an angle of 0.
     """
     if min(confidence[0], confidence[9]) <= 0:
         return 0.0
@@ -27,28 +28,20 @@ def upright_angle(keypoints: np.ndarray, confidence: np.ndarray) -> float:
     return float(-np.pi / 2 - np.arctan2(y, x)) if x or y else 0.0
 
 
-def close_up(
-    keypoints: np.ndarray, confidence: np.ndarray, angle: float, fill: float
-) -> tuple[float, tuple[float, float]]:
-    """How a picture that will be turned must be zoomed, on which point, so that the hand's box fills a share of it.
+def close_up(keypoints: np.ndarray, confidence: np.ndarray, roll: float, fill: float) -> Window:
+    """The window of a crop in which the hand's box lies in the middle and fills a share of the side.
 
     Args:
-        keypoints: [21, 2] px.
-        confidence: [21]; a hand of which less than half was seen is taken to lie in the middle, at a usual size.
-        angle: of the turn, radians.
-        fill: share of the picture's side.
-
-    Returns:
-        The zoom, and the point that comes to the middle (px of the picture as it was).
+        keypoints: [21, 2] px of the crop.
+        confidence: [21]; with less than half of the keypoints detected, the hand is assumed in the crop's middle with a
+            box of 96 px.
+        roll: radians, of the window.
+        fill: share of the window's side.
     """
-    seen = keypoints[confidence > 0].astype(np.float64)
-    if 2 * len(seen) < len(keypoints):
-        return fill * CROP / USUAL_BOX, MIDDLE
-    axes = Turn(angle).plane[:, :2]
-    turned = seen @ axes.T
-    low, high = turned.min(0), turned.max(0)
-    x, y = (axes.T @ ((low + high) / 2)).tolist()
-    return fill * CROP / max(float((high - low).max()), _LEAST_BOX), (x, y)
+    detected = keypoints[confidence > 0].astype(np.float64)
+    if 2 * len(detected) < len(keypoints):
+        return Window.square((CROP / 2, CROP / 2), USUAL_BOX / fill, CROP, roll=roll)
+    return Window.around_points(detected, CROP, fill=fill, smallest=_LEAST_BOX, roll=roll)
 
 
 def bounding_box(keypoints: np.ndarray) -> np.ndarray:
@@ -57,71 +50,3 @@ def bounding_box(keypoints: np.ndarray) -> np.ndarray:
     if not used.any():
         return np.full(4, np.nan)
     return np.concatenate([keypoints[used, :2].min(0), keypoints[used, :2].max(0)])
-
-
-class Turn(NamedTuple):
-    """A turn of the picture, clockwise as seen, since y points down; zoomed on a point that comes to the middle."""
-
-    angle: float  # radians
-    zoom: float = 1.0
-    centre: tuple[float, float] = MIDDLE  # px of the picture as it was
-
-    @property
-    def plane(self) -> np.ndarray:
-        """[2, 3] map of crop pixels."""
-        cosine, sine = np.cos(self.angle), np.sin(self.angle)
-        linear = self.zoom * np.array([[cosine, -sine], [sine, cosine]])
-        return np.concatenate([linear, (MIDDLE - linear @ np.array(self.centre))[:, None]], 1)
-
-    @property
-    def space(self) -> np.ndarray:
-        """[3, 3] turn of the camera frame about its axis."""
-        matrix = np.eye(3)
-        matrix[:2, :2] = self.plane[:, :2] / self.zoom
-        return matrix
-
-    def camera(self, K: np.ndarray) -> np.ndarray:
-        """The camera with which turned points fall on turned pixels: ``A K R^T``. The turn is not about the principal
-        point, so that moves along; a zoom is one of the camera."""
-        full = np.eye(3)
-        full[:2] = self.plane
-        turned: np.ndarray = full @ K @ self.space.T
-        return turned
-
-    def pixels(self, points: np.ndarray) -> np.ndarray:
-        """Turned pixels [..., 2]."""
-        moved: np.ndarray = points @ self.plane[:, :2].T + self.plane[:, 2]
-        return moved
-
-    def points(self, points: np.ndarray) -> np.ndarray:
-        """Turned camera-frame points [..., 3]."""
-        moved: np.ndarray = points @ self.space.T
-        return moved
-
-    def picture(self, picture: np.ndarray, reduction: int = 1) -> np.ndarray:
-        """The turned picture [S, S, 3] uint8, S = 224 / reduction; edges are continued outwards."""
-        matrix = self.to_crop(reduction)
-        return np.round(warp(picture, matrix, CROP // reduction, repeat=True, samples=reduction) * 255).astype(np.uint8)
-
-    def to_crop(self, reduction: int = 1) -> np.ndarray:
-        """[2, 3] map of the turned and reduced picture's pixels to those of before."""
-        matrix = self.inverse
-        matrix[:, :2] *= reduction
-        return matrix
-
-    def mask(self, mask: np.ndarray) -> np.ndarray:
-        """The turned mask [224, 224] of 0 and 1; nothing beyond its edges."""
-        grey = np.repeat((mask * 255).astype(np.uint8)[:, :, None], 3, 2)
-        return (warp(grey, self.inverse, CROP, repeat=False)[:, :, 0] > 0.5).astype(np.uint8)
-
-    @property
-    def inverse(self) -> np.ndarray:
-        """[2, 3] map of turned pixels to those of before."""
-        back = np.linalg.inv(self.plane[:, :2])
-        return np.concatenate([back, -back @ self.plane[:, 2:]], 1)
-
-    def pixels_before(self, points: np.ndarray) -> np.ndarray:
-        """Turned pixels [..., 2] as they were."""
-        back = self.inverse
-        moved: np.ndarray = points @ back[:, :2].T + back[:, 2]
-        return moved

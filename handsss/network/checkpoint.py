@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -13,6 +13,7 @@ from torch import nn
 
 from handsss.errors import InputError
 from handsss.hand.load import load_model
+from handsss.network.input_view import InputView
 from handsss.network.loaded import LoadedNetwork
 from handsss.network.precision import FLOAT32, for_prediction
 from handsss.network.s2hand import NetworkSettings, S2Hand
@@ -25,13 +26,6 @@ FINAL, LATEST = "final.pt", "latest.pt"  # of a run's folder: the result's weigh
 _LISTED = 8  # layers that a message names
 _STATES = ("network", "averaged")  # entries with weights
 _Kind = TypeVar("_Kind")
-
-
-class InputView(NamedTuple):
-    """How a network's input is rotated and cropped: see :class:`handsss.data.augment.Augmentation`."""
-
-    upright: bool = False  # rotated until the detected hand points up
-    crop_fill: float = 0.0  # share of the image's side that the detected hand's box fills; 0: crop unchanged
 
 
 def checkpoint_file(path: Path) -> Path:

@@ -11,10 +11,10 @@ from efficientnet_pytorch.utils import MemoryEfficientSwish, Swish
 from torch import Tensor, nn
 
 from handsss.errors import InputError, UserError
+from handsss.geometry.framing import CROP
 
-IMAGE = 224
 NORM_MOMENTUM = 0.01  # EfficientNet's own
-_SIZES = (IMAGE, IMAGE // 2, IMAGE // 4)  # px; the paddings, fixed for the first, are right for the others too
+_SIZES = (CROP, CROP // 2, CROP // 4)  # px; the paddings, fixed for the first, are right for the others too
 # Channels of the 7 x 7 and of the 56 x 56 feature map. The supplement's tables have b3's.
 CHANNELS = {"efficientnet-b0": (1280, 24), "efficientnet-b3": (1536, 32)}
 _BETWEEN = {"efficientnet-b0": (40, 112), "efficientnet-b3": (48, 136)}  # of the 28 x 28 and of the 14 x 14 map
@@ -63,7 +63,7 @@ class Encoder(nn.Module):
         self.name, self.pooling = name, pooling
         self.high_channels, self.low_channels = CHANNELS[name]
         # The paddings are fixed for the size of the picture, so it is given.
-        self.body = EfficientNet.from_name(name, image_size=IMAGE, drop_connect_rate=drop_connect)
+        self.body = EfficientNet.from_name(name, image_size=CROP, drop_connect_rate=drop_connect)
         del self.body._fc, self.body._dropout, self.body._avg_pooling
         _plain_silu(self.body)
         for module in self.body.modules():
@@ -78,7 +78,7 @@ class Encoder(nn.Module):
     def forward(self, image: Tensor) -> Features:
         """Encode pictures [B, 3, 224, 224], normalised as ImageNet's; half or a quarter of the size is possible."""
         if image.ndim != 4 or image.shape[1] != 3 or image.shape[2] != image.shape[3] or image.shape[2] not in _SIZES:
-            raise ValueError(f"expected pictures [B, 3, {IMAGE}, {IMAGE}], got {list(image.shape)}")
+            raise ValueError(f"expected pictures [B, 3, {CROP}, {CROP}], got {list(image.shape)}")
         ends = self.body.extract_endpoints(image.contiguous(memory_format=torch.channels_last))
         high, low = ends["reduction_6"], ends["reduction_2"]
         pooled = high.amax((2, 3)) if self.pooling == "max" else high.mean((2, 3))

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from handsss.geometry.cameras import project
+from handsss.geometry.framing import CROP
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import HandModel
 from handsss.network.auxiliary import KEYPOINT_FEATURES, AuxiliaryHeads, AuxiliaryOutput, keypoint_features
-from handsss.network.encoder import IMAGE, NORM_MOMENTUM, Encoder, Features
+from handsss.network.encoder import NORM_MOMENTUM, Encoder, Features
 from handsss.network.hourglass import KeypointBranch
 from handsss.network.precision import Precision
 from handsss.network.regressors import AppearanceRegressor, HandRegressor, HandVector
@@ -196,7 +197,7 @@ class S2Hand(nn.Module):
         return torch.autocast(image.device.type, dtype=self.precision.dtype, enabled=self.precision.of(part))
 
     def _reduced(self, image: Tensor) -> Tensor:
-        more = self.input_downsample * image.shape[-1] // IMAGE  # the image may come downsampled already
+        more = self.input_downsample * image.shape[-1] // CROP  # the image may come downsampled already
         return image if more <= 1 else nn.functional.avg_pool2d(image, more)
 
     def turn(self, vector: HandVector) -> Tensor:
@@ -250,7 +251,7 @@ def in_camera(translation: Tensor, K: Tensor, focal: float) -> Tensor:
     own = torch.stack([K[:, 0, 0], K[:, 1, 1]], 1).to(translation.dtype)
     depth = translation[:, 2:]
     ahead = torch.where(depth.abs() < _NEAR, torch.full_like(depth, _NEAR), depth)
-    pixel = focal * translation[:, :2] / ahead + IMAGE / 2
+    pixel = focal * translation[:, :2] / ahead + CROP / 2
     far = depth * own.mean(1, keepdim=True) / focal
     return torch.cat([(pixel - K[:, :2, 2].to(pixel.dtype)) / own * far, far], 1)
 

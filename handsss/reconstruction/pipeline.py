@@ -18,8 +18,8 @@ from handsss.fitting.network_prediction import AUTO, PosePrediction, PredictorIn
 from handsss.fitting.problem import HandParameters
 from handsss.fitting.silhouette_fit import SilhouetteSettings, fit_outlines, posed_vertices, segment_hand
 from handsss.geometry.cameras import project
-from handsss.geometry.crop import crop_around
 from handsss.geometry.rotations import matrix_to_axis_angle
+from handsss.geometry.window import crop_around
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.hand.model import HandModel

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from handsss.geometry.crop import Crop
 from handsss.geometry.mesh import bilinear, vertex_normals
+from handsss.geometry.window import Crop
 from handsss.hand.model import HandModel
 from handsss.reconstruction.appearance import Light, SurfaceSamples, estimate_light, fill_surface, shading
 from handsss.rendering.atlas import Texels

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from handsss.geometry.framing import CROP
 from handsss.losses.auxiliary import e_heatmap, e_simcc
 from handsss.losses.common import MIDDLE_MCP
 from handsss.losses.e_2d import e_2d
@@ -27,7 +28,6 @@ from handsss.losses.lifted import e_lifted
 from handsss.losses.pose_priors import average_pose, plausible_pose
 from handsss.losses.supervised import e_3dj
 from handsss.network.auxiliary import AuxiliaryOutput
-from handsss.network.encoder import IMAGE
 from handsss.network.s2hand import S2Hand, S2HandOutput
 from handsss.rendering.types import RenderOutput
 from handsss.training.distributed import mean_over_processes
@@ -191,7 +191,7 @@ class Objective:
     def _auxiliary(self, output: AuxiliaryOutput, batch: Batch) -> dict[str, tuple[float, Tensor]]:
         """w_auxiliary (E_heatmap + w_simcc E_simcc), the second of networks that have that head."""
         w = self.weights
-        seen = batch.keypoints, batch.confidence, IMAGE, mean_over_processes
+        seen = batch.keypoints, batch.confidence, CROP, mean_over_processes
         terms = {"E_heatmap": (w.w_auxiliary, e_heatmap(output.maps, *seen))}
         if output.simcc is not None:
             terms["E_simcc"] = w.w_auxiliary * w.w_simcc, e_simcc(output.simcc, *seen)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from handsss.data.resumable_jobs import write_atomically
-from handsss.network.encoder import IMAGE
+from handsss.geometry.framing import CROP
 from handsss.network.s2hand import S2Hand
 from handsss.training.objective import Batch
 from handsss.visualize.skeleton import INK, PAPER, draw_skeleton, font
@@ -32,8 +32,8 @@ def save_sheet(path: Path, network: S2Hand, batch: Batch, keypoint_set: str) -> 
     """
     training = network.training
     image = batch.image
-    if image.shape[-1] < IMAGE:
-        image = nn.functional.interpolate(image, size=(IMAGE, IMAGE), mode="bilinear")
+    if image.shape[-1] < CROP:
+        image = nn.functional.interpolate(image, size=(CROP, CROP), mode="bilinear")
     network.eval()
     with torch.no_grad():
         made = network(image, batch.K, keypoint_set)

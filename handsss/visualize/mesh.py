@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from handsss.geometry.cameras import transform_intrinsics
+from handsss.geometry.window import Window
 from handsss.hand.result import HandResult
 from handsss.rendering import Texture
 from handsss.rendering.pipeline import render
@@ -22,12 +22,11 @@ CLAY_LIGHT = (0.34, 0.8, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, -0.55, -0.75, -0.6)
 _MARGIN = 0.16
 
 
-class Window(NamedTuple):
+class PhotoPanel(NamedTuple):
     """A square part of the photo, at panel size."""
 
     image: np.ndarray  # [S, S, 3] uint8
-    affine: np.ndarray  # [2, 3] photo pixels -> panel pixels
-    box: tuple[float, float, float, float]  # x0, y0, x1, y1 in the photo
+    window: Window  # of the photo, axis-aligned
 
 
 class Drawable(Protocol):
@@ -58,7 +57,7 @@ class Surface(TypedDict, total=False):
     texture: Texture
 
 
-def window_around(image: np.ndarray, hand: HandResult, side: int) -> Window:
+def panel_around(image: np.ndarray, hand: HandResult, side: int) -> PhotoPanel:
     """The square around a hand's keypoints, joints and mesh, with a margin; moved into the photo where it fits."""
     height, width = image.shape[:2]
     seen = hand.keypoints_2d[:, 2] > 0
@@ -77,10 +76,14 @@ def window_around(image: np.ndarray, hand: HandResult, side: int) -> Window:
             start[axis] = np.clip(start[axis], 0, limit - length)
         else:
             start[axis] = (limit - length) / 2 if (high - low)[axis] < limit else start[axis]
-    factor = side / length
-    affine = np.array([[factor, 0, -factor * start[0]], [0, factor, -factor * start[1]]])
-    box = (start[0], start[1], start[0] + length, start[1] + length)
-    return Window(_cut(image, box, side), affine, box)
+    window = Window.square(start + length / 2, length, side)
+    return PhotoPanel(_cut(image, box_of(window), side), window)
+
+
+def box_of(window: Window) -> tuple[float, float, float, float]:
+    """x0, y0, x1, y1 px in the photo of an axis-aligned window, without digits that are rounding errors."""
+    (x0, y0), _, (x1, y1), _ = np.round(window.corners, 6).tolist()
+    return x0, y0, x1, y1
 
 
 def _cut(image: np.ndarray, box: tuple[float, float, float, float], side: int) -> np.ndarray:
@@ -105,35 +108,35 @@ def projected(hand: Drawable) -> np.ndarray:
     return pixels
 
 
-def overlay_clay(hand: Drawable, window: Window, opacity: float = 0.82) -> np.ndarray:
+def overlay_clay(hand: Drawable, panel: PhotoPanel, opacity: float = 0.82) -> np.ndarray:
     """The mesh in one colour over the photo, [S, S, 3] uint8."""
-    photo = torch.as_tensor(window.image.astype(np.float32) / 255)
+    photo = torch.as_tensor(panel.image.astype(np.float32) / 255)
     clay = torch.tensor(CLAY).expand(len(hand.vertices), 3)
-    mesh = _render_over(hand, window, photo, torch.tensor(CLAY_LIGHT), {"colours": clay})
+    mesh = _render_over(hand, panel, photo, torch.tensor(CLAY_LIGHT), {"colours": clay})
     return to_bytes(opacity * mesh + (1 - opacity) * photo)
 
 
-def overlay_textured(hand: Drawable, window: Window, *, pale: bool = True) -> np.ndarray:
+def overlay_textured(hand: Drawable, panel: PhotoPanel, *, pale: bool = True) -> np.ndarray:
     """The mesh with its texture and light over the photo, which is pale grey or left as it is, [S, S, 3] uint8."""
-    pixels = window.image.astype(np.float32) / 255
+    pixels = panel.image.astype(np.float32) / 255
     photo = torch.as_tensor(0.35 * pixels.mean(2, keepdims=True).repeat(3, 2) + 0.55 if pale else pixels)
-    return to_bytes(_render_over(hand, window, photo, torch.as_tensor(hand.light).float(), surface_of(hand)))
+    return to_bytes(_render_over(hand, panel, photo, torch.as_tensor(hand.light).float(), surface_of(hand)))
 
 
 def _render_over(
     hand: Drawable,
-    window: Window,
+    panel: PhotoPanel,
     background: Tensor,
     light: Tensor,
     surface: Surface,
 ) -> Tensor:
-    side = window.image.shape[0]
+    side = panel.image.shape[0]
     output = render(
         torch.as_tensor(hand.vertices, dtype=torch.float32)[None],
         torch.as_tensor(hand.faces.astype(np.int64)),
         **surface,
         light=light,
-        intrinsics=torch.as_tensor(transform_intrinsics(hand.intrinsics, window.affine), dtype=torch.float32),
+        intrinsics=torch.as_tensor(panel.window.intrinsics(hand.intrinsics), dtype=torch.float32),
         size=(side, side),
         background=background,
     )

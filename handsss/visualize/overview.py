@@ -9,11 +9,12 @@ from PIL import Image, ImageDraw
 
 from handsss.hand.result import HandResult
 from handsss.visualize.mesh import (
-    Window,
+    PhotoPanel,
+    box_of,
     overlay_clay,
     overlay_textured,
+    panel_around,
     turned_views,
-    window_around,
 )
 from handsss.visualize.skeleton import FAINT, INK, PAPER, draw_inset, draw_offsets, draw_skeleton, font
 
@@ -48,9 +49,9 @@ def picture(image: np.ndarray, hands: Sequence[HandResult]) -> np.ndarray:
 def _block(image: np.ndarray, hand: HandResult, index: int, count: int) -> np.ndarray:
     first = (_WIDTH - 4 * _GAP) // 5
     second = (_WIDTH - 6 * _GAP) // 7
-    window = window_around(image, hand, first * _SUPERSAMPLING)
+    shown = panel_around(image, hand, first * _SUPERSAMPLING)
     rows = [
-        [(label, _reduced(panel)) for label, panel in _photo_panels(image, hand, window)],
+        [(label, _reduced(panel)) for label, panel in _photo_panels(image, hand, shown)],
         [(label, _reduced(panel)) for label, panel in turned_views(hand, second * _SUPERSAMPLING)],
     ]
     height = _TITLE + sum(_LABEL + row[0][1].shape[0] + _GAP for row in rows) + _GAP
@@ -70,22 +71,18 @@ def _block(image: np.ndarray, hand: HandResult, index: int, count: int) -> np.nd
     return np.asarray(canvas)
 
 
-def _photo_panels(image: np.ndarray, hand: HandResult, window: Window) -> list[Panel]:
-    def placed(points: np.ndarray) -> np.ndarray:
-        moved: np.ndarray = points @ window.affine[:, :2].T + window.affine[:, 2]
-        return moved
-
-    detected, fitted = placed(hand.keypoints_2d[:, :2]), placed(hand.joints_2d)
+def _photo_panels(image: np.ndarray, hand: HandResult, shown: PhotoPanel) -> list[Panel]:
+    detected, fitted = shown.window.to_window(hand.keypoints_2d[:, :2]), shown.window.to_window(hand.joints_2d)
     confidence = np.nan_to_num(hand.keypoints_2d[:, 2])
-    photo = window.image
-    part = (window.box[2] - window.box[0]) / max(1, min(image.shape[:2]))
-    plain = draw_inset(photo, image, window.box) if part < _SMALL_HAND else photo
+    photo, box = shown.image, box_of(shown.window)
+    part = (box[2] - box[0]) / max(1, min(image.shape[:2]))
+    plain = draw_inset(photo, image, box) if part < _SMALL_HAND else photo
     return [
         ("photo", plain),
         (f"detected keypoints ({hand.keypoint_set})", draw_skeleton(photo, detected, confidence)),
         ("joints of the fitted hand", draw_offsets(draw_skeleton(photo, fitted), detected, fitted, confidence)),
-        ("mesh", overlay_clay(hand, window)),
-        ("texture and light", overlay_textured(hand, window)),
+        ("mesh", overlay_clay(hand, shown)),
+        ("texture and light", overlay_textured(hand, shown)),
     ]
 
 

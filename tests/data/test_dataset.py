@@ -19,8 +19,7 @@ from handsss.data.preprocess import PreprocessOptions, preprocess
 from handsss.data.readers.freihand import open_freihand
 from handsss.data.store.reader import Store
 from handsss.errors import InputError
-from handsss.geometry.crop_frame import square_frame
-from handsss.geometry.framing import Turn
+from handsss.geometry.window import Window
 
 
 @pytest.fixture
@@ -125,23 +124,23 @@ def test_a_turned_camera_with_an_odd_principal_point() -> None:
     rng = np.random.default_rng(0)
     K = np.array([[480.0, 0, 90], [0, 520.0, 140], [0, 0, 1]])
     points = rng.normal(0, 0.05, (30, 3)) + [0, 0, 0.6]
-    turn = Turn(0.7)
+    window = Window.square((112.0, 112.0), 224, 224, roll=-0.7)
     pixels = points @ K.T
     pixels = pixels[:, :2] / pixels[:, 2:]
-    again = turn.points(points) @ turn.camera(K).T
-    np.testing.assert_allclose(again[:, :2] / again[:, 2:], turn.pixels(pixels), atol=1e-9)
+    again = window.rotate(points) @ window.intrinsics(K).T
+    np.testing.assert_allclose(again[:, :2] / again[:, 2:], window.to_window(pixels), atol=1e-9)
 
 
 def test_pictures_turn_as_points_do() -> None:
     picture = np.zeros((224, 224, 3), np.uint8)
     picture[60:64, 150:154] = 255  # centre of the spot: (152, 62)
-    turn = Turn(0.6)
-    turned = turn.picture(picture)[:, :, 0].astype(float)
+    window = Window.square((112.0, 112.0), 224, 224, roll=-0.6)
+    turned = window.sample(picture, repeat=True, dtype=np.uint8)[:, :, 0].astype(float)
     rows, columns = np.mgrid[:224, :224] + 0.5
     centre = np.array([(turned * columns).sum(), (turned * rows).sum()]) / turned.sum()
-    np.testing.assert_allclose(centre, turn.pixels(np.array([152.0, 62.0])), atol=0.05)
+    np.testing.assert_allclose(centre, window.to_window(np.array([152.0, 62.0])), atol=0.05)
     mask = (picture[:, :, 0] > 0).astype(np.uint8)
-    there = turn.mask(mask)
+    there = window.sample(mask * 255, repeat=False) > 0.5
     assert 12 <= there.sum() <= 20
     np.testing.assert_allclose(np.argwhere(there).mean(0)[::-1] + 0.5, centre, atol=0.7)
 
@@ -168,23 +167,24 @@ def test_crops_see_what_the_picture_saw(mirrored: bool) -> None:
     points = rng.normal(0, 0.05, (10, 3)) + [0.1, -0.05, 0.7]
     pixels = points @ K.T
     pixels = pixels[:, :2] / pixels[:, 2:]
-    frame = square_frame(np.array([250.0, 100, 480, 300]), 0.2, mirrored=mirrored)
-    camera, space = frame.camera(K), frame.space(points)
+    window = Window.around_box(np.array([250.0, 100, 480, 300]), 0.2, 224)
+    window = window.flipped() if mirrored else window
+    camera, space = window.intrinsics(K), window.rotate(points)
     again = space @ camera.T
-    np.testing.assert_allclose(again[:, :2] / again[:, 2:], frame.points(pixels), atol=1e-9)
+    np.testing.assert_allclose(again[:, :2] / again[:, 2:], window.to_window(pixels), atol=1e-9)
     assert camera[0, 0] > 0
-    np.testing.assert_allclose(frame.points(np.array([365.0, 200.0])), [112, 112], atol=1e-9)
+    np.testing.assert_allclose(window.to_window(np.array([365.0, 200.0])), [112, 112], atol=1e-9)
 
 
 def test_cut_takes_the_right_pixels() -> None:
     picture = np.zeros((300, 400, 3), np.uint8)
     picture[100:150, 200:250] = (10, 200, 30)
-    frame = square_frame(np.array([200.0, 100, 250, 150]), 0.5)
-    crop = frame.cut(picture)
+    window = Window.around_box(np.array([200.0, 100, 250, 150]), 0.5, 224)
+    crop = window.sample(picture, repeat=False, dtype=np.uint8)
     assert (crop[80:144, 80:144] == (10, 200, 30)).all()  # the box fills the middle half: 56..168
     assert not crop[:50].any()
     assert not crop[:, :50].any()
-    left = square_frame(np.array([200.0, 100, 300, 150]), 0.0, mirrored=True).cut(picture)
+    left = Window.around_box(np.array([200.0, 100, 300, 150]), 0.0, 224).flipped().sample(picture, repeat=False)
     assert left[100, 160].any()
     assert not left[100, 60].any()
 

@@ -14,7 +14,7 @@ from handsss.detect.palms import anchors, overlap, weighted_suppression
 from handsss.detect.types import Detection, mirror
 from handsss.errors import UserError
 from handsss.geometry.framing import bounding_box
-from handsss.geometry.window import Square, warp
+from handsss.geometry.window import Window
 from handsss.io.image import read_image
 
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
@@ -57,15 +57,14 @@ def test_weighted_suppression_by_hand() -> None:
     assert groups[1][1][0] == pytest.approx(50)
 
 
-def test_warp_cuts_the_square_out() -> None:
+def test_a_window_shows_its_square() -> None:
     picture = np.zeros((40, 60, 3), np.uint8)
     picture[10:20, 30:40] = (255, 0, 51)
-    square = Square(np.array([35.0, 15.0]), 10.0, 0.0)
-    cut = warp(picture, square.to_picture(20), 20, repeat=False)
+    cut = Window.square((35.0, 15.0), 10.0, 20).sample(picture, repeat=False)
     assert cut.shape == (20, 20, 3)
     np.testing.assert_allclose(cut[2:-2, 2:-2], np.broadcast_to([1, 0, 0.2], (16, 16, 3)), atol=1e-3)
     # A quarter turn: the corner of the cut at 0, 0 comes from the square's upper right corner.
-    matrix = Square(np.array([35.0, 15.0]), 10.0, np.pi / 2).to_picture(20)
+    matrix = Window.square((35.0, 15.0), 10.0, 20, roll=np.pi / 2).inverse
     np.testing.assert_allclose(matrix[:, 2], [40, 10], atol=1e-9)
 
 

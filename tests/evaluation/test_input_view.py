@@ -14,7 +14,8 @@ from handsss.evaluation.network_hand import TexturedHands
 from handsss.evaluation.network_predictions import predict_images
 from handsss.evaluation.samples import Samples
 from handsss.geometry.cameras import project
-from handsss.geometry.framing import Turn, upright_angle
+from handsss.geometry.framing import CROP, upright_angle
+from handsss.geometry.window import Window
 from handsss.training.trained import load_trained
 
 K = np.array([[470.0, 0, 108], [0, 480.0, 116], [0, 0, 1]])
@@ -33,7 +34,8 @@ def test_the_angle_by_hand() -> None:
         keypoints[9] = tip
         found = upright_angle(keypoints, sure)
         assert np.isclose(np.angle(np.exp(1j * (found - angle))), 0, atol=1e-9)
-        x, y = Turn(found).pixels(keypoints)[9] - Turn(found).pixels(keypoints)[0]
+        window = Window.square((112.0, 112.0), CROP, CROP, roll=-found)
+        x, y = window.to_window(keypoints)[9] - window.to_window(keypoints)[0]
         assert abs(x) < 1e-9 and y < 0
     sure[9] = 0
     assert upright_angle(keypoints, sure) == 0
@@ -45,9 +47,9 @@ def test_there_and_back() -> None:
     seen = as_seen(
         crops, np.stack([K, K]), DetectedKeypoints(pixels, np.ones((2, 21)), "openpose"), Augmentation(upright=True)
     )
-    for i, turn in enumerate(seen.turns):
-        assert abs(turn.angle) > 0.01
-        turned = turn.points(points[i])
+    for i, window in enumerate(seen.windows):
+        assert abs(window.roll) > 0.01
+        turned = window.rotate(points[i])
         flat = project(torch.as_tensor(turned)[None], torch.as_tensor(seen.K[i])[None]).numpy()[0]
         up = flat[9] - flat[0]
         assert abs(up[0]) < 1e-6 and up[1] < 0
@@ -65,9 +67,9 @@ def test_unseen_keypoints_turn_nothing() -> None:
     seen = as_seen(
         crops, np.stack([K, K]), DetectedKeypoints(pixels, np.ones((2, 21)), "openpose"), Augmentation(upright=True)
     )
-    assert seen.turns[0].angle == 0 and seen.turns[1].angle != 0
+    assert seen.windows[0].roll == 0 and seen.windows[1].roll != 0
     # Without detections the detector looks; there is nothing to find in black pictures.
-    assert [turn.angle for turn in as_seen(crops, np.stack([K, K]), None, Augmentation(upright=True)).turns] == [
+    assert [window.roll for window in as_seen(crops, np.stack([K, K]), None, Augmentation(upright=True)).windows] == [
         0,
         0,
     ]
@@ -78,8 +80,8 @@ def test_close_hands_fill_the_picture_and_come_back() -> None:
     crops = np.random.default_rng(1).integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
     for view in (Augmentation(crop_fill=0.6), Augmentation(upright=True, crop_fill=0.6)):
         seen = as_seen(crops, np.stack([K, K]), DetectedKeypoints(pixels, np.ones((2, 21)), "openpose"), view)
-        for i, turn in enumerate(seen.turns):
-            moved = turn.points(points[i])
+        for i, window in enumerate(seen.windows):
+            moved = window.rotate(points[i])
             flat = project(torch.as_tensor(moved)[None], torch.as_tensor(seen.K[i])[None]).numpy()[0]
             low, high = flat.min(0), flat.max(0)
             assert np.isclose((high - low).max(), 0.6 * 224)
@@ -92,12 +94,14 @@ def test_close_hands_fill_the_picture_and_come_back() -> None:
 def test_a_hand_of_which_little_was_seen_is_taken_for_a_usual_one() -> None:
     sure = np.zeros(21)
     sure[:10] = 1  # of 21
-    turn = Augmentation(crop_fill=0.6).turn(np.random.default_rng(0).uniform(0, 224, (21, 2)), sure)
+    window = Augmentation(crop_fill=0.6).window(np.random.default_rng(0).uniform(0, 224, (21, 2)), sure)
     lost = Augmentation(upright=True, crop_fill=0.6, detection_dropout=1.0)
-    assert lost.turn(hands()[1][0], np.ones(21), np.random.default_rng(0)) == turn
-    assert lost.turn(hands()[1][0], np.ones(21)).zoom != turn.zoom  # not in evaluation
+    unseen = lost.window(hands()[1][0], np.ones(21), np.random.default_rng(0))
+    np.testing.assert_array_equal(unseen.affine, window.affine)
+    assert lost.window(hands()[1][0], np.ones(21)).scale != window.scale  # not in evaluation
     assert lost.view == Augmentation(upright=True, crop_fill=0.6)
-    assert turn.centre == (112, 112) and np.isclose(turn.zoom, 0.6 * 224 / 96)
+    np.testing.assert_allclose(window.centre, (112, 112), atol=1e-12)
+    assert np.isclose(window.scale, 0.6 * 224 / 96)
 
 
 def test_a_sample_is_drawn_with_the_view_that_was_scored() -> None:

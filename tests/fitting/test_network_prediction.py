@@ -93,7 +93,7 @@ def test_a_turned_photo_of_an_upright_network_gives_the_turned_hand(checkpoint: 
     config = TrainConfig(network=SMALL, augmentation=Augmentation(upright=True))
     save_checkpoint(tmp_path / "upright.pt", content | {"config": to_toml(config)})
     predictor = NetworkPredictor(tmp_path / "upright.pt", "open")
-    assert predictor.upright and not NetworkPredictor(checkpoint, "open").upright
+    assert predictor.view.upright and not NetworkPredictor(checkpoint, "open").view.upright
     image = np.random.default_rng(1).integers(0, 255, (224, 224, 3), dtype=np.uint8)
     found = detection(predictor, (112.0, 112.0), 110.0)
     made = predictor(image, K, found)

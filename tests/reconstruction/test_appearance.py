@@ -13,8 +13,8 @@ from scipy.stats import multivariate_normal
 
 from handsss.fitting.segmentation import _mixture as fit_mixture
 from handsss.fitting.segmentation import _nearest_means, _split, forearm_zone, segment
-from handsss.geometry.crop import Crop, crop_around
 from handsss.geometry.rotations import axis_angle_to_matrix
+from handsss.geometry.window import Crop, crop_around
 from handsss.hand.load import load_model
 from handsss.hand.model import HandModel
 from handsss.reconstruction.texture import Appearance, bake

@@ -20,7 +20,7 @@ from handsss.fitting.problem import HandParameters, Observation, retract
 from handsss.fitting.segmentation import Segmentation, segment
 from handsss.fitting.silhouette_fit import SilhouetteSettings, crop_coverage, posed_vertices, refine
 from handsss.geometry.cameras import intrinsics_from_fov, project
-from handsss.geometry.crop import Crop, crop_around
+from handsss.geometry.window import Crop, crop_around
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.io.image import read_image
@@ -219,7 +219,7 @@ def test_a_pixel_more_hardly_changes_the_segmentation(inputs: list[HandInput]) -
     points = hand_input.detection.keypoints[:, :2]
     crop = crop_around(hand_input.image, hand_input.intrinsics, points, margin=0.25, longer_side=192)
     assert crop is not None
-    seen = points @ crop.affine[:, :2].T + crop.affine[:, 2]
+    seen = crop.window.to_window(points)
     rows, columns = np.mgrid[0 : crop.size[0], 0 : crop.size[1]]
     distance = np.min([np.hypot(columns - x, rows - y) for x, y in seen], 0)
     nowhere = np.zeros(crop.size, dtype=bool)

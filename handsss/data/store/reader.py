@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from PIL import Image
 
+from handsss.data.store.crop_jpeg import decode_crop
 from handsss.data.store.schema import FORMAT, FORMAT_VERSION, HANDS, REQUIRED
 from handsss.errors import InputError
 from handsss.geometry.framing import CROP
@@ -98,8 +97,7 @@ class Store:
         start = int(self._ends[row - 1]) if row else 0
         data = self._pictures[start : int(self._ends[row])].tobytes()
         try:
-            with Image.open(io.BytesIO(data), formats=("JPEG",)) as picture:
-                pixels = np.asarray(picture.convert("RGB"))
+            pixels = decode_crop(data)
         except (OSError, SyntaxError, ValueError) as error:
             raise InputError(
                 f"{self.path}: the crop of row {row} is damaged ({error}). Make the file again."

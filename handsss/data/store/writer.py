@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 
 from handsss.data.resumable_jobs import Blocks, unwritable
+from handsss.data.store.crop_jpeg import decode_crop, encode_crop
 from handsss.data.store.schema import FIELDS, FORMAT, FORMAT_VERSION, REQUIRED, Row, stack_rows
-from handsss.geometry.crop_frame import decode_crop, encode_crop
 from handsss.geometry.framing import CROP
 from handsss.version import __version__
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from handsss.geometry.framing import FOCAL_LENGTH
 from handsss.hand.model import HandModel
 from handsss.hand.sampling import (
     collides,
@@ -103,7 +104,7 @@ def sample_placement(rng: np.random.Generator) -> Placement:
         rotation = Rotation.random(rng=rng)
     if rng.random() < 0.8:
         # FreiHAND's crops hold the hand at whatever distance it was: few fill the crop.
-        focal, depth = float(rng.normal(480, 25)), float(0.4 + 0.8 * rng.beta(1.6, 2.6))
+        focal, depth = float(rng.normal(FOCAL_LENGTH, 25)), float(0.4 + 0.8 * rng.beta(1.6, 2.6))
     else:
         focal, depth = float(rng.uniform(230, 420)), float(rng.uniform(0.27, 0.6))
     return Placement(

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from handsss.evaluation.drawing import SUPERSAMPLING, Mesh, clay_mesh, crop_window, reduced, skeleton_panel
+from handsss.evaluation.drawing import SUPERSAMPLING, Mesh, clay_mesh, crop_panel, reduced, skeleton_panel
 from handsss.evaluation.ground_truth import GroundTruth
 from handsss.evaluation.network_hand import NetworkHand, predict_hand
 from handsss.evaluation.paper.runs import TrainedRun
 from handsss.evaluation.paper.sequences import ChosenSequences
-from handsss.visualize.mesh import Window, overlay_clay, overlay_textured, turned_views
+from handsss.visualize.mesh import PhotoPanel, overlay_clay, overlay_textured, turned_views
 from handsss.visualize.sheet import Line, sheet
 
 PRIORS = {"average": "average pose prior", "limits": "joint limits (ours)"}
@@ -46,11 +46,11 @@ def figure1(
             if run is None:
                 lines.append(Line([None] * 4, f"{label}: no run", heading))
                 continue
-            window, hand = _predict_row(run, truth, row)
+            photo, hand = _predict_row(run, truth, row)
             # One colour shows impossible shapes; texture would hide them.
             mesh = _clay(hand.mesh)
             views = [view for _, view in turned_views(mesh, _SIDE * SUPERSAMPLING)]
-            panels = [window.image, skeleton_panel(window, hand.projected), views[0], views[_TURNED]]
+            panels = [photo.image, skeleton_panel(photo, hand.projected), views[0], views[_TURNED]]
             lines.append(Line([reduced(panel) for panel in panels], label, heading))
     progress(len(rows), len(rows))
     columns = ("input", "projected keypoints", "mesh as seen", "mesh turned by 60°")
@@ -71,11 +71,11 @@ def figure3(run: TrainedRun, truth: GroundTruth, rows: Sequence[int], progress: 
     lines, columns = [], ["input", "joints", "mesh"]
     for done, row in enumerate(rows):
         progress(done, len(rows))
-        window, hand = _predict_row(run, truth, row)
+        photo, hand = _predict_row(run, truth, row)
         views = turned_views(hand.mesh, _SIDE * SUPERSAMPLING)
         columns = columns[:3] + [label for label, _ in views]
-        over = _over(hand, window)
-        panels = [window.image, skeleton_panel(window, hand.projected), over, *(view for _, view in views)]
+        over = _over(hand, photo)
+        panels = [photo.image, skeleton_panel(photo, hand.projected), over, *(view for _, view in views)]
         lines.append(Line([reduced(panel) for panel in panels]))
     progress(len(rows), len(rows))
     names = "Pictures: " + ", ".join(truth.names[row] for row in rows) + "."
@@ -98,10 +98,10 @@ def figure6(run: TrainedRun, truth: GroundTruth, chosen: ChosenSequences, progre
         inputs, joints, meshes = [], [], []
         for row in sequence.rows:
             progress(done, total)
-            window, hand = _predict_row(run, truth, row)
-            inputs.append(reduced(window.image))
-            joints.append(reduced(skeleton_panel(window, hand.projected)))
-            meshes.append(reduced(_over(hand, window)))
+            photo, hand = _predict_row(run, truth, row)
+            inputs.append(reduced(photo.image))
+            joints.append(reduced(skeleton_panel(photo, hand.projected)))
+            meshes.append(reduced(_over(hand, photo)))
             done += 1
         lines += [Line(inputs, "input", sequence.name), Line(joints, "joints"), Line(meshes, "mesh")]
     progress(total, total)
@@ -109,14 +109,14 @@ def figure6(run: TrainedRun, truth: GroundTruth, chosen: ChosenSequences, progre
     return sheet(lines, title="Figure 6: frames of sequences, each reconstructed on its own", notes=notes)
 
 
-def _predict_row(run: TrainedRun, truth: GroundTruth, row: int) -> tuple[Window, NetworkHand]:
+def _predict_row(run: TrainedRun, truth: GroundTruth, row: int) -> tuple[PhotoPanel, NetworkHand]:
     crop = truth.crop(row)
     detected = truth.detections(np.array([row]))
-    return crop_window(crop, _SIDE * SUPERSAMPLING), predict_hand(run.trained, crop, truth.K[row], detected)
+    return crop_panel(crop, _SIDE * SUPERSAMPLING), predict_hand(run.trained, crop, truth.K[row], detected)
 
 
-def _over(hand: NetworkHand, window: Window) -> np.ndarray:
-    return overlay_textured(hand.mesh, window, pale=False) if hand.textured else overlay_clay(hand.mesh, window)
+def _over(hand: NetworkHand, photo: PhotoPanel) -> np.ndarray:
+    return overlay_textured(hand.mesh, photo, pale=False) if hand.textured else overlay_clay(hand.mesh, photo)
 
 
 def _clay(mesh: Mesh) -> Mesh:

@@ -12,7 +12,7 @@ import numpy as np
 from handsss.evaluation.drawing import (
     SUPERSAMPLING,
     clay_mesh,
-    crop_window,
+    crop_panel,
     reduced,
     side_panel,
     skeleton_panel,
@@ -88,21 +88,21 @@ def _panels(
 ) -> list[tuple[str, np.ndarray]]:
     side = _SIDE * SUPERSAMPLING
     crop = np.full((224, 224, 3), _UNKNOWN, np.uint8) if samples.crop is None else samples.crop(index)
-    window = crop_window(crop, side)
-    panels = [] if samples.crop is None else [("input", window.image)]
+    photo = crop_panel(crop, side)
+    panels = [] if samples.crop is None else [("input", photo.image)]
     truth = None if samples.true_keypoints is None else samples.true_keypoints[index]
     if truth is not None:
-        panels.append(("truth", skeleton_panel(window, truth)))
+        panels.append(("truth", skeleton_panel(photo, truth)))
     for name in ("detector", "predicted", "projected"):
         if name in samples.keypoints:
             confidence = samples.confidence[index] if name == "detector" and samples.confidence is not None else None
-            panels.append((name, skeleton_panel(window, samples.keypoints[name][index], truth, confidence)))
+            panels.append((name, skeleton_panel(photo, samples.keypoints[name][index], truth, confidence)))
     own = None if redraw is None else redraw(index)
     if own is not None:
-        panels.append(("mesh", overlay_clay(own, window)))
-        panels.append(("texture and light", overlay_textured(own, window)))
+        panels.append(("mesh", overlay_clay(own, photo)))
+        panels.append(("texture and light", overlay_textured(own, photo)))
     elif faces is not None and samples.vertices is not None and samples.K is not None:
-        panels.append(("mesh", overlay_clay(clay_mesh(samples.vertices[index], faces, samples.K[index]), window)))
+        panels.append(("mesh", overlay_clay(clay_mesh(samples.vertices[index], faces, samples.K[index]), photo)))
     panels.append(("joints from the side", side_panel(samples.joints[index], samples.true_joints[index], side)))
     return [(label, reduced(panel)) for label, panel in panels]
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from handsss.errors import MissingDependencyError, UserError
+from handsss.geometry.framing import CROP
 from handsss.hand.joints import JOINT_ORDERS
 from handsss.hand.open_hand import OPEN_MODELS
 from handsss.network.checkpoint import input_view_of
-from handsss.network.encoder import IMAGE
 from handsss.network.loaded import LoadedNetwork
 from handsss.network.precision import Precision
 from handsss.network.s2hand import S2Hand, S2HandOutput
@@ -42,7 +42,7 @@ class Output(NamedTuple):
 OUTPUTS = {
     "vertices": Output("[N, V, 3] of the mesh, camera frame", "m", 5e-5),
     "joints": Output("[N, 21, 3] OpenPose order, camera frame", "m", 5e-5),
-    "projected": Output("[N, 21, 2] the joints in the picture", "px", 0.05, float(IMAGE)),
+    "projected": Output("[N, 21, 2] the joints in the picture", "px", 0.05, float(CROP)),
     "pose": Output("[N, 30] principal components about the hand model's mean pose", "", 5e-4),
     "shape": Output("[N, 10] shape coefficients of the hand model", "", 5e-4),
     "rotation": Output("[N, 3] axis-angle of R: vertices = |scale| R diag(1, -1, -1) X + translation", "rad", 5e-4),
@@ -51,10 +51,10 @@ OUTPUTS = {
     "joint_rotations": Output("[N, 15, 3, 3] of each joint in its parent, MANO order, from the flat hand", "", 5e-4),
     "texture": Output("[N, V, 3] RGB of the vertices, about 0..1", "", 5e-4),
     "light": Output("[N, 11] ambient and directional intensity, their colours (RGB each), direction", "", 5e-4),
-    "keypoints": Output("[N, 21, 2] of the 2D branch's last stack, OpenPose order", "px", 0.05, float(IMAGE)),
+    "keypoints": Output("[N, 21, 2] of the 2D branch's last stack, OpenPose order", "px", 0.05, float(CROP)),
 }
 INPUTS = {
-    "image": f"[N, 3, {IMAGE}, {IMAGE}] RGB, 0..1, of a right hand",
+    "image": f"[N, 3, {CROP}, {CROP}] RGB, 0..1, of a right hand",
     "K": "[N, 3, 3] the camera of this picture, px; pixel centres at +0.5",
 }
 
@@ -90,11 +90,11 @@ def example(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Made-up pictures [N, 3, 224, 224], coarse patches under fine noise, and cameras [N, 3, 3]."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(count, 3, 8, 8, generator=generator)
-    fine = torch.rand(count, 3, IMAGE, IMAGE, generator=generator)
-    image = 0.8 * nn.functional.interpolate(coarse, (IMAGE, IMAGE), mode="bilinear") + 0.2 * fine
+    fine = torch.rand(count, 3, CROP, CROP, generator=generator)
+    image = 0.8 * nn.functional.interpolate(coarse, (CROP, CROP), mode="bilinear") + 0.2 * fine
     K = torch.eye(3).repeat(count, 1, 1)
     K[:, [0, 1], [0, 1]] = 300 + 400 * torch.rand(count, 2, generator=generator)
-    K[:, :2, 2] = IMAGE / 2 + 20 * (torch.rand(count, 2, generator=generator) - 0.5)
+    K[:, :2, 2] = CROP / 2 + 20 * (torch.rand(count, 2, generator=generator) - 0.5)
     return image, K
 
 
@@ -170,7 +170,7 @@ def metadata(loaded: LoadedNetwork, names: list[str]) -> dict[str, str]:
         "camera": "x right, y down, z forward; metres, pixels, pixel centres at +0.5",
         "preparation": json.dumps(
             {
-                "size": IMAGE,
+                "size": CROP,
                 "channels": "RGB",
                 "range": [0, 1],
                 # Turned until wrist to middle knuckle points up; the hand's box, in the middle, fills so much.
