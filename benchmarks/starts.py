@@ -24,12 +24,12 @@ import torch
 from handsss.data.store.reader import Store
 from handsss.detect.types import Detection
 from handsss.errors import InputError
-from handsss.evaluation.alignment import procrustes
 from handsss.fitting.keypoint_fit import KeypointFitter, observation_of
 from handsss.fitting.network_prediction import PosePrediction, PredictorInput, load_predictor
 from handsss.fitting.problem import FitSettings, HandParameters, Observation
 from handsss.fitting.silhouette_fit import posed_vertices
 from handsss.geometry.cameras import project
+from handsss.geometry.procrustes import procrustes
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 

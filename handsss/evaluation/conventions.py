@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from handsss.evaluation.alignment import procrustes
 from handsss.evaluation.metrics import distances
 from handsss.evaluation.protocols import PROTOCOLS, Protocol
 from handsss.geometry.cameras import from_opengl
+from handsss.geometry.procrustes import procrustes
 from handsss.hand.joints import JOINT_ORDERS, reorder_indices
 
 _LOOKED_AT = 200  # frames

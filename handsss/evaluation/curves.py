@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from handsss.evaluation.alignment import Similarities, no_alignment, procrustes, root_alignment
 from handsss.evaluation.metrics import LIMIT_2D, LIMIT_3D, curve, distances, thresholds
 from handsss.evaluation.protocols import PROTOCOLS
 from handsss.evaluation.samples import Samples
 from handsss.evaluation.score import score_2d
+from handsss.geometry.procrustes import Similarity, no_alignment, procrustes, root_alignment
 
 # Bright enough for dark pages and dark enough for light ones.
 GREY, BLUE, RED, GREEN, VIOLET = "#8a8f98", "#3b82f6", "#e8590c", "#2f9e44", "#9c5fd6"
@@ -118,7 +118,7 @@ def _metres(points: np.ndarray) -> np.ndarray:
     return np.asarray(points, dtype=np.float64)
 
 
-def _shares(points: np.ndarray, truth: np.ndarray, ways: Sequence[Similarities]) -> np.ndarray:
+def _shares(points: np.ndarray, truth: np.ndarray, ways: Sequence[Similarity]) -> np.ndarray:
     """[W, 100] sums over frames of the share of points within each threshold, for each alignment."""
     return np.stack([len(points) * curve(distances(way(points), truth), LIMIT_3D)[1] for way in ways])
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from handsss.evaluation.alignment import procrustes
 from handsss.evaluation.metrics import distances
 from handsss.evaluation.samples import Samples
 from handsss.evaluation.score import OFFICIAL, PROPER, Scores
+from handsss.geometry.procrustes import procrustes
 from handsss.hand.joints import JOINT_ORDERS, OPENPOSE_TIP_ROWS, reorder_indices
 
 _LOOKED_AT = 200  # frames

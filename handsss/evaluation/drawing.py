@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from handsss.geometry.framing import CROP
-from handsss.geometry.procrustes import similarity_alignment
+from handsss.geometry.procrustes import procrustes
 from handsss.geometry.window import Window
 from handsss.visualize.mesh import CLAY, CLAY_LIGHT, OUTSIDE, PhotoPanel
 from handsss.visualize.skeleton import draw_offsets, draw_skeleton
@@ -77,7 +77,7 @@ def side_panel(joints: np.ndarray, truth: np.ndarray, side: int) -> np.ndarray:
     """
     if not (np.isfinite(joints).all() and np.isfinite(truth).all()):
         return np.full((side, side, 3), OUTSIDE, np.uint8)
-    aligned = similarity_alignment(joints, truth)(joints)
+    aligned = procrustes(joints, truth)(joints)
     # From the right one sees depth to the right, and y still goes down.
     seen, meant = aligned[:, [2, 1]], truth[:, [2, 1]]
     both = np.concatenate([seen, meant])

@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from handsss.evaluation.alignment import (
-    Similarities,
+from handsss.evaluation.metrics import LIMIT_2D, LIMIT_3D, areas, distances, f_scores
+from handsss.evaluation.protocols import Protocol
+from handsss.evaluation.samples import Samples
+from handsss.geometry.procrustes import (
+    Similarity,
     no_alignment,
     procrustes,
     root_alignment,
     scale_translation_alignment,
 )
-from handsss.evaluation.metrics import LIMIT_2D, LIMIT_3D, areas, distances, f_scores
-from handsss.evaluation.protocols import Protocol
-from handsss.evaluation.samples import Samples
 from handsss.hand.joints import JOINT_ORDERS
 
 OFFICIAL, PROPER = "aligned_official", "aligned_proper"
@@ -93,7 +93,7 @@ def _chunk(
     corresponding: bool,
     protocol: Protocol,
 ) -> Scores:
-    by_joints: Similarities
+    by_joints: Similarity
     if name == "raw":
         by_joints = no_alignment(len(joints))
     elif name == "root_aligned":

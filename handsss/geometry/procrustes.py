@@ -1,4 +1,7 @@
-"""Rigid and similarity alignment of point sets (Procrustes), in plain numpy, float64."""
+"""Alignment of point sets by similarities, over any batch: Procrustes, root, and scale and translation.
+
+float64 is recommended; results have the inputs' units.
+"""
 
 from __future__ import annotations
 
@@ -6,44 +9,93 @@ from typing import NamedTuple
 
 import numpy as np
 
+# Below this share of the largest singular value the points lie in a plane, and mirroring them there changes nothing.
+_FLAT = 1e-9
+
 
 class Similarity(NamedTuple):
-    """``aligned = scale * points @ rotation.T + translation``."""
+    """``aligned = scale * points @ rotation.T + translation``, one per batch element."""
 
-    scale: float
-    rotation: np.ndarray  # [3, 3]
-    translation: np.ndarray  # [3]
-    reflected: bool  # the rotation mirrors
+    scale: np.ndarray  # [...]
+    rotation: np.ndarray  # [..., 3, 3] orthogonal
+    translation: np.ndarray  # [..., 3]
+    reflected: np.ndarray  # [...] bool: the rotation mirrors
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
-        return self.scale * points @ self.rotation.T + self.translation
+        """Points [..., P, 3], aligned."""
+        rotated = points @ np.swapaxes(self.rotation, -1, -2)
+        aligned: np.ndarray = self.scale[..., None, None] * rotated + self.translation[..., None, :]
+        return aligned
 
 
-def similarity_alignment(
-    source: np.ndarray, target: np.ndarray, *, scale: bool = True, reflection: bool = False
-) -> Similarity:
-    """The least-squares similarity that takes ``source`` to ``target`` (Umeyama 1991).
+def procrustes(source: np.ndarray, target: np.ndarray, *, reflection: bool = False, scale: bool = True) -> Similarity:
+    """Least-squares similarities that take each source to its target.
+
+    Without ``reflection`` the rotation is proper (Umeyama 1991). With it, this is the alignment of the FreiHAND and
+    HO-3D evaluations: centre, divide by the norm, solve the orthogonal Procrustes problem (Schoenemann 1966), scale
+    back; nothing there forbids a mirrored match. A source without extent is moved to the target's centre, as it is
+    there.
 
     Args:
-        source, target: [N, 3], same units.
+        source, target: [..., P, 3], same units.
+        reflection: allow mirroring.
         scale: also fit a scale; otherwise it is 1.
-        reflection: allow a mirrored match, as FreiHAND's official evaluation does.
 
     Raises:
-        ValueError: shapes differ or are not [N, 3].
+        ValueError: shapes differ or are not [..., P, 3].
     """
-    source = np.asarray(source, dtype=np.float64)
-    target = np.asarray(target, dtype=np.float64)
-    if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 3:
-        raise ValueError(f"expected two arrays [N, 3] of one shape, got {source.shape} and {target.shape}")
-    mean_source, mean_target = source.mean(0), target.mean(0)
-    a, b = source - mean_source, target - mean_target
-    u, singular, vt = np.linalg.svd(b.T @ a)
-    flip = np.ones(3)
-    reflected = bool(np.linalg.det(u @ vt) < 0)
-    if reflected and not reflection:
-        flip[2] = -1
-    rotation = (u * flip) @ vt
-    spread = float((a * a).sum())
-    factor = float((singular * flip).sum() / spread) if scale and spread > 0 else 1.0
-    return Similarity(factor, rotation, mean_target - factor * rotation @ mean_source, reflected and reflection)
+    source, target = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    if source.shape != target.shape or source.ndim < 2 or source.shape[-1] != 3:
+        raise ValueError(f"expected two arrays [..., P, 3] of one shape, got {source.shape} and {target.shape}")
+    mean_source, mean_target = source.mean(-2), target.mean(-2)
+    a, b = source - mean_source[..., None, :], target - mean_target[..., None, :]
+    u, singular, vt = np.linalg.svd(np.swapaxes(b, -1, -2) @ a)
+    improper = np.linalg.det(u) * np.linalg.det(vt) < 0
+    mirrored = improper & (singular[..., 2] > _FLAT * singular[..., 0])
+    signs = np.ones_like(singular)
+    if not reflection:
+        signs[..., 2] = np.where(improper, -1.0, 1.0)
+    rotation = (u * signs[..., None, :]) @ vt
+    variance = np.einsum("...pc,...pc->...", a, a)
+    factor = np.ones_like(variance)
+    if scale:
+        factor = np.where(variance > 0, (singular * signs).sum(-1) / np.where(variance > 0, variance, 1), 1.0)
+    translation = mean_target - factor[..., None] * np.einsum("...ij,...j->...i", rotation, mean_source)
+    return Similarity(factor, rotation, translation, mirrored if reflection else np.zeros_like(mirrored))
+
+
+def no_alignment(count: int) -> Similarity:
+    """The identity for ``count`` hands: camera space as it is."""
+    return _unrotated(np.ones(count), np.zeros((count, 3)))
+
+
+def root_alignment(joints: np.ndarray, true_joints: np.ndarray, root: int) -> Similarity:
+    """The translation that puts the root joint on the true one.
+
+    Args:
+        joints, true_joints: [N, 21, 3].
+        root: index of the joint.
+    """
+    return _unrotated(np.ones(len(joints)), true_joints[:, root] - joints[:, root])
+
+
+def scale_translation_alignment(joints: np.ndarray, true_joints: np.ndarray, bone: tuple[int, int]) -> Similarity:
+    """HO-3D's scale-and-translation alignment: one bone gets its true length, its first end its true position.
+
+    A bone of length zero has no scale; the true length takes its place, as in the official code, so that a prediction
+    of zeros lies in the wrist.
+
+    Args:
+        joints, true_joints: [N, 21, 3].
+        bone: indices of its two joints.
+    """
+    first, second = bone
+    length = np.linalg.norm(joints[:, second] - joints[:, first], axis=1)
+    true_length = np.linalg.norm(true_joints[:, second] - true_joints[:, first], axis=1)
+    scale = true_length / np.where(length > 0, length, 1)
+    return _unrotated(scale, true_joints[:, first] - scale[:, None] * joints[:, first])
+
+
+def _unrotated(scale: np.ndarray, translation: np.ndarray) -> Similarity:
+    count = len(scale)
+    return Similarity(scale, np.broadcast_to(np.eye(3), (count, 3, 3)), translation, np.zeros(count, dtype=bool))

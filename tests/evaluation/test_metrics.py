@@ -13,10 +13,10 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
 from handsss.evaluation import reference_metrics
-from handsss.evaluation.alignment import procrustes, root_alignment, scale_translation_alignment
 from handsss.evaluation.metrics import LIMIT_2D, LIMIT_3D, areas, curve, distances, f_scores
 from handsss.evaluation.protocols import PROTOCOLS
 from handsss.evaluation.score import OFFICIAL, PROPER, VARIANTS, joint_table, per_frame, score_2d, score_3d
+from handsss.geometry.procrustes import procrustes, root_alignment, scale_translation_alignment
 from tests.evaluation.makers import hands, noisy, samples
 
 FREIHAND, HO3D = PROTOCOLS["freihand"], PROTOCOLS["ho3d"]

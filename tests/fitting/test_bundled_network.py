@@ -14,8 +14,8 @@ from handsss.data.preprocess import PreprocessOptions, preprocess
 from handsss.data.readers.freihand import open_freihand
 from handsss.data.synthetic.generate import SynthesizeOptions, settings_of, synthesize
 from handsss.errors import UserError
-from handsss.evaluation.alignment import procrustes
 from handsss.fitting.network_prediction import NetworkPredictor
+from handsss.geometry.procrustes import procrustes
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.network.checkpoint import load_network

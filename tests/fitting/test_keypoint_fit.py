@@ -22,7 +22,7 @@ from handsss.fitting.problem import (
     retract,
 )
 from handsss.geometry.cameras import project
-from handsss.geometry.procrustes import similarity_alignment
+from handsss.geometry.procrustes import procrustes
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.hand.sampling import sample_poses
@@ -172,7 +172,7 @@ def test_recovers_sampled_hands_from_noisy_keypoints(start: Start) -> None:
         noisy = clean.keypoints + torch.as_tensor(rng.normal(0, 0.01 * clean.size, (21, 2)))
         fitted = fitter(clean._replace(keypoints=noisy)).parameters
         points, target = problem.keypoints(fitted)[0], problem.keypoints(truth)[0][0].numpy()
-        aligned = similarity_alignment(points[0].numpy(), target)(points[0].numpy())
+        aligned = procrustes(points[0].numpy(), target)(points[0].numpy())
         errors.append(np.linalg.norm(aligned - target, axis=1).mean())
         misses.append(float((project(points, INTRINSICS)[0] - clean.keypoints).norm(dim=1).mean()) / clean.size)
     assert np.median(errors) < 0.005, errors

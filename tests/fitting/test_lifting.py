@@ -14,12 +14,12 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from handsss.errors import InputError
-from handsss.evaluation.alignment import procrustes
 from handsss.fitting.keypoint_fit import KeypointFitter
 from handsss.fitting.lifting import Lifter
 from handsss.fitting.lifting_network import FILE, LiftingNetwork, load_lifting, network_bytes, normalise
 from handsss.fitting.problem import FitSettings, HandParameters, KeypointProblem, Observation
 from handsss.geometry.cameras import project
+from handsss.geometry.procrustes import procrustes
 from handsss.hand.load import load_model
 from handsss.hand.sampling import sample_poses
 from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings

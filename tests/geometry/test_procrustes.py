@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
-from handsss.geometry.procrustes import similarity_alignment
+from handsss.geometry.procrustes import procrustes
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
 
@@ -27,7 +27,7 @@ def test_all_options_on_all_transforms(scale, reflection, scaled, mirrored) -> N
     factor = 1.7 if scaled else 1.0
     turn = Rotation.from_rotvec([0.3, -1.2, 2.0]).as_matrix()
     target = factor * (source * (MIRROR if mirrored else 1)) @ turn.T + [0.1, -0.2, 0.7]
-    found = similarity_alignment(source, target, scale=scale, reflection=reflection)
+    found = procrustes(source, target, scale=scale, reflection=reflection)
     error = np.linalg.norm(found(source) - target, axis=1).max()
     exact = (scale or not scaled) and (reflection or not mirrored)
     assert (error < 1e-12) == exact, error
@@ -42,7 +42,7 @@ def test_all_options_on_all_transforms(scale, reflection, scaled, mirrored) -> N
 def test_it_is_the_least_squares_solution(scale) -> None:
     source = cloud()
     target = cloud(1) + 0.5 * source + 0.1
-    found = similarity_alignment(source, target, scale=scale)
+    found = procrustes(source, target, scale=scale)
     best = ((found(source) - target) ** 2).sum()
 
     def cost(values: np.ndarray) -> float:
@@ -66,12 +66,12 @@ def test_against_the_official_evaluations_way() -> None:
     norm_a, norm_b = np.linalg.norm(a), np.linalg.norm(b)
     turn, strength = orthogonal_procrustes(b / norm_b, a / norm_a)
     official = a / norm_a @ turn.T * strength * norm_b + centre
-    np.testing.assert_allclose(similarity_alignment(source, target, reflection=True)(source), official, atol=1e-12)
+    np.testing.assert_allclose(procrustes(source, target, reflection=True)(source), official, atol=1e-12)
 
 
 def test_a_mirrored_prediction_scores_zero_with_reflection() -> None:
     source = cloud()
-    found = similarity_alignment(source * MIRROR, source, reflection=True)
+    found = procrustes(source * MIRROR, source, reflection=True)
     np.testing.assert_allclose(found(source * MIRROR), source, atol=1e-14)
     assert found.reflected
 
@@ -80,20 +80,40 @@ def test_a_mirrored_prediction_scores_zero_with_reflection() -> None:
 def test_points_without_extent(reflection) -> None:
     """Zero predictions are scored by the benchmarks too: everything lands on the target's mean."""
     target = cloud()
-    found = similarity_alignment(np.zeros((21, 3)), target, reflection=reflection)
+    found = procrustes(np.zeros((21, 3)), target, reflection=reflection)
     np.testing.assert_allclose(found(np.zeros((21, 3))), np.tile(target.mean(0), (21, 1)), atol=1e-15)
 
 
 def test_flat_points_are_turned_not_mirrored() -> None:
     source = cloud() * [1, 1, 0]
     target = source * MIRROR
-    found = similarity_alignment(source, target)
+    found = procrustes(source, target)
     np.testing.assert_allclose(found(source), target, atol=1e-14)
     assert np.linalg.det(found.rotation) == pytest.approx(1)
 
 
 def test_wrong_shapes_are_told() -> None:
-    with pytest.raises(ValueError, match=r"expected two arrays \[N, 3\] of one shape, got \(21, 3\) and \(20, 3\)"):
-        similarity_alignment(cloud(), cloud()[:20])
+    with pytest.raises(
+        ValueError, match=r"expected two arrays \[\.\.\., P, 3\] of one shape, got \(21, 3\) and \(20, 3\)"
+    ):
+        procrustes(cloud(), cloud()[:20])
     with pytest.raises(ValueError, match="expected two arrays"):
-        similarity_alignment(cloud()[:, :2], cloud()[:, :2])
+        procrustes(cloud()[:, :2], cloud()[:, :2])
+
+
+@pytest.mark.parametrize(("scale", "reflection"), list(itertools.product([True, False], repeat=2)))
+def test_a_batch_is_aligned_element_by_element(scale, reflection) -> None:
+    """Mirrored, flat and empty elements among others, in two batch dimensions."""
+    rng = np.random.default_rng(2)
+    source, target = rng.normal(size=(2, 3, 21, 3)), rng.normal(size=(2, 3, 21, 3))
+    source[0, 1] = target[0, 1] * MIRROR
+    source[1, 0] *= [1, 1, 0]
+    source[1, 2] = 0
+    found = procrustes(source, target, scale=scale, reflection=reflection)
+    aligned = found(source)
+    for place in np.ndindex(2, 3):
+        alone = procrustes(source[place], target[place], scale=scale, reflection=reflection)
+        np.testing.assert_allclose(aligned[place], alone(source[place]), atol=1e-12)
+        assert found.reflected[place] == alone.reflected
+    assert found.reflected[0, 1] == reflection
+    assert not found.reflected[1, 0] and not found.reflected[1, 2]

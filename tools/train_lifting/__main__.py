@@ -104,7 +104,7 @@ def train(
 
 def aligned_errors(points: Tensor, truth: Tensor) -> np.ndarray:
     """Mean distance [B], metres, after the best similarity of each hand (Umeyama 1991)."""
-    from handsss.evaluation.alignment import procrustes
+    from handsss.geometry.procrustes import procrustes
 
     a, b = points.double().numpy(), truth.double().numpy()
     distances: np.ndarray = np.linalg.norm(procrustes(a, b, reflection=False)(a) - b, axis=2).mean(1)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from handsss.errors import InputError
-from handsss.evaluation.alignment import procrustes
 from handsss.evaluation.ground_truth import GroundTruth, open_ground_truth
 from handsss.evaluation.metrics import distances
 from handsss.evaluation.network_predictions import predict_images
@@ -17,6 +16,7 @@ from handsss.evaluation.pairing import PairedPredictions, pair_network
 from handsss.evaluation.paper.runs import TrainedRun
 from handsss.evaluation.samples import Samples
 from handsss.evaluation.score import Keypoints2d, score_2d
+from handsss.geometry.procrustes import procrustes
 
 _CHUNK = 256  # frames at a time
 Progress = Callable[[int, int], None]  # of what was announced last
