@@ -111,7 +111,7 @@ def test_clean_pictures_look_like_hands() -> None:
             points = projected[:, :2] / projected[:, 2:]
             size = np.ptp(points, axis=0).max()
             errors.append(np.linalg.norm(hands[0].keypoints[:, :2] - points, axis=1).mean() / size)
-    assert found >= 25  # 95 % of thousands, see docs/guides/data.md; of 30 a few may be missed
+    assert found >= 25  # 95 % of thousands, see docs/lab/data.md; of 30 a few may be missed
     assert np.median(errors) < 0.08
 
 
