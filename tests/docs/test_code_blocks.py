@@ -1,7 +1,7 @@
 """Every code block of README and docs: Python runs, or is compiled; `handsss` lines run, or are parsed by the program.
 
-A comment before a block says more: ``<!-- test: run -->`` runs shell lines, ``<!-- test: slow 20=2 -->`` runs a block in
-the slow tests with words replaced, ``<!-- test: skip needs FreiHAND -->`` only parses it.
+A comment before a block says more. ``<!-- test: run -->`` runs shell lines, ``<!-- test: slow 20=2 -->`` runs a
+block in the slow tests with words replaced, ``<!-- test: skip needs FreiHAND -->`` only parses it.
 """
 
 from __future__ import annotations
