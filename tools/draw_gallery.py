@@ -13,23 +13,23 @@ from PIL import Image
 
 from handsss.geometry.cameras import intrinsics_from_fov
 from handsss.io.image import read_image
-from handsss.reconstruction.pipeline import Reconstructor
-from handsss.visualize.mesh import overlay_clay, turned_views, window_around
+from handsss.reconstruction.pipeline import HandPipeline
+from handsss.visualize.mesh import overlay_clay, turned_views, panel_around
 
 SIDE, GAP, COLUMNS = 190, 6, 2  # px of a panel; photos beside each other
 VIEWS = (0, 2, 4)  # of turned_views: as seen, 120 and 240 degrees
 
 
-def panels(reconstructor: Reconstructor, path: Path) -> np.ndarray:
+def panels(pipeline: HandPipeline, path: Path) -> np.ndarray:
     """A photo's row: [SIDE, ...] of five panels."""
     image = read_image(path).array
-    hand = reconstructor(image, intrinsics_from_fov(image.shape[1], image.shape[0]))[0]
-    window = window_around(image, hand, 2 * SIDE)
+    hand = pipeline(image, intrinsics_from_fov(image.shape[1], image.shape[0]))[0]
+    panel = panel_around(image, hand, 2 * SIDE)
     views = turned_views(hand, 2 * SIDE)
-    shown = [window.image, overlay_clay(hand, window), *(views[number][1] for number in VIEWS)]
+    shown = [panel.image, overlay_clay(hand, panel), *(views[number][1] for number in VIEWS)]
     gap = np.full((SIDE, GAP, 3), 255, np.uint8)
-    small = [np.asarray(Image.fromarray(panel).resize((SIDE, SIDE), Image.Resampling.BOX)) for panel in shown]
-    return np.concatenate([part for panel in small for part in (panel, gap)][:-1], 1)
+    small = [np.asarray(Image.fromarray(shot).resize((SIDE, SIDE), Image.Resampling.BOX)) for shot in shown]
+    return np.concatenate([part for shot in small for part in (shot, gap)][:-1], 1)
 
 
 def main() -> None:
@@ -37,8 +37,8 @@ def main() -> None:
     parser.add_argument("photos", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, default=Path("docs/images/gallery.jpg"))
     options = parser.parse_args()
-    reconstructor = Reconstructor()
-    rows = [panels(reconstructor, path) for path in options.photos]
+    pipeline = HandPipeline()
+    rows = [panels(pipeline, path) for path in options.photos]
     height, width = rows[0].shape[:2]
     lines = -(-len(rows) // COLUMNS)
     size = COLUMNS * (width + 3 * GAP) - 3 * GAP, lines * (height + GAP) - GAP

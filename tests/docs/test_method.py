@@ -16,17 +16,19 @@ from tools import draw_architecture
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
-CITE = re.compile(r"`(handsss/[\w/]+\.py)(?:::(\w+))?`|`(handsss/[\w/]+/)`")
+CITE = re.compile(r"`(handsss/[\w/]+\.py)(?:::([\w.]+))?`|`(handsss/[\w/]+/)`")
 SECTIONS = [field.name for field in fields(TrainConfig)]
 SETTING = re.compile(rf"`({'|'.join(SECTIONS)})\.(\w+)(?:=[^`]*)?`")
 
 
 def names_in(path: Path) -> set[str]:
-    """What a file defines at its top: functions, classes and constants."""
+    """What a file defines at its top: functions, classes, their methods, and constants."""
     found: set[str] = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{part.name}" for part in node.body if isinstance(part, ast.FunctionDef)}
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         found |= {target.id for target in targets if isinstance(target, ast.Name)}
     return found
@@ -56,6 +58,14 @@ def test_cited_settings_exist(page: str) -> None:
     known = {section: {f.name for f in fields(getattr(TrainConfig(), section))} for section in SECTIONS}
     cited = SETTING.findall((DOCS / page).read_text(encoding="utf-8"))
     assert [f"{section}.{key}" for section, key in cited if key not in known[section]] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("reference/")])
+def test_documented_modules_and_names_exist(page: str) -> None:
+    for cite in re.findall(r"^::: (handsss[\w.]+)$", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE):
+        parts = cite.split(".")
+        module, name = ROOT.joinpath(*parts).with_suffix(".py"), ROOT.joinpath(*parts[:-1]).with_suffix(".py")
+        assert module.is_file() or (name.is_file() and parts[-1] in names_in(name)), cite
 
 
 def test_a_wrong_cite_is_found() -> None:
