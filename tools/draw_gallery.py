@@ -14,7 +14,7 @@ from PIL import Image
 from handsss.geometry.cameras import intrinsics_from_fov
 from handsss.io.image import read_image
 from handsss.reconstruction.pipeline import HandPipeline
-from handsss.visualize.mesh import overlay_clay, turned_views, panel_around
+from handsss.visualize.mesh import overlay_clay, panel_around, turned_views
 
 SIDE, GAP, COLUMNS = 190, 6, 2  # px of a panel; photos beside each other
 VIEWS = (0, 2, 4)  # of turned_views: as seen, 120 and 240 degrees
