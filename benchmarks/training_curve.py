@@ -14,7 +14,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from handsss.training.metrics_logger import read_journal
+from handsss.training.metrics_logger import read_metrics
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--png", type=Path)
     options = parser.parse_args()
-    lines = read_journal(options.run / "metrics.jsonl")
+    lines = read_metrics(options.run / "metrics.jsonl")
     about = json.loads((options.run / "run.json").read_text())
     validation = [line for line in lines if line["kind"] == "validation"]
     training = [line for line in lines if line["kind"] == "train"]

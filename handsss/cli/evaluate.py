@@ -38,7 +38,7 @@ class ProtocolName(StrEnum):
 def evaluate(
     checkpoint: Annotated[
         Path | None,
-        typer.Option("--checkpoint", metavar="FILE|RUN", rich_help_panel="What", help="Trained network: a "
+        typer.Option("--checkpoint", metavar="FILE|RUN", rich_help_panel="What", help="TrainedNetwork network: a "
                      "checkpoint, a run's folder, weights, or handsss-open-b0, which comes along. Default: the newest "
                      "run in runs/."),
     ] = None,

@@ -172,9 +172,9 @@ class Printer:
         redraw = None
         if checkpoint is not None:
             from handsss.evaluation.network_hand import TexturedHands
-            from handsss.training.trained import load_trained
+            from handsss.training.trained_network import load_trained_network
 
-            redraw = TexturedHands(load_trained(checkpoint, device, precision), evaluation.samples)
+            redraw = TexturedHands(load_trained_network(checkpoint, device, precision), evaluation.samples)
         with self.progress("drawing samples") as steps:
             files = write_report(evaluation, folder, redraw=redraw, progress=steps["progress"])
         self.say(f"report: {files[0]} (all figures: {folder / 'metrics.json'})")

@@ -129,13 +129,14 @@ def train(
     import json
     import sys
 
-    from handsss.cli.train_run import Wishes, carry_on, replay_batch, start
+    from handsss.cli.train_run import carry_on, replay_batch, show_profiles, start
     from handsss.errors import UserError
+    from handsss.training.launch import RuntimeOptions, TrainOptions
 
     if replay is not None:
         replay_batch(replay, device)
         return
-    wishes = Wishes(device, workers, tensorboard, quiet, ["handsss", *sys.argv[1:]])
+    runtime = RuntimeOptions(device, workers, tensorboard, ("handsss", *sys.argv[1:]))
     if resume:
         given = {
             "--fsl": not ssl, "--baseline": baseline, "--preset": preset, "--pose-prior": pose_prior,
@@ -146,7 +147,7 @@ def train(
         wrong = [name for name, value in given.items() if value]
         if wrong:
             raise UserError(f"--resume goes on with the run's own settings. Leave out {', '.join(wrong)}.")
-        carry_on(out, wishes)
+        carry_on(out, runtime, quiet=quiet)
         return
     if stages is not None and end_to_end:
         raise UserError("--stages and --end-to-end were both given. Leave one of them out.")
@@ -163,16 +164,18 @@ def train(
     for name, text in (("imagenet", imagenet), ("weights", weights)):
         if text is not None:
             extra.append(f"data.{name}={json.dumps(text, ensure_ascii=False)}")
-    start(
-        out,
+    options = TrainOptions(
+        data=data,
+        validation=validation,
+        out=out,
         preset="full" if preset is None else preset.value,
         config=config,
         settings=tuple(extra),
-        data=data,
-        validation=validation,
         supervision="ssl" if ssl else "fsl",
         baseline="" if baseline is None else baseline.value,
         model=model,
-        profile=profile,
-        wishes=wishes,
     )
+    if profile:
+        show_profiles(options, runtime)
+    else:
+        start(options, runtime, quiet=quiet)

@@ -8,14 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from handsss.cli.console import error_console, plain
+from handsss.cli.console import error_console, output_console, plain
+from handsss.training.launch import TrainResult
 from handsss.training.profile import PARTS, Profile
-from handsss.training.replay import Replayed
-from handsss.training.run import Progress, Run
-from handsss.training.trained import FINAL
+from handsss.training.replay import ReplayResult
+from handsss.training.run import Progress, TrainingRun
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.live import Live
     from rich.table import Table
 
 _SMOOTH = 0.95  # of the shown means
@@ -28,30 +29,34 @@ _FIGURES = {
 }
 
 
-class View:
+class TrainingView:
     """A live table on a terminal, a line now and then elsewhere. To be used as a context.
 
     Args:
-        run: is shown.
         quiet: show nothing.
     """
 
-    def __init__(self, run: Run, *, quiet: bool = False) -> None:
-        from rich.live import Live
-
-        self.run, self.quiet = run, quiet
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.run: TrainingRun | None = None  # that is shown, once it starts
+        self.quiet = quiet
         self._means: dict[str, float] = {}
         self._stage = ""
         self._line = time.monotonic()
-        console = error_console()
-        self._live = Live(console=console, refresh_per_second=4, transient=True) if sys.stderr.isatty() else None
-        self._console = console
-        if quiet:
-            self._live = None
+        self._console = error_console()
+        self._live: Live | None = None
+
+    def start(self, run: TrainingRun) -> None:
+        """Say what is trained on what, and show the run from now on."""
+        from rich.live import Live
+
+        self.run = run
+        self._line = time.monotonic()
+        show_start(output_console(quiet=self.quiet), run)
+        if sys.stderr.isatty() and not self.quiet:
+            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+            self._live.start()
 
     def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
         return self
 
     def __exit__(
@@ -62,7 +67,7 @@ class View:
 
     def show(self, progress: Progress) -> None:
         """Take a step."""
-        if self.quiet:
+        if self.quiet or self.run is None:
             return
         if progress.stage != self._stage:
             self._stage, self._means = progress.stage, {}
@@ -74,17 +79,22 @@ class View:
             self._line = time.monotonic()
             self._console.print(plain(self._text(progress)), soft_wrap=True)
 
+    def _per_step(self, p: Progress) -> float:
+        assert self.run is not None
+        return self.run.config.schedule.batch / p.images_per_second if p.images_per_second > 0 else 0.0
+
     def _text(self, p: Progress) -> str:
         text = f"step {p.step}/{p.total} {p.stage}: E {self._means['E']:.4g}, {p.images_per_second:.1f} images/s"
         if p.validation is not None:
             figures = {k: v for k, v in p.validation.items() if k in _FIGURES}
             text += "; " + ", ".join(f"{_FIGURES[name]} {value:.1f}" for name, value in figures.items())
-        return f"{text}; {_duration((p.total - p.step) * _per_step(p, self.run))} left"
+        return f"{text}; {_duration((p.total - p.step) * self._per_step(p))} left"
 
     def _table(self, p: Progress) -> Table:
         from rich import box
         from rich.table import Table
 
+        assert self.run is not None
         table = Table(box=box.SIMPLE, show_header=False, title=plain(str(self.run.folder)), title_justify="left")
         table.add_column(style="dim")
         table.add_column(justify="right")
@@ -95,7 +105,7 @@ class View:
             ("stage", p.stage),
             ("learning rate", f"{p.rate:.2e}"),
             ("images/s", f"{p.images_per_second:.1f}"),
-            ("time left", _duration((p.total - p.step) * _per_step(p, self.run))),
+            ("time left", _duration((p.total - p.step) * self._per_step(p))),
             ("gradient", f"{p.gradient:.3g}"),
         ]
         if p.health is not None:
@@ -113,17 +123,13 @@ class View:
         return table
 
 
-def _per_step(p: Progress, run: Run) -> float:
-    return run.config.schedule.batch / p.images_per_second if p.images_per_second > 0 else 0.0
-
-
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def show_start(output: Console, run: Run) -> None:
+def show_start(output: Console, run: TrainingRun) -> None:
     """What is trained on what."""
     recipe, trainer = run.recipe, run.trainer
     what = "MANO-CNN" if recipe.baseline else "S2HAND"
@@ -142,21 +148,22 @@ def show_start(output: Console, run: Run) -> None:
         output.print(plain(line), soft_wrap=True)
 
 
-def show_summary(output: Console, run: Run, seconds: float) -> None:
-    """Figures and paths at the end."""
+def show_summary(output: Console, result: TrainResult) -> None:
+    """Metrics and paths at the end."""
     from rich import box
     from rich.table import Table
 
-    if run.history:
-        first, last = run.history[0], run.history[-1]
+    if result.history:
+        first, last = result.history[0], result.history[-1]
         table = Table("on the validation data", f"step {first['step']}", f"step {last['step']}", box=box.SIMPLE)
         for name, title in _FIGURES.items():
             if name in last:
                 table.add_row(title, f"{first[name]:.2f}" if name in first else "", f"{last[name]:.2f}")
         output.print(table)
-    output.print(plain(f"trained in {_duration(seconds)}: {run.folder / FINAL}"), soft_wrap=True)
-    output.print(plain(f"figures: {run.folder / 'metrics.jsonl'}; pictures: {run.folder / 'pictures'}"), soft_wrap=True)
-    output.print(plain(f"next: handsss evaluate --checkpoint {run.folder}"), soft_wrap=True)
+    folder = result.folder
+    output.print(plain(f"trained in {_duration(result.seconds)}: {result.checkpoint}"), soft_wrap=True)
+    output.print(plain(f"figures: {folder / 'metrics.jsonl'}; pictures: {folder / 'pictures'}"), soft_wrap=True)
+    output.print(plain(f"next: handsss evaluate --checkpoint {folder}"), soft_wrap=True)
 
 
 def show_profile(output: Console, found: Profile) -> None:
@@ -176,7 +183,7 @@ def show_profile(output: Console, found: Profile) -> None:
     output.print(f"neither encoder nor keypoint branch: {100 * found.rest:.1f} % of the step (reading left out)")
 
 
-def show_replay(output: Console, path: Path, found: Replayed) -> None:
+def show_replay(output: Console, path: Path, found: ReplayResult) -> None:
     """What is wrong with a kept batch."""
     from rich import box
     from rich.table import Table

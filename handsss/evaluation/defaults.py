@@ -7,7 +7,7 @@ from pathlib import Path
 
 from handsss.data.readers.locate import DATA_VARIABLE
 from handsss.errors import InputError
-from handsss.training.trained import FINAL, LATEST
+from handsss.training.trained_network import FINAL, LATEST
 
 RUNS = Path("runs")
 # The default names of `handsss preprocess ... --split evaluation`.

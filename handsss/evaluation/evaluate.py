@@ -19,7 +19,7 @@ from handsss.evaluation.protocols import PROTOCOLS, Protocol, protocol_named
 from handsss.evaluation.samples import Evaluation
 from handsss.evaluation.submission import check_name, write_submission
 from handsss.network.precision import FLOAT32
-from handsss.training.trained import load_trained
+from handsss.training.trained_network import load_trained_network
 
 _MIRROR = np.array([-1.0, 1.0, 1.0])
 
@@ -79,10 +79,10 @@ def evaluate_checkpoint(
         announce: told what is done next.
 
     Raises:
-        UserError, InputError: see :func:`load_trained` and :func:`open_ground_truth`.
+        UserError, InputError: see :func:`load_trained_network` and :func:`open_ground_truth`.
     """
     progress, announce = progress or _count_nothing, announce or _say_nothing
-    trained = load_trained(checkpoint, device, precision)
+    trained = load_trained_network(checkpoint, device, precision)
     announce("reading the truth")
     truth = open_ground_truth(data, split, limit=limit, progress=progress)
     chosen = protocol_for(protocol, truth)
@@ -126,7 +126,7 @@ def submit_checkpoint(
     """
     progress, announce = progress or _count_nothing, announce or _say_nothing
     check_name(submission)
-    trained = load_trained(checkpoint, device, precision)
+    trained = load_trained_network(checkpoint, device, precision)
     announce("reading the truth")
     truth = open_ground_truth(data, split, scored=False, limit=limit, progress=progress)
     chosen = protocol_for(protocol, truth)

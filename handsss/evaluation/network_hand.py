@@ -12,7 +12,7 @@ from handsss.evaluation.ground_truth import DetectedKeypoints
 from handsss.evaluation.input_view import as_seen
 from handsss.evaluation.samples import Samples
 from handsss.geometry.cameras import project
-from handsss.training.trained import Trained
+from handsss.training.trained_network import TrainedNetwork
 
 
 class NetworkHand(NamedTuple):
@@ -26,7 +26,7 @@ class NetworkHand(NamedTuple):
 
 
 def predict_hand(
-    trained: Trained, crop: np.ndarray, camera: np.ndarray, detected: DetectedKeypoints | None = None
+    trained: TrainedNetwork, crop: np.ndarray, camera: np.ndarray, detected: DetectedKeypoints | None = None
 ) -> NetworkHand:
     """Predict one hand.
 
@@ -71,7 +71,7 @@ class TexturedHands:
         samples: with pictures and cameras.
     """
 
-    def __init__(self, trained: Trained, samples: Samples) -> None:
+    def __init__(self, trained: TrainedNetwork, samples: Samples) -> None:
         self.trained, self.samples = trained, samples
 
     def __call__(self, sample: int) -> Mesh | None:

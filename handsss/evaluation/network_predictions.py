@@ -12,7 +12,7 @@ from handsss.evaluation.ground_truth import GroundTruth
 from handsss.evaluation.input_view import as_seen
 from handsss.geometry.cameras import project
 from handsss.network.checkpoint import non_finite_error
-from handsss.training.trained import Trained
+from handsss.training.trained_network import TrainedNetwork
 
 
 class NetworkPredictions(NamedTuple):
@@ -34,7 +34,7 @@ class NetworkPredictions(NamedTuple):
 
 
 def predict_images(
-    trained: Trained,
+    trained: TrainedNetwork,
     truth: GroundTruth,
     joint_sets: tuple[str, ...],
     *,

@@ -17,7 +17,7 @@ from handsss.evaluation.protocols import Protocol
 from handsss.evaluation.samples import Evaluation, Samples
 from handsss.evaluation.score import OFFICIAL, PROPER, joint_table, per_frame, score_2d, score_3d
 from handsss.geometry.cameras import project
-from handsss.training.trained import Trained
+from handsss.training.trained_network import TrainedNetwork
 from handsss.version import __version__
 
 
@@ -36,7 +36,9 @@ def project_points(points: np.ndarray, cameras: np.ndarray) -> np.ndarray:
     return project(torch.as_tensor(np.asarray(points, np.float64)), torch.as_tensor(cameras)).numpy()
 
 
-def pair_network(trained: Trained, truth: GroundTruth, run: NetworkPredictions, rows: np.ndarray) -> PairedPredictions:
+def pair_network(
+    trained: TrainedNetwork, truth: GroundTruth, run: NetworkPredictions, rows: np.ndarray
+) -> PairedPredictions:
     """A network's predictions.
 
     Args:

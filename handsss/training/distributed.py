@@ -39,7 +39,7 @@ def from_environment() -> Processes:
 
 
 @contextmanager
-def joined(processes: Processes, device: torch.device) -> Iterator[None]:
+def process_group(processes: Processes, device: torch.device) -> Iterator[None]:
     """The processes find each other, and part at the end; nothing for one alone."""
     if processes.size == 1:
         yield

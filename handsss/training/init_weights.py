@@ -17,7 +17,7 @@ from handsss.training.config import DataSettings
 _PARTS = {"appearance": "appearance.", "branch": "branch.", "auxiliary": "auxiliary.", "SimCC head": "auxiliary.simcc."}
 
 
-def begin(network: S2Hand, settings: DataSettings, model: str) -> str:
+def initialise_network(network: S2Hand, settings: DataSettings, model: str) -> str:
     """Give a network its first weights.
 
     Args:

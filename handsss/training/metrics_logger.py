@@ -1,4 +1,4 @@
-"""The figures of a run: one JSON object a line, and TensorBoard beside it where that is installed."""
+"""Metrics of a run: one JSON object per line (metrics.jsonl), and TensorBoard event files where that is installed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from handsss.errors import UserError
 NAME = "metrics.jsonl"
 
 
-class Journal:
-    """Writes a run's figures.
+class MetricsLogger:
+    """Writes a run's metrics.
 
     Args:
         folder: of the run.
-        step: lines of this step and later ones, of a run that was broken off, are dropped.
-        tensorboard: write event files too. None: where the package is there.
+        step: lines after this step, left by an interrupted run, are dropped.
+        tensorboard: write event files too. None: if the package is installed.
 
     Raises:
         UserError: TensorBoard is asked for and not installed, or nothing can be written.
@@ -28,7 +28,7 @@ class Journal:
 
     def __init__(self, folder: Path, step: int = 0, *, tensorboard: bool | None = None) -> None:
         self.path = folder / NAME
-        kept = [line for line in read_journal(self.path) if line.get("step", 0) <= step] if step else []
+        kept = [line for line in read_metrics(self.path) if line.get("step", 0) <= step] if step else []
         write_atomically(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode())
         self._stream = self.path.open("a", encoding="utf-8")
         self._board = None if tensorboard is False else _board(folder / "tensorboard", step, needed=bool(tensorboard))
@@ -59,8 +59,8 @@ class Journal:
             self._board.close()
 
 
-def read_journal(path: Path) -> list[dict[str, Any]]:
-    """Lines of a journal; the last one may be half written after a kill and is left out then."""
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Lines of a metrics file; one that a killed process left half written is skipped."""
     if not path.exists():
         return []
     lines = []

@@ -53,7 +53,7 @@ def keep_batch(
     )
 
 
-class Replayed(NamedTuple):
+class ReplayResult(NamedTuple):
     """What a kept batch gives."""
 
     step: int
@@ -66,7 +66,7 @@ class Replayed(NamedTuple):
     message: str  # what is wrong; empty: all is finite now
 
 
-def replay(path: Path, device: torch.device) -> Replayed:
+def replay(path: Path, device: torch.device) -> ReplayResult:
     """Compute a kept batch again.
 
     Raises:
@@ -95,6 +95,6 @@ def replay(path: Path, device: torch.device) -> Replayed:
     broken = objective.gradient_terms(network, batch, stage)
     if broken and not message:
         message = f"the gradient of {', '.join(broken)} is not finite."
-    return Replayed(
+    return ReplayResult(
         int(content["step"]), stage, str(content["reason"]), terms, broken, list(data), list(samples), message
     )

@@ -1,4 +1,4 @@
-"""Going on with a run: everything as its latest checkpoint has it."""
+"""Restores a run from its latest checkpoint."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from handsss.errors import InputError, UserError
 from handsss.network.checkpoint import load_checkpoint
 from handsss.training.config import from_toml
 from handsss.training.distributed import Processes
-from handsss.training.prepare import Recipe
-from handsss.training.run import Run
-from handsss.training.trained import FINAL, LATEST
+from handsss.training.recipe import Recipe
+from handsss.training.run import TrainingRun
+from handsss.training.trained_network import FINAL, LATEST
 
 
-def resume(
+def restore_run(
     folder: Path,
     *,
     device: torch.device,
     processes: Processes | None = None,
     command: list[str] | None = None,
-) -> Run:
-    """A run as its latest checkpoint left it.
+) -> TrainingRun:
+    """A run in the state of its latest checkpoint.
 
     Args:
         folder: of the run.
-        device: to go on on.
+        device: to continue on.
         processes: this one among those that train together.
         command: what the user typed.
 
@@ -45,7 +45,7 @@ def resume(
     data = _there(about["data"], "training")
     validation = _there(about["validation"], "validation") if about["validation"] else None
     recipe = Recipe(data, validation, about["supervision"], about["baseline"], str(content["model"]))
-    return Run(folder, config, recipe, device=device, processes=processes, command=command, resumed=content)
+    return TrainingRun(folder, config, recipe, device=device, processes=processes, command=command, resumed=content)
 
 
 def _there(name: str, what: str) -> Path:

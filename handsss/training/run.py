@@ -18,16 +18,16 @@ from handsss.training.checkpoint import save_checkpoint
 from handsss.training.collapse import CollapseError, CollapseMonitor, Health, health
 from handsss.training.config import TrainConfig, to_toml
 from handsss.training.distributed import Processes, any_process
-from handsss.training.files import beside, describe
-from handsss.training.init_weights import begin
-from handsss.training.metrics_logger import Journal
+from handsss.training.init_weights import initialise_network
+from handsss.training.metrics_logger import MetricsLogger
 from handsss.training.objective import Batch, NotFiniteError
-from handsss.training.pictures import save_sheet
-from handsss.training.prepare import Recipe, build, mean_bone_of, training_data
+from handsss.training.preview import save_preview
+from handsss.training.recipe import Recipe, build, mean_bone_of, training_data
 from handsss.training.replay import keep_batch
+from handsss.training.run_files import write_checkpoint_facts, write_run_facts
 from handsss.training.schedule import stages_of
-from handsss.training.throughput import Pace
-from handsss.training.trained import FINAL, LATEST
+from handsss.training.throughput import Throughput
+from handsss.training.trained_network import FINAL, LATEST
 from handsss.training.trainer import Step, Trainer
 from handsss.training.validate import Validation
 
@@ -40,11 +40,19 @@ class StoppedError(UserError):
 
     exit_code = 130
 
+    def __init__(self, message: str, folder: Path) -> None:
+        super().__init__(message)
+        self.folder = folder  # to resume
+
 
 class NotFiniteStopError(UserError):
-    """The run met a number that is not finite; the message says where, and where the batch lies."""
+    """The run met a number that is not finite; the message says where, and where the batch is kept."""
 
     exit_code = 1
+
+    def __init__(self, message: str, batch: Path) -> None:
+        super().__init__(message)
+        self.batch = batch  # file to replay
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Progress:
     validation: dict[str, float] | None  # the newest
 
 
-class Run:
+class TrainingRun:
     """A training run.
 
     Args:
@@ -76,7 +84,7 @@ class Run:
         command: what the user typed, for run.json.
 
     Raises:
-        UserError, InputError: the folder holds a run already; see also :mod:`handsss.training.prepare`.
+        UserError, InputError: the folder holds a run already; see also :mod:`handsss.training.recipe`.
     """
 
     def __init__(
@@ -99,7 +107,7 @@ class Run:
         self.data: HandDataset = training_data(recipe, config)
         self.network, self.objective = build(config, recipe, self.data, device)
         if resumed is None:
-            self.start = begin(self.network, config.data, recipe.model)
+            self.start = initialise_network(self.network, config.data, recipe.model)
         else:
             self.start = str(resumed["about"]["start"])
         schedule = config.schedule
@@ -157,7 +165,7 @@ class Run:
 
         Args:
             workers: processes that read.
-            tensorboard: write event files: see :class:`Journal`.
+            tensorboard: write event files: see :class:`MetricsLogger`.
             on_progress: told every step.
 
         Returns:
@@ -169,39 +177,40 @@ class Run:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         first = self.processes.first
-        journal = Journal(self.folder, self.trainer.step, tensorboard=tensorboard) if first else None
-        if journal is not None:
+        metrics = MetricsLogger(self.folder, self.trainer.step, tensorboard=tensorboard) if first else None
+        if metrics is not None:
             bone_from = mean_bone_of(self.data.attributes, self.config, self.network.hand.model)[1]
-            describe(self.folder, self.config, self.about(), self.trainer, self._command, bone_from)
+            write_run_facts(self.folder, self.config, self.about(), self.trainer, self._command, bone_from)
             if not self.history:
-                self._validate(journal)
-        begin, pace = time.perf_counter(), Pace(self.config.schedule.batch)
+                self._validate(metrics)
+        begin, throughput = time.perf_counter(), Throughput(self.config.schedule.batch)
 
         def on_step(step: Step) -> None:
             self._terms = {name: float(value) for name, value in step.terms.parts.items()}
-            if journal is not None:
-                speed = pace.after(step.stage, step.number)
-                on_progress(self._after(step, journal, time.perf_counter() - begin, speed))
+            if metrics is not None:
+                speed = throughput.update(step.stage, step.number)
+                on_progress(self._after(step, metrics, time.perf_counter() - begin, speed))
             if any_process(bool(self.stop_asked), self.device):
-                raise StoppedError("stop")
+                raise StoppedError("stop", self.folder)
 
         try:
             self.trainer.run(self.data, workers=workers, on_step=on_step)
         except StoppedError:
             self.save()
             done = f"step {self.trainer.step} of {self.trainer.total}"
-            raise StoppedError(f"{self.stop_asked or 'stopped'}: saved at {done} in {self.folder / LATEST}.") from None
+            text = f"{self.stop_asked or 'stopped'}: saved at {done} in {self.folder / LATEST}."
+            raise StoppedError(text, self.folder) from None
         except NotFiniteError as error:
-            raise NotFiniteStopError(self._keep(error)) from error
+            raise NotFiniteStopError(self._keep(error), self.folder / BAD_BATCH) from error
         except CollapseError as error:
             raise CollapseError(f"step {self.trainer.step}: {error} Last state: {self.folder / LATEST}.") from None
         finally:
-            if journal is not None:
-                journal.close()
+            if metrics is not None:
+                metrics.close()
         self.finish()
         return self._newest()
 
-    def _after(self, step: Step, journal: Journal, seconds: float, speed: float) -> Progress:
+    def _after(self, step: Step, metrics: MetricsLogger, seconds: float, speed: float) -> Progress:
         """Write what is due after a step."""
         every, done = self.config.logging, step.number + 1
         last = done == self.trainer.total
@@ -212,11 +221,11 @@ class Run:
             values |= {"rate": step.rate, "gradient": step.gradient, "images_per_second": speed}
             if state is not None:
                 values |= {"bone_m": state.bone, "spread": state.spread, "area": state.area}
-            journal.write("train", done, values)
+            metrics.write("train", done, values)
         if _due(done, every.picture_every) or (last and every.picture_every > 0):
             self._draw(step, done)
         if _due(done, every.validate_every) or last:
-            self._validate(journal)
+            self._validate(metrics)
         if _due(done, every.save_every) and not last:
             self.save()
         return Progress(
@@ -236,14 +245,14 @@ class Run:
     def _newest(self) -> dict[str, Any] | None:
         return self.history[-1] if self.history else None
 
-    def _validate(self, journal: Journal) -> None:
+    def _validate(self, metrics: MetricsLogger) -> None:
         if self.validation is None:
             return
-        averager = self.trainer.averager  # the averaged weights are the result, where they are kept
-        with nullcontext() if averager is None else averager.applied(self.network):
+        ema = self.trainer.ema  # the averaged weights are the result, where they are kept
+        with nullcontext() if ema is None else ema.applied(self.network):
             figures = {"step": self.trainer.step, **self.validation(self.network)}
         self.history = [*self.history, figures][-_HISTORY:]
-        journal.write("validation", self.trainer.step, {k: v for k, v in figures.items() if k != "step"})
+        metrics.write("validation", self.trainer.step, {k: v for k, v in figures.items() if k != "step"})
 
     def _draw(self, step: Step, done: int) -> None:
         count = self.config.logging.picture_rows
@@ -252,7 +261,7 @@ class Run:
             self._sheet = Batch(*(None if v is None else v[:count].clone() for v in step.batch))  # type: ignore[arg-type]
         folder = self.folder / "pictures"
         folder.mkdir(exist_ok=True)
-        save_sheet(folder / f"step-{done:06d}.png", self.network, self._sheet, self.objective.keypoint_set)
+        save_preview(folder / f"step-{done:06d}.png", self.network, self._sheet, self.objective.keypoint_set)
 
     def save(self) -> None:
         """The state to go on from, with its figures beside it."""
@@ -260,20 +269,20 @@ class Run:
             return
         content = {**self.trainer.state(), **self._identity(), "history": self.history}
         save_checkpoint(self.folder / LATEST, content)
-        beside(self.folder / LATEST, self.about(), self._newest(), self._terms)
+        write_checkpoint_facts(self.folder / LATEST, self.about(), self._newest(), self._terms)
 
     def finish(self) -> None:
         """The result: weights alone (the averaged ones, if there are some), and the state."""
         if not self.processes.first:
             return
         self.save()
-        averager = self.trainer.averager
-        weights = self.network.state_dict() if averager is None else averager.state
+        ema = self.trainer.ema
+        weights = self.network.state_dict() if ema is None else ema.state
         left_out = self.config.network.training_only
         weights = {name: value for name, value in weights.items() if not name.startswith(left_out)}
         plain = replace(self.config, network=replace(self.config.network, auxiliary=False))
         save_checkpoint(self.folder / FINAL, {"network": weights, **self._identity(), "config": to_toml(plain)})
-        beside(self.folder / FINAL, self.about(), self._newest(), self._terms)
+        write_checkpoint_facts(self.folder / FINAL, self.about(), self._newest(), self._terms)
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -302,8 +311,8 @@ class Run:
             reason=str(error),
         )
         return (
-            f"step {step} (stage {stage}): {error} The batch is kept in {where}. "
-            f"The state before is in {self.folder / LATEST}, if one was saved."
+            f"step {step} (stage {stage}): {error} The state before is in "
+            f"{self.folder / LATEST}, if one was saved. The batch is kept in {where}."
         )
 
 

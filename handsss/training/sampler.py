@@ -1,4 +1,4 @@
-"""The order in which rows are read: new every epoch, the same for the same seed, from any place on."""
+"""The order in which rows are read: shuffled every epoch by the seed, and resumable at any step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 
 class OrderedSampler(Sampler[int]):
-    """Places of rows in a random order that is new every epoch and the same for the same seed.
+    """EpochIndexedDataset of rows in a random order that is new every epoch and the same for the same seed.
 
     A place is ``epoch * rows + row``, so that a reader knows the epoch, which decides the augmentation.
 
@@ -41,15 +41,15 @@ class OrderedSampler(Sampler[int]):
         for number in range(self.count):
             if self.processes > 1 and number % self.batch // own != self.rank:
                 continue
-            place = self.start + number
-            if place // self.rows != epoch:
-                epoch = place // self.rows
+            index = self.start + number
+            if index // self.rows != epoch:
+                epoch = index // self.rows
                 order = np.random.default_rng((self.seed, epoch)).permutation(self.rows)
-            yield epoch * self.rows + int(order[place % self.rows])
+            yield epoch * self.rows + int(order[index % self.rows])
 
 
-class Places(Dataset[dict[str, Tensor]]):
-    """A dataset by places: see :class:`OrderedSampler`."""
+class EpochIndexedDataset(Dataset[dict[str, Tensor]]):
+    """A dataset indexed by ``epoch * rows + row``: see :class:`OrderedSampler`."""
 
     def __init__(self, dataset: Dataset[dict[str, Tensor]]) -> None:
         self.dataset = dataset
@@ -58,8 +58,8 @@ class Places(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return self.rows
 
-    def __getitem__(self, place: int) -> dict[str, Tensor]:
-        epoch, row = divmod(place, self.rows)
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        epoch, row = divmod(index, self.rows)
         if hasattr(self.dataset, "set_epoch"):
             self.dataset.set_epoch(epoch)
         return self.dataset[row]
@@ -88,11 +88,11 @@ def loader(
         share: this training process and their number.
         pin: into page-locked memory, for a GPU.
     """
-    places = Places(dataset)
-    sampler = OrderedSampler(places.rows, seed, done * batch, (total - done) * batch, share=share, batch=batch)
+    indexed = EpochIndexedDataset(dataset)
+    sampler = OrderedSampler(indexed.rows, seed, done * batch, (total - done) * batch, share=share, batch=batch)
     more: dict[str, Any] = {"prefetch_factor": 4, "persistent_workers": True} if workers else {}
     return DataLoader(
-        places,
+        indexed,
         batch_size=batch // share[1],
         sampler=sampler,
         num_workers=workers,

@@ -14,9 +14,9 @@ from handsss.data.dataset import HandDataset
 from handsss.data.device_augment import RAW, augment_on_device
 from handsss.geometry.cameras import project
 from handsss.network.s2hand import S2Hand
-from handsss.training.averaging import Averager
 from handsss.training.collapse import CollapseMonitor, health
 from handsss.training.distributed import Processes
+from handsss.training.ema import ExponentialMovingAverage
 from handsss.training.objective import WARM_UP, Batch, GradientNotFiniteError, Objective, Terms
 from handsss.training.sampler import loader
 from handsss.training.schedule import Position, Stage, lr_at, position, reduction_at
@@ -88,7 +88,7 @@ class Trainer:
         self.batch, self.seed, self.grad_clip, self.supervised = batch, seed, grad_clip, supervised
         self.monitor = monitor
         self.finishes = augment_on == "device" or (augment_on == "auto" and self.device.type == "cuda")
-        self.averager = Averager(network, ema_decay) if ema_decay > 0 else None
+        self.ema = ExponentialMovingAverage(network, ema_decay) if ema_decay > 0 else None
         self.step = 0
         self.current: tuple[Batch, str] | None = None  # batch and stage of the step that runs or ran last
         self._stage = -1
@@ -192,8 +192,8 @@ class Trainer:
             names = [name for name, p in self.network.named_parameters() if _broken(p.grad)]
             raise GradientNotFiniteError(names, self.objective.gradient_terms(self.network, batch, place.stage.name))
         self.optimiser.step()
-        if self.averager is not None:
-            self.averager.update(self.network)
+        if self.ema is not None:
+            self.ema.update(self.network)
         self.step += 1
         return Step(self.step - 1, place.stage.name, rate, terms, norm, batch)
 
@@ -222,8 +222,8 @@ class Trainer:
             "stage": self._stage,
             "random": torch.get_rng_state(),
         }
-        if self.averager is not None:
-            state |= {"averaged": self.averager.state, "averaged_steps": self.averager.steps}
+        if self.ema is not None:
+            state |= {"averaged": self.ema.state, "averaged_steps": self.ema.steps}
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -233,8 +233,8 @@ class Trainer:
         self.optimiser = self.new_optimiser()
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"].cpu())
-        if self.averager is not None and "averaged" in state:
-            self.averager.restore(state["averaged"], int(state["averaged_steps"]))
+        if self.ema is not None and "averaged" in state:
+            self.ema.restore(state["averaged"], int(state["averaged_steps"]))
 
 
 def _broken(gradient: Tensor | None) -> bool:

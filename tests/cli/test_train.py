@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from handsss.network.checkpoint import load_checkpoint
-from handsss.training.metrics_logger import read_journal
+from handsss.training.metrics_logger import read_metrics
 from tests.training.conftest import TINY, stores  # noqa: F401  fixture
 
 Stores = tuple[Path, Path]
@@ -59,7 +59,7 @@ def test_a_run_broken_off_goes_on(tmp_path: Path, stores: Stores) -> None:  # no
     )
     journal = tmp_path / "r" / "metrics.jsonl"
     begin = time.monotonic()
-    while len(read_journal(journal)) < 2 and time.monotonic() - begin < 120:
+    while len(read_metrics(journal)) < 2 and time.monotonic() - begin < 120:
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=120)

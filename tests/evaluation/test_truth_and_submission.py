@@ -30,7 +30,7 @@ from handsss.hand.load import load_model
 from handsss.network.checkpoint import load_checkpoint
 from handsss.network.s2hand import NetworkSettings
 from handsss.training.checkpoint import save_checkpoint
-from handsss.training.trained import load_trained
+from handsss.training.trained_network import load_trained_network
 from tests.data.conftest import ho3d  # noqa: F401  fixture
 from tests.evaluation.makers import Hands, hands, write_checkpoint, write_freihand, write_lists
 from tests.mano_files import Arrays, WriteMano
@@ -185,7 +185,7 @@ def test_a_network_is_scored(root: Path, store: Path, checkpoint: Path) -> None:
     assert metrics["keypoints_2d_definition"] == "freihand, of the true mesh"
     assert set(metrics["keypoints_2d"]) == {"predicted", "projected"}
     # What is stored is what the network says, and the figures are those of what is stored.
-    trained = load_trained(checkpoint.parent)
+    trained = load_trained_network(checkpoint.parent)
     truth = open_ground_truth(store)
     image = torch.from_numpy(np.stack([truth.crop(i) for i in range(4)])).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
@@ -230,7 +230,7 @@ def test_ho3d_submission_has_ho3d_joints(tmp_path: Path, ho3d_root: Path, checkp
     vertices = from_opengl(file.vertices)
     truth = open_ground_truth(ho3d_root)
     np.testing.assert_allclose(joints[:, 0], truth.roots, atol=1e-6)
-    trained = load_trained(checkpoint)
+    trained = load_trained_network(checkpoint)
     image = torch.from_numpy(truth.crop(0)[None]).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         out = trained.network(image, torch.from_numpy(truth.K).float(), "ho3d")

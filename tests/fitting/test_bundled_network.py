@@ -87,5 +87,5 @@ def test_lower_precision_moves_hands_little(hands: Path, precision: str, allowed
 def test_an_unknown_precision_is_refused() -> None:
     with pytest.raises(UserError, match=r"precision 'int4': expected one of float32, bfloat16, float16"):
         load_network(Path(OPEN), "cpu", "int4")
-    with pytest.raises(UserError, match=r"--device abacus: expected auto, cpu, cuda or cuda:NUMBER"):
+    with pytest.raises(UserError, match=r"device abacus: expected auto, cpu, cuda or cuda:NUMBER"):
         HandPipeline("open", PipelineSettings(device="abacus"))

@@ -15,7 +15,7 @@ from handsss.errors import InputError, UserError
 from handsss.network.setting_names import KEYS, SECTIONS
 from handsss.network.weights import OPEN
 from handsss.training.config import PRESETS, LoggingSettings, from_toml, resolve, to_toml
-from handsss.training.trained import load_trained
+from handsss.training.trained_network import load_trained_network
 
 
 def test_preset_file_setting(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_setting_by_two_names(tmp_path: Path) -> None:
 
 
 def test_the_bundled_network_has_settings_of_today() -> None:
-    config = load_trained(Path(OPEN)).config
+    config = load_trained_network(Path(OPEN)).config
     assert config.augmentation == Augmentation(
         upright=True, crop_fill=0.8, rotation_deg=20.0, zoom=0.1, detection_dropout=0.05, colour=0.3
     )

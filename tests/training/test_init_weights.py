@@ -15,9 +15,9 @@ from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.network.weights import weights_bytes
 from handsss.training.checkpoint import save_checkpoint
 from handsss.training.config import DataSettings, TrainConfig, resolve, to_toml
-from handsss.training.init_weights import begin
-from handsss.training.prepare import Recipe
-from handsss.training.run import Run
+from handsss.training.init_weights import initialise_network
+from handsss.training.recipe import Recipe
+from handsss.training.run import TrainingRun
 from tests.training.conftest import TINY
 
 SMALL = NetworkSettings("efficientnet-b0", stacks=1, features=16, modules=1)
@@ -40,7 +40,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_another_runs_network_is_taken_over(given: Path) -> None:
     made = network(1)
-    assert begin(made, DataSettings(weights=str(given)), "open") == (
+    assert initialise_network(made, DataSettings(weights=str(given)), "open") == (
         f"weights of {given.name}/final.pt (ssl, 70 steps)"
     )
     for name, value in network(5).state_dict().items():
@@ -50,7 +50,9 @@ def test_another_runs_network_is_taken_over(given: Path) -> None:
 def test_parts_that_only_one_of_them_has(given: Path, tmp_path: Path) -> None:
     more = replace(SMALL, auxiliary=True, appearance=False)
     made, before = network(1, more), network(1, more).state_dict()
-    assert begin(made, DataSettings(weights=str(given)), "open").endswith("(ssl, 70 steps); random auxiliary")
+    assert initialise_network(made, DataSettings(weights=str(given)), "open").endswith(
+        "(ssl, 70 steps); random auxiliary"
+    )
     theirs = network(5).state_dict()
     for name, value in made.state_dict().items():
         expected = before[name] if name.startswith("auxiliary.") else theirs[name]
@@ -61,15 +63,17 @@ def test_parts_that_only_one_of_them_has(given: Path, tmp_path: Path) -> None:
     about = {"supervision": "ssl", "step": 70}
     save_checkpoint(tmp_path / "g.pt", content | {"model": "open", "keypoint_set": "openpose", "about": about})
     made = network(1, replace(guided, auxiliary=True))
-    assert begin(made, DataSettings(weights=str(tmp_path / "g.pt")), "open").endswith("70 steps); random SimCC head")
+    assert initialise_network(made, DataSettings(weights=str(tmp_path / "g.pt")), "open").endswith(
+        "70 steps); random SimCC head"
+    )
     torch.testing.assert_close(made.auxiliary.maps.weight, network(6, guided).auxiliary.maps.weight)  # type: ignore[union-attr]
     with pytest.raises(InputError, match=r"regressor.base.0.weight is \[1024, 1343\], \[1024, 1280\] expected"):
-        begin(network(1), DataSettings(weights=str(tmp_path / "g.pt")), "open")
+        initialise_network(network(1), DataSettings(weights=str(tmp_path / "g.pt")), "open")
     # A file of weights lacks the keypoint branch.
     loaded = LoadedNetwork(given, network(5), "open", "openpose", to_toml(TrainConfig(network=SMALL)), {})
     (tmp_path / "w.safetensors").write_bytes(weights_bytes(loaded, {}))
     made = network(1)
-    words = begin(made, DataSettings(weights=str(tmp_path / "w.safetensors")), "open")
+    words = initialise_network(made, DataSettings(weights=str(tmp_path / "w.safetensors")), "open")
     assert words == "weights of w.safetensors (?, ? steps); random branch"
 
 
@@ -79,21 +83,21 @@ def test_what_does_not_fit_is_told(given: Path) -> None:
         InputError,
         match=r"final.pt: does not fit the network: branch.* is \[8, 128, 1, 1\], \[16, 128, 1, 1\] expected",
     ):
-        begin(network(1, replace(SMALL, features=32)), settings, "open")
+        initialise_network(network(1, replace(SMALL, features=32)), settings, "open")
     with pytest.raises(UserError, match=r"before a camera of 0 px.*one of 600 px.*or network.focal=0"):
-        begin(network(1, replace(SMALL, focal=600.0)), settings, "open")
+        initialise_network(network(1, replace(SMALL, focal=600.0)), settings, "open")
     with pytest.raises(UserError, match=r"trained with the hand model 'open'.*Give model open"):
-        begin(network(1), settings, "mano")
+        initialise_network(network(1), settings, "mano")
     with pytest.raises(UserError, match=r"weights and imagenet were both given"):
-        begin(network(1), replace(settings, imagenet="download"), "open")
+        initialise_network(network(1), replace(settings, imagenet="download"), "open")
     with pytest.raises(InputError, match="no such file"):
-        begin(network(1), DataSettings(weights="absent.pt"), "open")
+        initialise_network(network(1), DataSettings(weights="absent.pt"), "open")
 
 
 def test_a_run_begins_with_them_and_says_so(given: Path, tmp_path: Path, stores: tuple[Path, Path]) -> None:
     size = ("network.stacks=1", "network.features=16", "network.modules=1", f'data.weights="{given}"')
     config = resolve("full", None, (*TINY, "schedule.steps=2", "schedule.stages=[finetune]", *size))
-    made = Run(tmp_path / "next", config, Recipe(*stores), device=torch.device("cpu"))
+    made = TrainingRun(tmp_path / "next", config, Recipe(*stores), device=torch.device("cpu"))
     torch.testing.assert_close(made.network.regressor.scale[0].weight, network(5).regressor.scale[0].weight)
     made.run()
     assert made.about()["start"] == f"weights of {given.name}/final.pt (ssl, 70 steps)"

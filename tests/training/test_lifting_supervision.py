@@ -17,7 +17,7 @@ from handsss.hand.load import load_model
 from handsss.hand.sampling import sample_poses
 from handsss.training.config import resolve
 from handsss.training.lifting_supervision import LiftingTeacher, lifting_teacher
-from handsss.training.prepare import Recipe, as_baseline, without_lifting
+from handsss.training.recipe import Recipe, as_baseline, without_lifting
 
 CPU = torch.device("cpu")
 
@@ -93,7 +93,7 @@ def test_the_term_is_left_out_where_it_cannot_be_had(tmp_path: Path, monkeypatch
     kept, reason = without_lifting(config, Recipe(tmp_path, supervision="fsl"))
     assert kept.losses == replace(config.losses, w_lifted=0.0)
     assert reason == "without E_lifted: true joints are given"
-    monkeypatch.setattr("handsss.training.prepare.load_model", lambda name: replace(load_model("open"), name=name))
+    monkeypatch.setattr("handsss.training.recipe.load_model", lambda name: replace(load_model("open"), name=name))
     kept, reason = without_lifting(config, Recipe(tmp_path, model="mano"))
     assert kept.losses.w_lifted == 0 and "the open hand only, not mano" in reason
     assert without_lifting(resolve("full"), Recipe(tmp_path, model="mano")) == (resolve("full"), "")

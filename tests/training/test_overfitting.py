@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from handsss.training.config import resolve
-from handsss.training.prepare import Recipe
-from handsss.training.run import Progress, Run
+from handsss.training.recipe import Recipe
+from handsss.training.run import Progress, TrainingRun
 
 _SHAPE, _FINETUNE = 250, 6
 
@@ -34,7 +34,7 @@ def test_the_small_preset_over_fits_eight_pictures(tmp_path: Path, stores: tuple
             "logging.save_every=0",
         ),
     )
-    run = Run(tmp_path / "run", config, Recipe(stores[0]), device=torch.device("cpu"))
+    run = TrainingRun(tmp_path / "run", config, Recipe(stores[0]), device=torch.device("cpu"))
     seen: list[Progress] = []
     misses: list[float] = []
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handsss.training.metrics_logger import read_journal
+from handsss.training.metrics_logger import read_metrics
 from tests.cli.typed import typed
 
 # As documented, but of eight hands, and short.
@@ -28,7 +28,7 @@ def done(*arguments: object) -> None:
 
 def validations(folder: Path) -> list[dict[str, Any]]:
     """Of a run, in order."""
-    return [line for line in read_journal(folder / "metrics.jsonl") if line["kind"] == "validation"]
+    return [line for line in read_metrics(folder / "metrics.jsonl") if line["kind"] == "validation"]
 
 
 @pytest.mark.slow

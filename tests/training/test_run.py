@@ -15,15 +15,15 @@ from handsss.errors import InputError, UserError
 from handsss.network.checkpoint import load_checkpoint
 from handsss.network.device import choose_device
 from handsss.training.config import TrainConfig, resolve
-from handsss.training.files import newest_run
-from handsss.training.metrics_logger import Journal, read_journal
+from handsss.training.metrics_logger import MetricsLogger, read_metrics
 from handsss.training.objective import Batch
-from handsss.training.prepare import Recipe, as_baseline, default_training_data, mean_bone_of
+from handsss.training.recipe import Recipe, as_baseline, default_training_data, mean_bone_of
 from handsss.training.replay import replay
-from handsss.training.resume import resume
-from handsss.training.run import NotFiniteStopError, Progress, Run, StoppedError
-from handsss.training.throughput import Pace
-from handsss.training.trained import load_trained
+from handsss.training.resume import restore_run
+from handsss.training.run import NotFiniteStopError, Progress, StoppedError, TrainingRun
+from handsss.training.run_files import newest_run
+from handsss.training.throughput import Throughput
+from handsss.training.trained_network import load_trained_network
 from tests.training.conftest import TINY
 
 CPU = torch.device("cpu")
@@ -33,8 +33,10 @@ def config(*more: str) -> TrainConfig:
     return resolve("full", None, (*TINY, "schedule.steps=5", *more))
 
 
-def run(folder: Path, stores: tuple[Path, Path], *more: str, **recipe: Any) -> Run:
-    return Run(folder, config(*more), Recipe(stores[0], stores[1], **recipe), device=CPU, command=["handsss", "train"])
+def run(folder: Path, stores: tuple[Path, Path], *more: str, **recipe: Any) -> TrainingRun:
+    return TrainingRun(
+        folder, config(*more), Recipe(stores[0], stores[1], **recipe), device=CPU, command=["handsss", "train"]
+    )
 
 
 def test_a_run_leaves_all_its_files(tmp_path: Path, stores: tuple[Path, Path]) -> None:
@@ -44,10 +46,10 @@ def test_a_run_leaves_all_its_files(tmp_path: Path, stores: tuple[Path, Path]) -
     assert [p.step for p in seen] == [1, 2, 3, 4, 5]
     assert [p.stage for p in seen] == ["keypoints"] * 2 + ["shape"] * 2 + ["finetune"]
     assert seen[-1].health is not None and seen[-1].parts.keys() >= {"E_loc", "E_con", "E_SSIM"}
-    journal = read_journal(tmp_path / "a" / "metrics.jsonl")
-    assert [line["step"] for line in journal if line["kind"] == "validation"] == [0, 3, 5]
-    assert [line["step"] for line in journal if line["kind"] == "train"] == [1, 2, 3, 4, 5]
-    final = [line for line in journal if line["kind"] == "validation"][-1]
+    metrics = read_metrics(tmp_path / "a" / "metrics.jsonl")
+    assert [line["step"] for line in metrics if line["kind"] == "validation"] == [0, 3, 5]
+    assert [line["step"] for line in metrics if line["kind"] == "train"] == [1, 2, 3, 4, 5]
+    final = [line for line in metrics if line["kind"] == "validation"][-1]
     assert last is not None and last["aligned_mpjpe_mm"] == final["aligned_mpjpe_mm"] > 0
     assert {path.name for path in (tmp_path / "a" / "pictures").iterdir()} == {
         "step-000002.png",
@@ -58,18 +60,18 @@ def test_a_run_leaves_all_its_files(tmp_path: Path, stores: tuple[Path, Path]) -
     assert described["rows"] == 8 and described["start"] == "random weights" and described["command"][1] == "train"
     beside = json.loads((tmp_path / "a" / "latest.json").read_text())
     assert beside["step"] == 5 and beside["program"] and beside["validation_figures"]["step"] == 5
-    trained = load_trained(tmp_path / "a")
+    trained = load_trained_network(tmp_path / "a")
     assert trained.path.name == "final.pt" and trained.config == made.config
     assert trained.about["supervision"] == "ssl" and trained.keypoint_set == "freihand"
     # The result holds the averaged weights.
-    assert made.trainer.averager is not None
+    assert made.trainer.ema is not None
     name, value = next(iter(trained.network.named_parameters()))
-    assert torch.equal(value, made.trainer.averager.state[name])
+    assert torch.equal(value, made.trainer.ema.state[name])
     assert not torch.equal(value, dict(made.network.named_parameters())[name])
     with pytest.raises(UserError, match=r"a run is here. Go on with resume, or give another out"):
         run(tmp_path / "a", stores)
     with pytest.raises(UserError, match=r"this run is finished \(5 steps\)"):
-        resume(tmp_path / "a", device=CPU)
+        restore_run(tmp_path / "a", device=CPU)
 
 
 def test_stopping_and_going_on_is_the_same_bit_for_bit(tmp_path: Path, stores: tuple[Path, Path]) -> None:
@@ -85,20 +87,20 @@ def test_stopping_and_going_on_is_the_same_bit_for_bit(tmp_path: Path, stores: t
     with pytest.raises(StoppedError, match=r"interrupted: saved at step 3 of 5 in .*latest.pt"):
         first.run(workers=1, on_progress=stop)
     torch.manual_seed(77)
-    second = resume(tmp_path / "parts", device=CPU)
+    second = restore_run(tmp_path / "parts", device=CPU)
     assert second.trainer.step == 3
     second.run()
     a, b = (load_checkpoint(tmp_path / name / "final.pt")["network"] for name in ("whole", "parts"))
     assert all(torch.equal(a[name], b[name]) for name in a)
-    journals = [read_journal(tmp_path / name / "metrics.jsonl") for name in ("whole", "parts")]
-    figures = [[(x["step"], x["E"]) for x in journal if x["kind"] == "train"] for journal in journals]
+    journals = [read_metrics(tmp_path / name / "metrics.jsonl") for name in ("whole", "parts")]
+    figures = [[(x["step"], x["E"]) for x in metrics if x["kind"] == "train"] for metrics in journals]
     assert figures[0] == figures[1]
 
 
 def test_the_pace_is_that_of_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 2.0, 4.0, 5.0, 6.0, 8.0])
     monkeypatch.setattr("handsss.training.throughput.time.perf_counter", lambda: next(clock))
-    pace = Pace(batch=10)
+    pace = Throughput(batch=10)
     assert [pace.after("keypoints", number) for number in (7, 8)] == [5.0, 5.0]
     assert [pace.after("shape", number) for number in (9, 10, 11)] == [10.0, 10.0, 7.5]
 
@@ -115,7 +117,7 @@ def test_the_device_turns_and_recolours_as_readers_do(tmp_path: Path, stores: tu
         made = run(tmp_path / who, stores, *settings, f"data.augment_on={who}")
         assert made.trainer.finishes == (who == "device")
         made.run(workers=1)
-        energies[who] = [x["E"] for x in read_journal(tmp_path / who / "metrics.jsonl") if x["kind"] == "train"]
+        energies[who] = [x["E"] for x in read_metrics(tmp_path / who / "metrics.jsonl") if x["kind"] == "train"]
     # Some pixels differ by a level of 255, no more; the steps after the first carry that on.
     assert [len(values) for values in energies.values()] == [3, 3]
     np.testing.assert_allclose(energies["device"][0], energies["workers"][0], rtol=1e-3)
@@ -139,7 +141,8 @@ def test_a_number_that_is_not_finite_names_term_step_and_sample(tmp_path: Path, 
         made.run()
     message = str(caught.value)
     assert "step 2 (stage shape): the term E_loc is not a finite number" in message
-    assert "whose keypoints hold NaN" in message and "--replay" in message
+    assert "whose keypoints hold NaN" in message and "The batch is kept in" in message
+    assert caught.value.batch == tmp_path / "nan" / "bad-batch.pt"
     found = replay(tmp_path / "nan" / "bad-batch.pt", CPU)
     assert (found.step, found.stage, found.data) == (2, "shape", ["keypoints"])
     assert len(found.samples) == 1 and f"samples {found.samples}" in message
@@ -182,12 +185,12 @@ def test_full_supervision_takes_the_truth(tmp_path: Path, stores: tuple[Path, Pa
 def test_the_baseline_lacks_what_it_should(tmp_path: Path, stores: tuple[Path, Path]) -> None:
     base = as_baseline(config())
     seen: list[Progress] = []
-    made = Run(tmp_path / "b", base, Recipe(stores[0], None, baseline="mano-cnn"), device=CPU)
+    made = TrainingRun(tmp_path / "b", base, Recipe(stores[0], None, baseline="mano-cnn"), device=CPU)
     made.run(on_progress=seen.append)
     assert made.network.branch is None and made.network.appearance is None
     assert [p.stage for p in seen] == ["shape"] * 3 + ["finetune"] * 2
     assert set(seen[-1].parts) == {"E_loc", "E_beta", "E_s", "E_J"}
-    assert load_trained(tmp_path / "b").about["baseline"] == "mano-cnn"
+    assert load_trained_network(tmp_path / "b").about["baseline"] == "mano-cnn"
 
 
 def test_where_the_mean_bone_comes_from() -> None:
@@ -212,7 +215,7 @@ def test_data_that_do_not_do(tmp_path: Path, stores: tuple[Path, Path], monkeypa
     with pytest.raises(UserError, match="no run in"):
         newest_run(tmp_path)
     with pytest.raises(InputError, match=r"no latest.pt here to go on from"):
-        resume(tmp_path, device=CPU)
+        restore_run(tmp_path, device=CPU)
 
 
 def test_devices_that_are_not_there() -> None:
@@ -225,24 +228,24 @@ def test_devices_that_are_not_there() -> None:
         choose_device("mps")
 
 
-def test_the_journal_survives_a_kill(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, tensorboard=False)
+def test_the_metrics_file_survives_a_kill(tmp_path: Path) -> None:
+    metrics = MetricsLogger(tmp_path, tensorboard=False)
     for step in range(1, 5):
-        journal.write("train", step, {"E": 1.0 / step, "area": float("nan")})
-    journal.close()
+        metrics.write("train", step, {"E": 1.0 / step, "area": float("nan")})
+    metrics.close()
     with (tmp_path / "metrics.jsonl").open("a") as stream:
         stream.write('{"kind": "train", "step": 5, "E"')  # killed here
-    lines = read_journal(tmp_path / "metrics.jsonl")
+    lines = read_metrics(tmp_path / "metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3, 4] and lines[0]["area"] is None
-    Journal(tmp_path, 2, tensorboard=False).close()
-    assert [line["step"] for line in read_journal(tmp_path / "metrics.jsonl")] == [1, 2]
+    MetricsLogger(tmp_path, 2, tensorboard=False).close()
+    assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
 def test_tensorboard_when_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tensorboard")
-    journal = Journal(tmp_path, tensorboard=True)
-    journal.write("train", 1, {"E": 0.5, "stage": "shape"})
-    journal.close()
+    metrics = MetricsLogger(tmp_path, tensorboard=True)
+    metrics.write("train", 1, {"E": 0.5, "stage": "shape"})
+    metrics.close()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(tmp_path / "tensorboard"))
@@ -250,4 +253,4 @@ def test_tensorboard_when_it_is_installed(tmp_path: Path, monkeypatch: pytest.Mo
     assert [(e.step, e.value) for e in events.Scalars("train/E")] == [(1, 0.5)]
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     with pytest.raises(UserError, match=r'pip install "handsss\[tensorboard\]"'):
-        Journal(tmp_path, tensorboard=True)
+        MetricsLogger(tmp_path, tensorboard=True)

@@ -186,11 +186,11 @@ def test_steps_lower_the_objective() -> None:
 def test_averaged_weights_are_applied_and_taken_back() -> None:
     run = trainer(ema_decay=0.9)
     run.run(Rows(), until=3)
-    assert run.averager is not None
+    assert run.ema is not None
     own = {name: value.clone() for name, value in run.network.state_dict().items()}
-    with run.averager.applied(run.network):
+    with run.ema.applied(run.network):
         inside = run.network.state_dict()
-        assert all(torch.equal(inside[name], value) for name, value in run.averager.state.items())
+        assert all(torch.equal(inside[name], value) for name, value in run.ema.state.items())
         assert any(not torch.equal(inside[name], value) for name, value in own.items())
     assert all(torch.equal(run.network.state_dict()[name], value) for name, value in own.items())
 

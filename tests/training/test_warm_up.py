@@ -14,11 +14,11 @@ from handsss.network.checkpoint import load_checkpoint
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.training.config import resolve
 from handsss.training.objective import LossWeights, Objective
-from handsss.training.prepare import Recipe
-from handsss.training.resume import resume
-from handsss.training.run import Progress, Run, StoppedError
+from handsss.training.recipe import Recipe
+from handsss.training.resume import restore_run
+from handsss.training.run import Progress, StoppedError, TrainingRun
 from handsss.training.schedule import Stage
-from handsss.training.trained import load_trained
+from handsss.training.trained_network import load_trained_network
 from handsss.training.trainer import Step, Trainer
 from tests.training.conftest import TINY
 from tests.training.test_training import Rows
@@ -71,7 +71,7 @@ def test_heads_are_left_out_of_the_result(tmp_path: Path, stores: tuple[Path, Pa
         "augmentation.crop_fill=0.6",
     )
     config = resolve("full", None, settings)
-    made = Run(tmp_path / "run", config, Recipe(stores[0], stores[1]), device=CPU)
+    made = TrainingRun(tmp_path / "run", config, Recipe(stores[0], stores[1]), device=CPU)
 
     def stop(progress: Progress) -> None:
         if progress.step == 1:
@@ -81,11 +81,11 @@ def test_heads_are_left_out_of_the_result(tmp_path: Path, stores: tuple[Path, Pa
         made.run(on_progress=stop)
     assert any(name.startswith("auxiliary.") for name in load_checkpoint(tmp_path / "run/latest.pt")["network"])
     stages: list[str] = []
-    resume(tmp_path / "run", device=CPU).run(on_progress=lambda progress: stages.append(progress.stage))
+    restore_run(tmp_path / "run", device=CPU).run(on_progress=lambda progress: stages.append(progress.stage))
     assert stages == ["warm-up", "shape", "shape"]
     assert len(list((tmp_path / "run/pictures").iterdir())) == 1  # of rows that were read reduced
     assert not any(name.startswith("auxiliary.") for name in load_checkpoint(tmp_path / "run/final.pt")["network"])
-    trained = load_trained(tmp_path / "run")
+    trained = load_trained_network(tmp_path / "run")
     assert trained.config == replace(config, network=replace(config.network, auxiliary=False))
     assert trained.network.input_downsample == 4 and trained.network.auxiliary is None
 

@@ -9,7 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from handsss.hand.load import load_model
 from handsss.network.s2hand import NetworkSettings, S2Hand
-from handsss.training.distributed import from_environment, joined
+from handsss.training.distributed import from_environment, process_group
 from handsss.training.objective import Batch, LossWeights, Objective
 from handsss.training.trainer import Supervised
 
@@ -53,7 +53,7 @@ def main() -> None:
     """Write the gradients to the file given."""
     torch.set_num_threads(1)
     processes = from_environment()
-    with joined(processes, torch.device("cpu")):
+    with process_group(processes, torch.device("cpu")):
         found = gradients(processes.rank, processes.size)
         if processes.first:
             torch.save(found, sys.argv[1])

@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 import torch
 
 from handsss.errors import UserError
-from handsss.training.trained import FINAL, LATEST, Trained, load_trained
+from handsss.training.trained_network import FINAL, LATEST, TrainedNetwork, load_trained_network
 
 RUNS = Path("runs")
 METHODS = {"mano-cnn": "MANO-CNN", "ours": "Ours"}
@@ -22,7 +22,7 @@ class TrainedRun(NamedTuple):
     """A trained run and what the paper's comparisons turn on."""
 
     path: Path  # as it was given
-    trained: Trained
+    trained: TrainedNetwork
     method: str  # "ours" or "mano-cnn"
     supervision: str  # "ssl" or "fsl"
     consistency: bool  # E_con was part of the objective
@@ -93,7 +93,7 @@ def read_runs(paths: Iterable[Path], device: str | torch.device = "cpu") -> list
     """Read trained runs; each folder or checkpoint once.
 
     Raises:
-        InputError: one cannot be read; see :func:`handsss.training.trained.load_trained`.
+        InputError: one cannot be read; see :func:`handsss.training.trained_network.load_trained_network`.
     """
     once = {path.resolve(): path for path in paths}
     return [read_run(path, device) for path in once.values()]
@@ -105,7 +105,7 @@ def read_run(path: Path, device: str | torch.device = "cpu") -> TrainedRun:
     Raises:
         InputError: see :func:`read_runs`.
     """
-    trained = load_trained(path, device)
+    trained = load_trained_network(path, device)
     network, losses, about = trained.config.network, trained.config.losses, trained.about
     bare = not network.appearance and network.stacks == 0
     baseline = about.get("baseline") == "mano-cnn" or (bare and losses.w_ori == 0)

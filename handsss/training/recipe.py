@@ -1,4 +1,4 @@
-"""What a run is made of: data, hand model, network, objective, schedule, device."""
+"""From settings to the parts of a run: data, hand model, network, objective."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sheet to watch a run by: a row for each sample, from the input to what the network makes of it."""
+"""Preview sheets of a run: a row per sample, from the input to the network's outputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SIDE, _HEAD = 224, 22
 _COLUMNS = ("input", "keypoints given", "keypoint branch", "projected joints", "rendered", "silhouette")
 
 
-def save_sheet(path: Path, network: S2Hand, batch: Batch, keypoint_set: str) -> None:
+def save_preview(path: Path, network: S2Hand, batch: Batch, keypoint_set: str) -> None:
     """Draw what the network makes of a batch: input, keypoints it is trained on, the keypoint branch's, projected
     joints, the rendered hand over the input, its silhouette. What a network does not have stays grey.
 

@@ -12,10 +12,10 @@ from handsss.network.precision import FLOAT32
 from handsss.network.s2hand import S2Hand
 from handsss.training.config import TrainConfig, from_toml
 
-__all__ = ["FINAL", "LATEST", "Trained", "checkpoint_file", "load_trained"]
+__all__ = ["FINAL", "LATEST", "TrainedNetwork", "checkpoint_file", "load_trained_network"]
 
 
-class Trained(NamedTuple):
+class TrainedNetwork(NamedTuple):
     """What a checkpoint holds."""
 
     path: Path  # of the file that was read
@@ -26,7 +26,7 @@ class Trained(NamedTuple):
     about: dict[str, Any]  # supervision, baseline, data, step, program: see docs/guides/train.md
 
 
-def load_trained(path: Path, device: str | torch.device = "cpu", precision: str = FLOAT32) -> Trained:
+def load_trained_network(path: Path, device: str | torch.device = "cpu", precision: str = FLOAT32) -> TrainedNetwork:
     """Read a checkpoint and build its network: see :func:`handsss.network.checkpoint.load_network`.
 
     Args:
@@ -40,4 +40,4 @@ def load_trained(path: Path, device: str | torch.device = "cpu", precision: str 
     """
     loaded = load_network(path, device, precision)
     config = from_toml(loaded.config, f"{loaded.path} (its config)")
-    return Trained(loaded.path, loaded.network, config, loaded.model, loaded.keypoint_set, loaded.about)
+    return TrainedNetwork(loaded.path, loaded.network, config, loaded.model, loaded.keypoint_set, loaded.about)

@@ -1,4 +1,4 @@
-"""Averaged weights (EMA): an exponential mean of the weights over the steps, often better than the last ones."""
+"""Exponential moving average (EMA) of the weights, often better than the last step's."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 
-class Averager:
-    """Keeps ``average = decay * average + (1 - decay) * weights``; the first steps count with less decay, so that the
-    start's weights do not linger.
+class ExponentialMovingAverage:
+    """``average = decay * average + (1 - decay) * weights``, with a smaller decay in the first steps, so that
+    the initial weights are soon forgotten.
 
     Args:
         network: whose weights are averaged; counters (integers) are copied.
-        decay: a step, 0.999 for example.
+        decay: per step, such as 0.999.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -26,7 +26,7 @@ class Averager:
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
-        """Take the weights of a step."""
+        """Add the weights of a step."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         for name, value in network.state_dict().items():
@@ -37,7 +37,7 @@ class Averager:
 
     @contextmanager
     def applied(self, network: nn.Module) -> Iterator[None]:
-        """The network with the averaged weights; with its own again afterwards, bit for bit."""
+        """The network with the averaged weights; afterwards with its own, bit for bit."""
         own = {name: value.detach().clone() for name, value in network.state_dict().items()}
         network.load_state_dict(self.state)
         try:
@@ -46,7 +46,7 @@ class Averager:
             network.load_state_dict(own)
 
     def restore(self, state: dict[str, Tensor], steps: int) -> None:
-        """Go on from a saved average."""
+        """Continue a saved average."""
         self.steps = steps
         for name, value in state.items():
             self.state[name].copy_(value)

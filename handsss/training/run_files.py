@@ -1,4 +1,4 @@
-"""The files of a run's folder beside its checkpoints: config.toml, run.json, NAME.json; and which run is the newest."""
+"""Files of a run's folder beside its checkpoints: config.toml, run.json, CHECKPOINT.json; and the newest run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from handsss.data.resumable_jobs import write_atomically
 from handsss.errors import UserError
 from handsss.network.s2hand import parameter_counts
 from handsss.training.config import TrainConfig, to_toml
-from handsss.training.trained import FINAL, LATEST
+from handsss.training.trained_network import FINAL, LATEST
 from handsss.training.trainer import Trainer
 from handsss.version import __version__
 
 
-def describe(
+def write_run_facts(
     folder: Path, config: TrainConfig, about: dict[str, Any], trainer: Trainer, command: list[str], bone_from: str
 ) -> None:
     """Write config.toml, and run.json: what was trained on what, with which program on which machine."""
@@ -41,7 +41,9 @@ def describe(
     write_atomically(folder / "run.json", json.dumps(content, indent=1).encode())
 
 
-def beside(checkpoint: Path, about: dict[str, Any], validation: dict[str, Any] | None, terms: dict[str, float]) -> None:
+def write_checkpoint_facts(
+    checkpoint: Path, about: dict[str, Any], validation: dict[str, Any] | None, terms: dict[str, float]
+) -> None:
     """Write a checkpoint's figures and code version beside it, CHECKPOINT.json."""
     content = about | {
         "program": __version__,

@@ -1,0 +1,247 @@
+"""Starts, resumes and profiles runs: what :func:`handsss.train` and ``handsss train`` call.
+
+Chooses the device, the default data and the number of reading processes, joins ``torchrun``'s processes, and saves the
+state on Ctrl-C and SIGTERM.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from handsss.data.dataset import HandDataset
+from handsss.errors import UserError
+from handsss.network.device import choose_device
+from handsss.training.config import TrainConfig, resolve, warn_renamed
+from handsss.training.distributed import Processes, from_environment, process_group
+from handsss.training.memory import keep_memory
+from handsss.training.profile import Profile, profile
+from handsss.training.recipe import MANO_CNN, Recipe, as_baseline, default_training_data, without_lifting
+from handsss.training.resume import restore_run
+from handsss.training.run import Progress, TrainingRun
+from handsss.training.run_files import newest_run
+from handsss.training.trained_network import FINAL, LATEST
+
+_MAX_WORKERS = 8  # reading processes per GPU
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What is trained on what."""
+
+    data: Path | None = None  # store with the training samples; None: the newest one in the working folder
+    validation: Path | None = None  # store with true joints; None: NAME_evaluation.h5 beside NAME_training.h5
+    out: Path | None = None  # the run's folder; None: runs/TIME-KIND
+    preset: str = "full"  # "full": the paper's network and schedule; "small": for a CPU
+    config: Path | None = None  # TOML file that overrides the preset
+    settings: tuple[str, ...] = ()  # "section.key=value", override both
+    supervision: str = "ssl"  # "ssl": detected keypoints; "fsl": true keypoints and joints
+    baseline: str = ""  # "mano-cnn", or empty for the paper's method
+    model: str = "open"  # hand model: a name or a path
+
+
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """How a run is executed; the result does not depend on it."""
+
+    device: str = "auto"  # "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1"
+    workers: int | None = None  # processes that read; None: by device and cores
+    tensorboard: bool | None = None  # write event files too; None: if the package is installed
+    command: tuple[str, ...] = ()  # what the user typed, for run.json
+    signals: bool = True  # Ctrl-C and SIGTERM stop after the current step, with the state saved (main thread only)
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What is told of a run, in the first process only."""
+
+    note: Callable[[str], None] = lambda text: None  # remarks, before the run starts
+    renamed: Callable[[str], None] = warn_renamed  # settings given by names of earlier versions
+    start: Callable[[TrainingRun], None] = lambda run: None  # the run is built, its first step comes next
+    progress: Callable[[Progress], None] = lambda progress: None  # every step
+
+
+class TrainResult(NamedTuple):
+    """A finished run."""
+
+    folder: Path
+    checkpoint: Path  # the result's weights: final.pt
+    state: Path  # all that resuming needs: latest.pt
+    steps: int  # done
+    metrics: dict[str, float] | None  # the last validation: aligned_mpjpe_mm, ...; None without validation data
+    history: list[dict[str, Any]]  # validations, each with its "step"
+    seconds: float  # of training in this call
+
+
+def launch(
+    options: TrainOptions | None = None, runtime: RuntimeOptions | None = None, callbacks: Callbacks | None = None
+) -> TrainResult:
+    """Train a new run to its end.
+
+    Args:
+        options: what is trained on what.
+        runtime: device, workers, signals.
+        callbacks: told of the run.
+
+    Raises:
+        UserError, InputError: wrong settings or data; the folder holds a run already.
+        StoppedError: interrupted; the state is saved.
+        CollapseError, NotFiniteStopError: the training collapsed, or met NaN.
+    """
+    options, runtime, callbacks = options or TrainOptions(), runtime or RuntimeOptions(), callbacks or Callbacks()
+    with _new_run(options, runtime, callbacks) as run:
+        return _train(run, runtime, callbacks)
+
+
+def resume(
+    folder: Path | None = None, runtime: RuntimeOptions | None = None, callbacks: Callbacks | None = None
+) -> TrainResult:
+    """Continue an interrupted run to its end, with its own settings.
+
+    Args:
+        folder: of the run; None: the newest one in ``runs``.
+        runtime: device, workers, signals.
+        callbacks: told of the run.
+
+    Raises:
+        InputError: no state there, or its data are gone.
+        UserError: the run is finished, or there is none. See also :func:`launch`.
+    """
+    runtime, callbacks = runtime or RuntimeOptions(), callbacks or Callbacks()
+    processes = from_environment()
+    device = _device(runtime, processes)
+    keep_memory()
+    folder = folder or newest_run()
+    with process_group(processes, device):
+        run = restore_run(folder, device=device, processes=processes, command=list(runtime.command))
+        return _train(run, runtime, callbacks)
+
+
+def profile_steps(
+    options: TrainOptions | None = None, runtime: RuntimeOptions | None = None, callbacks: Callbacks | None = None
+) -> Iterator[Profile]:
+    """Measure where a step's time goes, stage by stage; nothing is written.
+
+    Raises:
+        UserError, InputError: see :func:`launch`.
+    """
+    options, runtime, callbacks = options or TrainOptions(), runtime or RuntimeOptions(), callbacks or Callbacks()
+    with _new_run(options, runtime, callbacks) as run:
+        callbacks.start(run)
+        workers = reading_processes(runtime.workers, run.device, run.processes)
+        for stage in run.trainer.stages:
+            yield profile(run.trainer, run.data, stage.name, workers=workers)
+
+
+@contextmanager
+def _new_run(options: TrainOptions, runtime: RuntimeOptions, callbacks: Callbacks) -> Iterator[TrainingRun]:
+    processes = from_environment()
+    device = _device(runtime, processes)
+    keep_memory()
+    config = resolve(options.preset, options.config, options.settings, note=callbacks.renamed)
+    if options.baseline == MANO_CNN:
+        config = as_baseline(config)
+    _check(config, processes)
+    data = options.data or default_training_data()
+    validation = options.validation or validation_beside(data)
+    recipe = Recipe(data, validation, options.supervision, options.baseline, options.model)
+    config, left_out = without_lifting(config, recipe)
+    if left_out and processes.first:
+        callbacks.note(left_out)
+    kind = f"{options.baseline or 's2hand'}-{options.supervision}-{options.preset}"
+    folder = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}"
+    with process_group(processes, device):
+        yield TrainingRun(folder, config, recipe, device=device, processes=processes, command=list(runtime.command))
+
+
+def _check(config: TrainConfig, processes: Processes) -> None:
+    """Mistakes that can be told before any work."""
+    config.stage_settings()
+    if config.schedule.batch % processes.size:
+        raise UserError(
+            f"a batch of {config.schedule.batch} cannot be shared out among {processes.size} processes. Give a "
+            "{batch} that can.",
+            options=["batch"],
+        )
+
+
+def _device(runtime: RuntimeOptions, processes: Processes) -> torch.device:
+    """The device asked for; each of several processes takes its own GPU."""
+    device = choose_device(runtime.device)
+    if device.type == "cuda" and runtime.device in ("auto", "cuda") and processes.size > 1:
+        return choose_device(f"cuda:{processes.local}")
+    return device
+
+
+def validation_beside(data: Path) -> Path | None:
+    """NAME_evaluation.h5 beside NAME_training.h5, if it has true joints."""
+    other = data.with_name(data.name.replace("training", "evaluation"))
+    if other == data or not other.exists():
+        return None
+    return other if "joints_3d" in HandDataset(other).fields else None
+
+
+def reading_processes(asked: int | None, device: torch.device, processes: Processes) -> int:
+    """The number of processes that read: as asked for, or by device and cores."""
+    if asked is not None:
+        return asked
+    cores = os.cpu_count() or 1
+    if device.type == "cuda":
+        return min(_MAX_WORKERS, max(1, cores // processes.size - 1))
+    # On a CPU the training itself uses the cores: one process reads ahead, unless there are so few that the threads of
+    # every step would wait for the one whose core it takes.
+    return 1 if cores // processes.size > 2 else 0
+
+
+def _train(run: TrainingRun, runtime: RuntimeOptions, callbacks: Callbacks) -> TrainResult:
+    first = run.processes.first
+    if first:
+        callbacks.start(run)
+    begin = time.perf_counter()
+    workers = reading_processes(runtime.workers, run.device, run.processes)
+    with _stopping(run, runtime.signals):
+        metrics = run.run(
+            workers=workers,
+            tensorboard=runtime.tensorboard,
+            on_progress=callbacks.progress if first else lambda progress: None,
+        )
+    if metrics is not None:
+        metrics = {name: value for name, value in metrics.items() if name != "step"}
+    return TrainResult(
+        run.folder,
+        run.folder / FINAL,
+        run.folder / LATEST,
+        run.trainer.step,
+        metrics,
+        list(run.history),
+        time.perf_counter() - begin,
+    )
+
+
+@contextmanager
+def _stopping(run: TrainingRun, wanted: bool) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run after the current step; a second Ctrl-C at once."""
+    if not wanted or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, _frame: object) -> None:
+        if run.stop_asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        run.stop_asked = "interrupted" if number == signal.SIGINT else "stopped by SIGTERM"
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,109 @@
+"""Starting and resuming runs from Python."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from handsss.errors import UserError
+from handsss.network.checkpoint import load_checkpoint
+from handsss.training.distributed import Processes
+from handsss.training.launch import (
+    Callbacks,
+    RuntimeOptions,
+    TrainOptions,
+    launch,
+    reading_processes,
+    resume,
+    validation_beside,
+)
+from handsss.training.run import Progress, StoppedError, TrainingRun
+from tests.training.conftest import TINY
+
+RUNTIME = RuntimeOptions("cpu", workers=0, tensorboard=False, command=("train", "it"))
+SETTINGS = (*TINY, "schedule.stages=[shape]", "schedule.steps=3", "losses.w_lifted=1")
+
+
+def test_a_run_is_stopped_and_resumed(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    runs: list[TrainingRun] = []
+    steps: list[int] = []
+    notes: list[str] = []
+
+    def stop(progress: Progress) -> None:
+        steps.append(progress.step)
+        if progress.step == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    options = TrainOptions(stores[0], stores[1], tmp_path / "r", settings=SETTINGS, supervision="fsl")
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(StoppedError, match=r"stopped by SIGTERM: saved at step 2 of 3 in .*latest.pt") as stopped:
+        launch(options, RUNTIME, Callbacks(note=notes.append, start=runs.append, progress=stop))
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert stopped.value.folder == tmp_path / "r"
+    assert steps == [1, 2] and runs[0].folder == tmp_path / "r"
+    assert notes == ["without E_lifted: true joints are given"]
+    result = resume(tmp_path / "r", RUNTIME, Callbacks(progress=lambda progress: steps.append(progress.step)))
+    assert steps == [1, 2, 3] and result.steps == 3 and result.seconds > 0
+    assert result.checkpoint == tmp_path / "r" / "final.pt" and result.state.exists()
+    assert load_checkpoint(result.checkpoint)["about"]["step"] == 3
+    assert result.metrics is not None and set(result.metrics) == {
+        "aligned_mpjpe_mm",
+        "mpjpe_mm",
+        "projected_px",
+        "predicted_px",
+    }
+    assert [figures["step"] for figures in result.history] == [0, 3]
+    assert result.metrics["mpjpe_mm"] == result.history[-1]["mpjpe_mm"]
+    with pytest.raises(UserError, match=r"this run is finished \(3 steps\)"):
+        resume(tmp_path / "r", RUNTIME)
+    with pytest.raises(UserError, match=r"a run is here. Go on with resume, or give another out"):
+        launch(options, RUNTIME)
+
+
+def test_validation_data_lie_beside(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    assert validation_beside(stores[0]) == stores[1]
+    assert validation_beside(stores[1]) is None
+    assert validation_beside(tmp_path / "freihand_training.h5") is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "size", "cores", "expected"),
+    [
+        (3, "cpu", 1, 2, 3),
+        (None, "cpu", 1, 2, 0),
+        (None, "cpu", 1, 3, 1),
+        (None, "cpu", 2, 4, 0),
+        (None, "cuda", 1, 64, 8),
+        (None, "cuda", 4, 16, 3),
+        (None, "cuda", 4, 4, 1),
+    ],
+)
+def test_reading_processes(
+    asked: int | None, device: str, size: int, cores: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert reading_processes(asked, torch.device(device), Processes(0, size, 0)) == expected
+
+
+def test_in_a_thread_signals_are_left_alone(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    errors: list[str] = []
+
+    def work() -> None:
+        def stop(progress: Progress) -> None:
+            runs[0].stop_asked = "asked"
+
+        runs: list[TrainingRun] = []
+        options = TrainOptions(stores[0], out=tmp_path / "r", settings=SETTINGS)
+        try:
+            launch(options, RUNTIME, Callbacks(start=runs.append, progress=stop))
+        except StoppedError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert len(errors) == 1 and errors[0].startswith("asked: saved at step 1 of 3")
