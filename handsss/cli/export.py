@@ -15,7 +15,7 @@ ONNX_EPILOG = """[bold]Examples[/bold]
 
   handsss export onnx runs/ours/final.pt -o ours.onnx --keypoints --opset 20
 
-[bold]Exit codes[/bold]: 0 done, 1 the file would not predict what the network does, 2 wrong usage or file, \
+[bold]Exit codes[/bold]: 0 done, 1 the exported file differs from the network, 2 wrong usage or file, \
 130 interrupted.
 """
 
@@ -25,7 +25,7 @@ WEIGHTS_EPILOG = """[bold]Examples[/bold]
 
   handsss export weights runs/ours -o ours.safetensors --evaluation runs/ours-eval/metrics.json --licence CC-BY-4.0
 
-[bold]Exit codes[/bold]: 0 done, 1 the file would not predict what the network does, 2 wrong usage or file, \
+[bold]Exit codes[/bold]: 0 done, 1 the exported file differs from the network, 2 wrong usage or file, \
 130 interrupted.
 """
 
@@ -38,23 +38,25 @@ def _about() -> None:
 
 @app.command("onnx", epilog=ONNX_EPILOG)
 def onnx(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of `handsss train`: a file or its folder.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint of `handsss train`: a file or the run's folder.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE.onnx", help="Default: the checkpoint's name, beside it."),
     ] = None,
     keypoints: Annotated[
-        bool, typer.Option("--keypoints", help="With the 2D keypoint branch, as the output `keypoints`.")
+        bool, typer.Option("--keypoints", help="Include the 2D keypoint branch, as the output `keypoints`.")
     ] = False,
     opset: Annotated[
-        int, typer.Option("--opset", min=18, max=23, help="Version of ONNX's operators; 18 is read most widely.")
+        int, typer.Option("--opset", min=18, max=23, help="ONNX opset version; 18 is the most widely supported.")
     ] = 18,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
-    """A network as an ONNX file: pictures of hands and their cameras in; meshes, joints, pose, texture out.
+    """Export a network as ONNX: hand crops and cameras in; mesh, joints, pose and texture out.
 
-    Needs the extra: pip install "handsss\\[onnx]". The file is run beside the network before it is written.
+    Needs the extra: pip install "handsss\\[onnx]". The result is compared with the network before it is written.
     """
     from handsss.cli.export_run import export
 
@@ -63,27 +65,27 @@ def onnx(
 
 @app.command("weights", epilog=WEIGHTS_EPILOG)
 def weights(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of `handsss train`: a file or its folder.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint of `handsss train`: a file or the run's folder.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE.safetensors", help="Default: the checkpoint's name, beside it."),
     ] = None,
-    name: Annotated[str | None, typer.Option("--name", help="What to call it. Default: the file's name.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the network. Default: the file's name.")] = None,
     evaluation: Annotated[
         Path | None,
-        typer.Option("--evaluation", metavar="JSON", help="metrics.json of `handsss evaluate`; kept in the file."),
+        typer.Option("--evaluation", metavar="JSON", help="metrics.json of `handsss evaluate` to store in the file."),
     ] = None,
-    licence: Annotated[str | None, typer.Option("--licence", help="Under which the weights are given.")] = None,
-    note: Annotated[
-        str | None, typer.Option("--note", help="What readers should know, such as what it was trained on.")
-    ] = None,
-    keypoints: Annotated[bool, typer.Option("--keypoints", help="With the 2D keypoint branch.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file.")] = False,
+    licence: Annotated[str | None, typer.Option("--licence", help="Licence of the weights.")] = None,
+    note: Annotated[str | None, typer.Option("--note", help="Note for users, such as the training data.")] = None,
+    keypoints: Annotated[bool, typer.Option("--keypoints", help="Include the 2D keypoint branch.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
-    """A network's weights in half precision, to pass on: safetensors, with settings and figures, nothing else.
+    """Export weights in half precision for sharing: safetensors with settings and metrics.
 
-    Every --checkpoint takes such a file; `handsss info weights FILE` shows what it says of itself.
+    Every --checkpoint accepts such a file; `handsss info weights FILE` describes it.
     """
     from handsss.cli.export_weights_run import export_weights
 

@@ -1,4 +1,4 @@
-"""The work and the words of ``handsss export onnx``."""
+"""Runs ``handsss export onnx``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def export(checkpoint: Path, output: Path | None, *, keypoints: bool, opset: int
     write_files({target: content})
     _show(differences, quiet)
     about = metadata(loaded, [item.output for item in differences])
-    out.print(plain(f"pictures: {about['preparation']} (docs/guides/export.md)"), soft_wrap=True)
+    out.print(plain(f"input: {about['preparation']} (docs/guides/export.md)"), soft_wrap=True)
     if "licence" in about:
         out.print(plain(f"licence: {about['licence']}"), soft_wrap=True)
     seconds = time.perf_counter() - begin
@@ -44,7 +44,7 @@ def _show(differences: list[Difference], quiet: bool) -> None:
     from rich import box
     from rich.table import Table
 
-    table = Table("output", "of one picture", "largest difference", "allowed", box=box.SIMPLE)
+    table = Table("output", "shape per image", "largest difference", "allowed", box=box.SIMPLE)
     for column in table.columns[2:]:
         column.justify = "right"
     for item in differences:

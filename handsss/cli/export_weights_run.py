@@ -1,4 +1,4 @@
-"""The work and the words of ``handsss export weights``."""
+"""Runs ``handsss export weights``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def export_weights(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Write the file, once it has been read back and compared with the network, and say so.
+    """Export, read back, compare with the network, write.
 
     Raises:
         UserError: a wrong file or option, or weights that half precision changes.
@@ -56,7 +56,7 @@ def export_weights(
     write_files({target: content})
     out = output_console(quiet=quiet)
     out.print(plain(f"network: {source}, hand model {loaded.model}"), soft_wrap=True)
-    out.print(plain(f"half precision moves vertices by {moved:.3f} mm at most, on random images"), soft_wrap=True)
+    out.print(plain(f"half precision moves vertices by at most {moved:.3f} mm on random images"), soft_wrap=True)
     seconds = time.perf_counter() - begin
     out.print(plain(f"wrote {target}, {len(content) / 1e6:.1f} MB, in {seconds:.1f} s"), soft_wrap=True)
     out.print(plain(f"next: handsss info weights {target}"), soft_wrap=True)

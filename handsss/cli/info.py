@@ -1,4 +1,4 @@
-"""``handsss info``: what the parts of the program are."""
+"""``handsss info``: networks and weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from handsss.cli.network_options import DEVICE_HELP
 
 app = typer.Typer(
-    help="What the network is made of, and what weights hold.", no_args_is_help=True, rich_markup_mode="rich"
+    help="Architecture of the network, and contents of weights.", no_args_is_help=True, rich_markup_mode="rich"
 )
 
 
@@ -19,11 +19,11 @@ app = typer.Typer(
 )
 def model(
     preset: Annotated[str, typer.Option("--preset", help="full or small.")] = "full",
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="One setting.")] = None,
-    batch: Annotated[int, typer.Option("--batch", min=2, help="Pictures of the pass that is measured.")] = 2,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override one setting.")] = None,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Images of the measured pass.")] = 2,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
 ) -> None:
-    """Parameters of every part, shapes, and one forward and backward pass of each stage of the training."""
+    """Parameters and output shapes of every part, and the time of a training pass of each stage."""
     from handsss.cli.info_model import show_model
 
     show_model(preset, tuple(settings or ()), batch, device)
@@ -36,11 +36,11 @@ def model(
 def weights(
     checkpoint: Annotated[
         str | None,
-        typer.Argument(metavar="FILE", help="A checkpoint, a run's folder, or weights. Default: handsss-open-b0, which "
-                       "comes along."),
+        typer.Argument(metavar="FILE", help="A checkpoint, a run's folder, or a weights file. Default: the bundled "
+                       "handsss-open-b0."),
     ] = None,
 ) -> None:  # fmt: skip
-    """What a trained network is: its hand model, data, settings, figures, licence, size and checksum."""
+    """A trained network: its hand model, data, settings, metrics, licence, size and checksum."""
     from handsss.cli.info_weights import show_weights
 
     show_weights(checkpoint)

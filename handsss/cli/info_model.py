@@ -27,23 +27,23 @@ def show_model(preset: str, settings: tuple[str, ...], batch: int, device: str) 
     where = choose_device(device)
     torch.manual_seed(0)
     network = S2Hand(load_model("open"), config.network).to(where)
-    output = output_console()
+    console = output_console()
     shapes = _shapes(network, where)
-    table = Table("part", "parameters", "output of one picture", box=box.SIMPLE)
+    table = Table("part", "parameters", "output per image", box=box.SIMPLE)
     table.columns[1].justify = "right"
     counts = parameter_counts(network)
     for name, count in counts.items():
         table.add_row(name, f"{count:,}", shapes.get(name, ""))
-    table.add_row("together", f"{sum(counts.values()):,}", "")
-    output.print(f"{config.network.encoder}, preset {preset}, random weights")
-    output.print(table)
+    table.add_row("total", f"{sum(counts.values()):,}", "")
+    console.print(f"{config.network.encoder}, preset {preset}, random weights")
+    console.print(table)
     passes = Table("stage", "forward", "backward", "parameters with a gradient", "E", box=box.SIMPLE)
     for stage in (WARM_UP, *STAGES) if network.auxiliary is not None else STAGES:
         if stage == "keypoints" and network.branch is None:
             continue
         passes.add_row(stage, *_passes(network, config, stage, batch, where))
-    output.print(f"one pass over {batch} random images on {where}, {torch.get_num_threads()} threads")
-    output.print(passes)
+    console.print(f"one pass over {batch} random images on {where}, {torch.get_num_threads()} threads")
+    console.print(passes)
 
 
 def _shapes(network: S2Hand, device: torch.device) -> dict[str, str]:
@@ -52,22 +52,22 @@ def _shapes(network: S2Hand, device: torch.device) -> dict[str, str]:
     network.eval()
     with torch.no_grad():
         features = network.encoder(image)
-        made = network(image, K)
+        output = network(image, K)
     network.train()
-    found = {
+    shapes = {
         "encoder": f"m_h {_of(features.high)}, m_l {_of(features.low)}",
         "f_base": "512",
-        "f_pose": _of(made.hand.pose),
-        "f_shape": _of(made.hand.shape),
-        "f_trans": _of(made.hand.translation),
-        "f_rot": _of(made.hand.rotation),
+        "f_pose": _of(output.hand.pose),
+        "f_shape": _of(output.hand.shape),
+        "f_trans": _of(output.hand.translation),
+        "f_rot": _of(output.hand.rotation),
         "f_scale": "1",
     }
-    if made.texture is not None and made.light is not None:
-        found |= {"f_conv": "256", "f_tex": _of(made.texture), "f_light": _of(made.light)}
-    if made.keypoints is not None:
-        found["keypoint branch"] = f"keypoints {_of(made.keypoints)}"
-    return found
+    if output.texture is not None and output.light is not None:
+        shapes |= {"f_conv": "256", "f_tex": _of(output.texture), "f_light": _of(output.light)}
+    if output.keypoints is not None:
+        shapes["keypoint branch"] = f"keypoints {_of(output.keypoints)}"
+    return shapes
 
 
 def _of(value: torch.Tensor) -> str:

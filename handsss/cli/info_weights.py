@@ -30,8 +30,7 @@ _ABOUT = {
 
 
 def show_weights(name: str | None) -> None:
-    """Print what a file says of itself, once its network has been built; without a name that of the network that comes
-    along.
+    """Print a file's description, once its network has been built; without a name, the bundled one's.
 
     Raises:
         InputError: not a checkpoint or weights that can be used.
@@ -52,7 +51,7 @@ def show_weights(name: str | None) -> None:
         ("encoder", loaded.network.settings.encoder),
         ("parameters", f"{sum(counts.values()):,} ({', '.join(counts)})"),
         ("2D keypoints", loaded.keypoint_set),
-        ("views", _views(input_view_of(loaded))),
+        ("input view", _views(input_view_of(loaded))),
         *((word, loaded.about[key]) for key, word in _ABOUT.items() if loaded.about.get(key)),
         ("licence", facts.get("licence", "not stated")),
         *((("note", facts["note"]),) if facts.get("note") else ()),
@@ -80,9 +79,9 @@ def _stored(file: Path) -> list[Any]:
 
 
 def _views(view: InputView) -> str:
-    words = ["turned upright"] if view.upright else []
+    words = ["rotated upright"] if view.upright else []
     words += [f"zoomed until the hand's box fills {100 * view.crop_fill:.0f} %"] if view.crop_fill else []
-    return " and ".join(words) or "crops as they are"
+    return " and ".join(words) or "crops unchanged"
 
 
 def _figures(evaluation: dict[str, Any]) -> None:
@@ -97,7 +96,7 @@ def _figures(evaluation: dict[str, Any]) -> None:
         if isinstance(values, dict):
             table.add_row(word, *(_figure(values.get(name), digits) for name, _, digits in SPACE_COLUMNS))
     out = output_console()
-    out.print(plain(f"evaluated on {evaluation.get('count', '?')} pictures of {evaluation.get('data', '?')}"))
+    out.print(plain(f"evaluated on {evaluation.get('count', '?')} images of {evaluation.get('data', '?')}"))
     out.print(table)
 
 

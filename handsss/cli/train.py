@@ -1,4 +1,4 @@
-"""``handsss train``: the method's network from images and 2D keypoints, its baseline, and full supervision."""
+"""``handsss train``: S2HAND from images and 2D keypoints, its baseline, and full supervision."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EPILOG = """[bold]Examples[/bold]
   torchrun --nproc-per-node 4 -m handsss train --data freihand_training.h5 --out runs/ours
 
 [bold]Exit codes[/bold]: 0 done, 1 the training collapsed or met NaN, or a full disk, 2 usage, 130 interrupted
-(Ctrl-C or SIGTERM; the state is saved, go on with --resume).
+(Ctrl-C or SIGTERM; the state is saved, continue with --resume).
 """
 
 
@@ -53,78 +53,104 @@ class PosePrior(StrEnum):
 
 def train(
     ssl: Annotated[
-        bool, typer.Option("--ssl/--fsl", help="From detected keypoints alone, or from true keypoints and joints.")
+        bool,
+        typer.Option(
+            "--ssl/--fsl",
+            help="Self-supervised by detected keypoints, or fully supervised by true keypoints and joints.",
+        ),
     ] = True,
     baseline: Annotated[
         Baseline | None,
-        typer.Option("--baseline", help="Instead of the method: the same encoder and regressor on keypoints alone."),
+        typer.Option("--baseline", help="MANO-CNN: the same encoder and regressor, supervised by keypoints alone."),
     ] = None,
     preset: Annotated[
         Preset | None,
-        typer.Option("--preset", help="full: the paper's network and schedule (default). small: b0, a small keypoint "
-                     "branch, a short schedule, for a CPU.", show_default=False),
+        typer.Option(
+            "--preset",
+            help="full: the paper's network and schedule (default). small: EfficientNet-b0, a small "
+            "keypoint branch, a short schedule, for a CPU.",
+            show_default=False,
+        ),
     ] = None,
     pose_prior: Annotated[
-        PosePrior | None, typer.Option("--pose-prior", help="Joint limits (default), or the average pose.",
-                                       show_default=False)
+        PosePrior | None,
+        typer.Option(
+            "--pose-prior", help="E_J, joint limits (default), or the average-pose prior.", show_default=False
+        ),
     ] = None,
     stages: Annotated[
-        str | None, typer.Option("--stages", metavar="A,B", help="Some of warm-up,keypoints,shape,finetune.")
+        str | None,
+        typer.Option("--stages", metavar="A,B", help="Stages to train: some of warm-up,keypoints,shape,finetune."),
     ] = None,
     end_to_end: Annotated[
-        bool, typer.Option("--end-to-end", help="All terms from the start, without stages. Known to collapse.")
+        bool, typer.Option("--end-to-end", help="All terms from the start, without stages; known to collapse.")
     ] = False,
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="FILE", help="Store of `handsss preprocess`. Default: the newest one here."),
+        typer.Option(
+            "--data", metavar="FILE", help="Training store of `handsss preprocess`. Default: the newest one here."
+        ),
     ] = None,
     validation: Annotated[
         Path | None,
-        typer.Option("--val", metavar="FILE", help="Store with true joints. Default: NAME_evaluation.h5 beside "
-                     "NAME_training.h5, if there is one."),
+        typer.Option(
+            "--val",
+            metavar="FILE",
+            help="Validation store with true joints. Default: NAME_evaluation.h5 beside "
+            "NAME_training.h5, if it exists.",
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the run. Default: runs/TIME-KIND.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Output folder of the run. Default: runs/TIME-KIND."),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="TOML with settings that override the preset.")
+        Path | None, typer.Option("--config", metavar="FILE", help="TOML file with settings that override the preset.")
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="A.B=C", help="One setting, such as losses.w_con=0. May be repeated."),
+        typer.Option("--set", metavar="A.B=C", help="Override one setting, such as losses.w_con=0. May be repeated."),
     ] = None,
-    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Rows a step, over all processes.")] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Samples per step, over all processes.")] = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Of the whole run, all stages together.")
+        int | None, typer.Option("--steps", min=1, help="Steps of the whole run, all stages together.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out (default: the newest one).")
+        bool, typer.Option("--resume", help="Resume the run in --out (default: the newest one).")
     ] = False,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
-    workers: Annotated[int | None, typer.Option("--workers", min=0, help="Processes that read.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, help="Data loading processes. Default: by device and cores.")
+    ] = None,
     model: Annotated[str, typer.Option("--model", help="Hand model: open, mano, or a file.")] = "open",
     imagenet: Annotated[
         str | None,
-        typer.Option("--imagenet", metavar="FILE|download", help="The encoder's start. Default: random weights."),
+        typer.Option(
+            "--imagenet", metavar="FILE|download", help="ImageNet weights of the encoder. Default: random weights."
+        ),
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option("--weights", metavar="FILE|NAME", help="Begin with a trained network of the same "
-                     "preset: a checkpoint, a run's folder, weights, or handsss-open-b0 (--preset small)."),
+        typer.Option(
+            "--weights",
+            metavar="FILE|NAME",
+            help="Start from a trained network of the same "
+            "preset: a checkpoint, a run's folder, a weights file, or handsss-open-b0 (--preset small).",
+        ),
     ] = None,
     tensorboard: Annotated[
         bool | None,
-        typer.Option("--tensorboard/--no-tensorboard", help="Event files too. Default: where it is installed."),
+        typer.Option("--tensorboard/--no-tensorboard", help="Write TensorBoard files. Default: if it is installed."),
     ] = None,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Measure where a step's time goes, stage by stage, and end.")
+        bool, typer.Option("--profile", help="Measure the time of each part of a step, stage by stage, and exit.")
     ] = False,
     replay: Annotated[
         Path | None,
-        typer.Option("--replay", metavar="FILE", help="Compute a kept batch again that gave NaN, and end."),
+        typer.Option("--replay", metavar="FILE", help="Compute a kept batch that gave NaN again, and exit."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Train a reconstructor from images and 2D keypoints, without 3D labels (S2HAND)."""
     import json
     import sys
@@ -146,7 +172,7 @@ def train(
         }  # fmt: skip
         wrong = [name for name, value in given.items() if value]
         if wrong:
-            raise UserError(f"--resume goes on with the run's own settings. Leave out {', '.join(wrong)}.")
+            raise UserError(f"--resume continues with the run's own settings. Leave out {', '.join(wrong)}.")
         carry_on(out, runtime, quiet=quiet)
         return
     if stages is not None and end_to_end:

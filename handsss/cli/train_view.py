@@ -1,4 +1,4 @@
-"""What a training shows: how it starts, a live table, where time goes, how it ended."""
+"""Displays of ``handsss train``: the start, a live table, profiles, replays, the summary."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class TrainingView:
             self._live.stop()
 
     def show(self, progress: Progress) -> None:
-        """Take a step."""
+        """Show a step."""
         if self.quiet or self.run is None:
             return
         if progress.stage != self._stage:
@@ -103,7 +103,7 @@ class TrainingView:
         left = [
             ("step", f"{p.step} of {p.total}"),
             ("stage", p.stage),
-            ("learning rate", f"{p.rate:.2e}"),
+            ("learning rate", f"{p.lr:.2e}"),
             ("images/s", f"{p.images_per_second:.1f}"),
             ("time left", _duration((p.total - p.step) * self._per_step(p))),
             ("gradient", f"{p.gradient:.3g}"),
@@ -130,7 +130,7 @@ def _duration(seconds: float) -> str:
 
 
 def show_start(output: Console, run: TrainingRun) -> None:
-    """What is trained on what."""
+    """Print what is trained on what."""
     recipe, trainer = run.recipe, run.trainer
     what = "MANO-CNN" if recipe.baseline else "S2HAND"
     how = "true keypoints and joints" if recipe.supervision == "fsl" else "detected keypoints alone"
@@ -139,9 +139,9 @@ def show_start(output: Console, run: TrainingRun) -> None:
         f"{what} ({run.config.network.encoder}) from {how}, on {trainer.device}",
         f"data: {recipe.data}, {len(run.data)} rows, keypoints of the set {trainer.objective.keypoint_set}",
         f"validation: {recipe.validation or 'none (give --val FILE for figures while it trains)'}",
-        f"encoder starts from {run.start}; hand model: {recipe.model}",
+        f"initial weights: {run.start}; hand model: {recipe.model}",
         f"average bone 9-10: {100 * trainer.objective.mean_bone:.2f} cm",
-        f"steps of {trainer.batch} rows: {stages}" + (f"; going on at {trainer.step}" if trainer.step else ""),
+        f"steps of {trainer.batch} samples: {stages}" + (f"; resuming at step {trainer.step}" if trainer.step else ""),
         f"run: {run.folder}",
     ]
     for line in lines:
@@ -166,34 +166,34 @@ def show_summary(output: Console, result: TrainResult) -> None:
     output.print(plain(f"next: handsss evaluate --checkpoint {folder}"), soft_wrap=True)
 
 
-def show_profile(output: Console, found: Profile) -> None:
+def show_profile(output: Console, profile: Profile) -> None:
     """Where a step's time goes."""
     from rich import box
     from rich.table import Table
 
-    title = f"stage {found.stage}: {found.steps} steps of {found.batch} rows"
+    title = f"stage {profile.stage}: {profile.steps} steps of {profile.batch} samples"
     table = Table("part", "ms a step", "share", box=box.SIMPLE, title=title, title_justify="left")
     table.columns[1].justify = table.columns[2].justify = "right"
     for name in PARTS:
-        value = found.seconds[name]
+        value = profile.seconds[name]
         if value > 0:
-            table.add_row(name, f"{1000 * value:.1f}", f"{100 * value / found.total:.1f} %")
-    table.add_row("together", f"{1000 * found.total:.1f}", "")
+            table.add_row(name, f"{1000 * value:.1f}", f"{100 * value / profile.total:.1f} %")
+    table.add_row("total", f"{1000 * profile.total:.1f}", "")
     output.print(table)
-    output.print(f"neither encoder nor keypoint branch: {100 * found.rest:.1f} % of the step (reading left out)")
+    output.print(f"neither encoder nor keypoint branch: {100 * profile.rest:.1f} % of the step (without loading)")
 
 
-def show_replay(output: Console, path: Path, found: ReplayResult) -> None:
-    """What is wrong with a kept batch."""
+def show_replay(output: Console, path: Path, result: ReplayResult) -> None:
+    """Terms and gradients of a kept batch."""
     from rich import box
     from rich.table import Table
 
-    output.print(plain(f"{path}: step {found.step}, stage {found.stage}"), soft_wrap=True)
-    output.print(plain(f"said then: {found.reason}"), soft_wrap=True)
+    output.print(plain(f"{path}: step {result.step}, stage {result.stage}"), soft_wrap=True)
+    output.print(plain(f"message then: {result.reason}"), soft_wrap=True)
     table = Table("term", "value", "gradient", box=box.SIMPLE)
-    for name, value in found.terms.items():
-        table.add_row(name, f"{value:.6g}", "not finite" if name in found.broken_gradients else "finite")
+    for name, value in result.terms.items():
+        table.add_row(name, f"{value:.6g}", "not finite" if name in result.broken_gradients else "finite")
     output.print(table)
-    if found.data:
-        output.print(plain(f"the batch's {', '.join(found.data)}: NaN or infinity, in the samples {found.samples}"))
-    output.print(plain(f"now: {found.message or 'all terms and gradients are finite'}"), soft_wrap=True)
+    if result.data:
+        output.print(plain(f"the batch's {', '.join(result.data)}: NaN or infinity, in the samples {result.samples}"))
+    output.print(plain(f"now: {result.message or 'all terms and gradients are finite'}"), soft_wrap=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from handsss.network.heat_maps import spatial_expectation, spatial_softmax
 
 KEYPOINTS = 21
-PADDED, HEAT = 256, 64  # px: side of the padded picture and of a heat map
+PADDED, HEAT = 256, 64  # px: sides of the padded image and of a heat map
 _DEPTH = 4
 
 
@@ -45,7 +45,7 @@ def _residuals(features: int, count: int) -> nn.Sequential:
 
 
 class Hourglass(nn.Module):
-    """Down to a sixteenth and up again, with a branch at every level."""
+    """Down to a sixteenth of the resolution and up again, with a skip branch at every level."""
 
     def __init__(self, depth: int, features: int, modules: int) -> None:
         super().__init__()
@@ -61,12 +61,12 @@ class Hourglass(nn.Module):
 
 
 class KeypointBranch(nn.Module):
-    """Keypoints of a picture, one set for each stack.
+    """Keypoints of an image, one set per stack.
 
     Args:
         stacks: 2 in the paper.
         features: 256 in the paper.
-        modules: residual modules a level, 2 in the paper.
+        modules: residual modules per level, 2 in the paper.
     """
 
     def __init__(self, stacks: int = 2, features: int = 256, modules: int = 2) -> None:
@@ -92,25 +92,25 @@ class KeypointBranch(nn.Module):
         self.heat_back = nn.ModuleList(nn.Conv2d(KEYPOINTS, features, 1) for _ in range(stacks - 1))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Keypoints [B, S, 21, 2] px of the crop, and heat maps [B, S, 21, 64, 64], of pictures [B, 3, 224, 224]
+        """Keypoints [B, S, 21, 2] px of the crop, and heat maps [B, S, 21, 64, 64], of images [B, 3, 224, 224]
         with values 0..1."""
         right, below = PADDED - image.shape[3], PADDED - image.shape[2]
         padded = nn.functional.pad(image - 0.5, (0, right, 0, below))
         x = self.stem(padded.contiguous(memory_format=torch.channels_last))
         maps = []
         for number, hourglass in enumerate(self.hourglasses):
-            found = self.after[number](hourglass(x))
-            heat = self.heat[number](found)
+            features = self.after[number](hourglass(x))
+            heat = self.heat[number](features)
             maps.append(heat)
             if number < len(self.back):
-                x = x + self.back[number](found) + self.heat_back[number](heat)
+                x = x + self.back[number](features) + self.heat_back[number](heat)
         stacked = torch.stack(maps, 1)
         return soft_argmax(stacked), stacked
 
 
 def soft_argmax(heat: Tensor) -> Tensor:
-    """The mean position under the softmax of heat maps [..., h, w], in pixels of the padded picture.
+    """Soft-argmax: expected positions [..., 2] of heat maps [..., h, w], in pixels of the padded image.
 
-    Its upper left part is the crop, so crop pixels are the same.
+    The crop is its upper left part, so pixels of the crop are the same.
     """
     return PADDED * spatial_expectation(spatial_softmax(heat))

@@ -1,4 +1,4 @@
-"""The collapse monitor: the known failure in which the hand shrinks to a point or leaves the picture."""
+"""Detects collapse: the hand shrinks to a point or leaves the image."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from handsss.training.objective import Batch, Terms
 
 
 class Health(NamedTuple):
-    """How a batch looks."""
+    """Size and position of the predicted hands of a batch."""
 
     bone: float  # m, mean length of bone 9-10
-    spread: float  # longer side of the projected joints' box over the detected keypoints', median
-    area: float | None  # silhouette's share of the picture, mean; None: nothing was rendered
+    spread: float  # projected joints' box size over the detected keypoints', median (longer sides)
+    area: float | None  # silhouette's share of the image, mean; None: not rendered
 
 
 class CollapseError(UserError):
-    """Training went wrong in the known way; the message says how it looks and what helps."""
+    """The training has collapsed; the message gives the symptoms and remedies."""
 
     exit_code = 1
 
 
 def health(terms: Terms, batch: Batch) -> Health | None:
-    """Figures of one batch; None in stages without a hand."""
+    """Statistics of one batch; None in stages that predict no hand."""
     if terms.prediction is None:
         return None
     with torch.no_grad():
         joints, projected = terms.prediction.joints, terms.prediction.projected
         bone = float((joints[:, 10] - joints[:, 9]).norm(dim=-1).mean())
-        seen = (batch.confidence > 0).all(1)
-        if bool(seen.any()):
-            sides = [(p.amax(1) - p.amin(1)).amax(1) for p in (projected[seen], batch.keypoints[seen])]
+        detected = (batch.confidence > 0).all(1)
+        if bool(detected.any()):
+            sides = [(p.amax(1) - p.amin(1)).amax(1) for p in (projected[detected], batch.keypoints[detected])]
             spread = float((sides[0] / sides[1].clamp_min(1.0)).median())
         else:
             spread = 1.0
@@ -45,11 +45,11 @@ def health(terms: Terms, batch: Batch) -> Health | None:
 
 @dataclass
 class CollapseMonitor:
-    """Watches the last batches.
+    """Watches the statistics of the last batches.
 
-    A run has collapsed when, over ``window`` batches, the hand's projection is less than ``least_spread`` of the
-    detected one, or its bone less than ``least_bone`` of the dataset's average, or nothing of it is in the picture. The
-    first ``grace`` batches are not judged.
+    A run has collapsed if, over ``window`` batches, the projected hand is smaller than ``least_spread`` of the detected
+    one, or its bone shorter than ``least_bone`` of the dataset's average, or its silhouette empty. The first ``grace``
+    batches do not count.
     """
 
     mean_bone: float  # m
@@ -62,7 +62,7 @@ class CollapseMonitor:
     _last: deque[Health] = field(default_factory=deque)
 
     def watch(self, now: Health | None) -> None:
-        """Take a batch's figures.
+        """Add a batch's statistics.
 
         Raises:
             CollapseError: the run has collapsed.
@@ -85,7 +85,7 @@ class CollapseMonitor:
         if bone < self.least_bone * self.mean_bone:
             signs.append(f"bone 9-10 is {1000 * bone:.1f} mm long (the data's average is {1000 * self.mean_bone:.1f})")
         if areas and sum(areas) / len(areas) < self.least_area:
-            signs.append("the hand's silhouette has left the picture")
+            signs.append("the hand's silhouette has left the image")
         if signs:
             raise CollapseError(
                 f"the training has collapsed: {'; '.join(signs)}. This happens when rendering terms start before the "

@@ -1,4 +1,4 @@
-"""What a run's network begins with: random weights, an ImageNet encoder, or another run's network."""
+"""Initial weights of a run: random, an ImageNet encoder, or another run's network."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from handsss.network.s2hand import S2Hand
 from handsss.training import imagenet
 from handsss.training.config import DataSettings
 
-# Parts that a network may have or lack; one that the file lacks begins with random weights.
+# Optional parts of a network; those that the file lacks start from random weights.
 _PARTS = {"appearance": "appearance.", "branch": "branch.", "auxiliary": "auxiliary.", "SimCC head": "auxiliary.simcc."}
 
 
 def initialise_network(network: S2Hand, settings: DataSettings, model: str) -> str:
-    """Give a network its first weights.
+    """Initialise a network.
 
     Args:
         network: is changed; has random weights.
@@ -26,7 +26,7 @@ def initialise_network(network: S2Hand, settings: DataSettings, model: str) -> s
         model: name of its hand model.
 
     Returns:
-        What it begins with, for the user.
+        What it starts from, for the user.
 
     Raises:
         InputError: a file that cannot be used, or whose layers are others (names them).
@@ -59,8 +59,9 @@ def _from_network(network: S2Hand, path: Path, model: str) -> str:
         )
     if theirs.focal != ours.focal:
         raise UserError(
-            f"{path}: places hands before a camera of {theirs.focal:g} px, this network before one of {ours.focal:g} "
-            f"px (0: the image's own). Give the preset that it was trained with, or network.focal={theirs.focal:g}."
+            f"{path}: predicts translations before a camera of {theirs.focal:g} px, this network before one of "
+            f"{ours.focal:g} px (0: the image's own). Give the preset that it was trained with, or "
+            f"network.focal={theirs.focal:g}."
         )
     state, given = network.state_dict(), loaded.network.state_dict()
     absent = _lacking(given, state)
@@ -69,10 +70,10 @@ def _from_network(network: S2Hand, path: Path, model: str) -> str:
     taken |= {name: value for name, value in state.items() if name.startswith(tuple(absent.values()))}
     load_weights(network, taken, loaded.path)
     kind, steps = loaded.about.get("supervision", "?"), loaded.about.get("step", "?")
-    place = loaded.path.name if loaded.path.suffix != ".pt" else f"{loaded.path.parent.name}/{loaded.path.name}"
-    words = [f"weights of {place} ({kind}, {steps} steps)"]
+    name = loaded.path.name if loaded.path.suffix != ".pt" else f"{loaded.path.parent.name}/{loaded.path.name}"
+    words = [f"weights of {name} ({kind}, {steps} steps)"]
     words += [f"random {', '.join(absent)}"] if absent else []
-    # Nothing in the layers tells these: the same weights see other pictures, or read them otherwise.
+    # Layers do not show these settings, which change the network's input or its features.
     words += [
         f"network.{name} {getattr(theirs, name)} there, {getattr(ours, name)} here"
         for name in ("pooling", "input_downsample")
@@ -82,14 +83,14 @@ def _from_network(network: S2Hand, path: Path, model: str) -> str:
 
 
 def _lacking(one: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, str]:
-    """Parts that only the other has, with what names of their weights begin with; no part of a part that it names."""
+    """Parts that only the other has -> prefix of their weights; without parts of a part that is listed."""
 
     def has(state: dict[str, Tensor], start: str) -> bool:
         return any(name.startswith(start) for name in state)
 
-    found = {name: start for name, start in _PARTS.items() if has(other, start) and not has(one, start)}
+    lacking = {name: start for name, start in _PARTS.items() if has(other, start) and not has(one, start)}
     return {
         name: start
-        for name, start in found.items()
-        if not any(start != outer and start.startswith(outer) for outer in found.values())
+        for name, start in lacking.items()
+        if not any(start != outer and start.startswith(outer) for outer in lacking.values())
     }

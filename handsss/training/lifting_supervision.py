@@ -1,8 +1,7 @@
-"""What 2D keypoints say of the hand in space: the lifting network's hands, which E_lifted compares predictions with.
+"""Supervision of E_lifted: 3D hypotheses of the lifting network for 2D keypoints.
 
-Reprojection leaves it open how far every joint is away. The lifting network has learned from sampled poses of the open
-hand what hands look like from somewhere; no picture and no label of one went into it. It sees the same keypoints and
-confidences that E_loc does, so nothing more is asked of the data.
+Reprojection does not constrain the joints' depths. The lifting network was trained on sampled poses of the open hand,
+without images or labels. Its input are the keypoints and confidences of E_loc, so the data need nothing more.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from handsss.hand.model import HandModel
 
 
 class LiftedHands(NamedTuple):
-    """Readings of the keypoints, none of which a gradient goes through."""
+    """3D hypotheses for 2D keypoints, without gradient."""
 
-    joints: Tensor  # [B, H, 21, 3] m, turned as in the camera's frame, somewhere in space
-    probability: Tensor  # [B, H] of being the nearest
-    trust: Tensor  # [B] mean confidence of the keypoints; 0 where none was seen
+    joints: Tensor  # [B, H, 21, 3] m, rotated as in the camera's frame, at any position
+    probability: Tensor  # [B, H] of being the best hypothesis
+    confidence: Tensor  # [B] mean over the keypoints; 0 if none was detected
 
 
 class LiftingTeacher:
@@ -49,21 +48,21 @@ class LiftingTeacher:
 
     @torch.no_grad()
     def __call__(self, keypoints: Tensor, confidence: Tensor, K: Tensor) -> LiftedHands:
-        """The network's hands for keypoints.
+        """Lift a batch of keypoints.
 
         Args:
             keypoints: [B, 21, 2] px.
-            confidence: [B, 21] 0..1; zero for what was not seen.
+            confidence: [B, 21] 0..1; 0 if not detected.
             K: [B, 3, 3] px.
         """
         with torch.autocast(keypoints.device.type, enabled=False):
             confidence = confidence.float()
             none = (confidence > 0).sum(1) == 0
             rays = unproject(keypoints.float(), torch.ones_like(confidence), K.float())
-            seen = normalise(rays[..., :2], torch.where(none[:, None], 1.0, confidence))
-            lifted = self.network(seen.features)
+            inputs = normalise(rays[..., :2], torch.where(none[:, None], 1.0, confidence))
+            lifted = self.network(inputs.features)
             rows, hypotheses = lifted.score.shape
-            turn = seen.turn[:, None] @ lifted.rotation
+            turn = inputs.turn[:, None] @ lifted.rotation
             output = self.layer(
                 axis_angle=self.space.axis_angle(lifted.pose.flatten(0, 1)),
                 shape=lifted.shape.flatten(0, 1),
@@ -74,7 +73,7 @@ class LiftingTeacher:
 
 
 def lifting_teacher(model: HandModel, keypoint_set: str, device: torch.device) -> LiftingTeacher:
-    """The teacher that comes along, read once.
+    """The bundled lifting network, loaded once.
 
     Raises:
         UserError: it does not know the hand model.

@@ -35,7 +35,7 @@ from handsss.training.lifting_supervision import lifting_teacher
 from handsss.training.schedule import WHOLE
 
 STAGES = ("keypoints", "shape", "finetune")
-WARM_UP = "warm-up"  # before them, not the paper's: the encoder learns to see keypoints with auxiliary heads
+WARM_UP = "warm-up"  # before them, not the paper's: trains the encoder on keypoints through its auxiliary heads
 
 
 @dataclass(frozen=True)
@@ -67,31 +67,31 @@ class LossWeights:
 
 
 class Batch(NamedTuple):
-    """What the objective needs of a batch."""
+    """Input and supervision."""
 
-    image: Tensor  # [B, 3, 224, 224] 0..1; smaller in stages of the encoder alone
-    keypoints: Tensor  # [B, 21, 2] px
-    confidence: Tensor  # [B, 21]
-    K: Tensor  # [B, 3, 3]
-    joints_3d: Tensor | None = None  # [B, 21, 3] m; with full supervision
-    samples: Tensor | None = None  # [B] numbers, for messages
+    image: Tensor  # [B, 3, 224, 224] RGB 0..1; smaller in stages that run the encoder alone
+    keypoints: Tensor  # [B, 21, 2] px, detected; with full supervision projected true joints
+    confidence: Tensor  # [B, 21] 0..1
+    K: Tensor  # [B, 3, 3] px
+    joints_3d: Tensor | None = None  # [B, 21, 3] m, true joints; with full supervision
+    samples: Tensor | None = None  # [B] row numbers, for messages
 
 
 class Terms(NamedTuple):
-    """The objective's value and its parts."""
+    """Value of the objective, and its terms."""
 
     total: Tensor  # scalar
-    parts: dict[str, Tensor]  # E_loc, E_ori, ...: unweighted, detached
+    parts: dict[str, Tensor]  # E_loc, E_ori, ...: scalars, unweighted, detached
     prediction: S2HandOutput | None
     rendered: RenderOutput | None
 
 
 class NotFiniteError(ArithmeticError):
-    """Something of a step is not a finite number."""
+    """NaN or infinity in a step."""
 
 
 class TermNotFiniteError(NotFiniteError):
-    """A term is not a number; names it and the samples whose data or prediction are not finite."""
+    """A term is not finite; names it and the samples whose data or predictions are not finite."""
 
     def __init__(self, term: str, samples: list[int], data: list[str] | None = None) -> None:
         where = f"; not finite for the samples {samples}" if samples else ""
@@ -125,17 +125,16 @@ class Objective:
     mean_bone: float
 
     def __call__(self, network: S2Hand, batch: Batch, stage: str) -> Terms:
-        """The value for a batch.
+        """Evaluate on a batch.
 
         Args:
-            network: predicts.
+            network: in training or evaluation mode.
             batch: see :class:`Batch`.
-            stage: "warm-up" (the encoder with its auxiliary heads), "keypoints" (the 2D branch alone), "shape"
-                (E_geo, E_s, E_J, E_beta), "finetune" and "end-to-end"
-                (all terms).
+            stage: "warm-up" (the encoder with its auxiliary heads), "keypoints" (the 2D branch alone), "shape" (E_geo,
+                E_s, E_J, E_beta), "finetune" or "end-to-end" (all terms).
 
         Raises:
-            TermNotFiniteError: a term is not a number.
+            TermNotFiniteError: a term is not finite.
             ValueError: another stage.
         """
         weighted, prediction, rendered = self.weighted_terms(network, batch, stage)
@@ -147,7 +146,7 @@ class Objective:
     def weighted_terms(
         self, network: S2Hand, batch: Batch, stage: str
     ) -> tuple[dict[str, tuple[float, Tensor]], S2HandOutput | None, RenderOutput | None]:
-        """The terms of a stage, each with its weight in E, with what was predicted and rendered."""
+        """Terms of a stage, each with its weight in E; the prediction and its rendering."""
         known = (WARM_UP, *STAGES, WHOLE)
         if stage not in known:
             raise ValueError(f"stage {stage!r}: expected one of {', '.join(known)}")
@@ -180,31 +179,31 @@ class Objective:
         """The terms whose own gradient is not finite."""
         weighted, _, _ = self.weighted_terms(network, batch, stage)
         parameters = [p for p in network.parameters() if p.requires_grad]
-        found = []
+        broken = []
         for name, (_, value) in weighted.items():
             if value.requires_grad:
                 gradients = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
                 if any(g is not None and not bool(torch.isfinite(g).all()) for g in gradients):
-                    found.append(name)
-        return found
+                    broken.append(name)
+        return broken
 
     def _auxiliary(self, output: AuxiliaryOutput, batch: Batch) -> dict[str, tuple[float, Tensor]]:
-        """w_auxiliary (E_heatmap + w_simcc E_simcc), the second of networks that have that head."""
+        """w_auxiliary (E_heatmap + w_simcc E_simcc); E_simcc if the network has that head."""
         w = self.weights
-        seen = batch.keypoints, batch.confidence, CROP, mean_over_processes
-        terms = {"E_heatmap": (w.w_auxiliary, e_heatmap(output.maps, *seen))}
+        target = batch.keypoints, batch.confidence, CROP, mean_over_processes
+        terms = {"E_heatmap": (w.w_auxiliary, e_heatmap(output.maps, *target))}
         if output.simcc is not None:
-            terms["E_simcc"] = w.w_auxiliary * w.w_simcc, e_simcc(output.simcc, *seen)
+            terms["E_simcc"] = w.w_auxiliary * w.w_simcc, e_simcc(output.simcc, *target)
         return terms
 
     def _geometry(self, network: S2Hand, prediction: S2HandOutput, batch: Batch) -> dict[str, tuple[float, Tensor]]:
         """w_geo (E_loc + w_ori E_ori) + w_regu (E_beta + w_s E_s + w_J E_J) + w_lifted E_lifted + w_3dj E_3dj."""
         w = self.weights
         geometry, regular = w.w_3d * w.w_geo, w.w_3d * w.w_regu
-        seen = batch.keypoints, batch.confidence
-        terms = {"E_loc": (geometry, e_loc(prediction.projected, *seen, mean_over_processes))}
+        detected = batch.keypoints, batch.confidence
+        terms = {"E_loc": (geometry, e_loc(prediction.projected, *detected, mean_over_processes))}
         if w.w_ori > 0:
-            terms["E_ori"] = geometry * w.w_ori, e_ori(prediction.projected, *seen)
+            terms["E_ori"] = geometry * w.w_ori, e_ori(prediction.projected, *detected)
         terms["E_beta"] = regular * w.w_beta, e_beta(prediction.hand.shape)
         terms["E_s"] = (
             regular * w.w_s,
@@ -215,11 +214,11 @@ class Objective:
         else:
             terms["E_J"] = regular * w.w_J, e_j(network.hand.limit_excess(prediction.rotations))
         if w.w_plausible > 0:
-            spread = torch.as_tensor(network.hand.model.hands_std).to(prediction.hand.pose)
-            terms["E_plausible"] = regular * w.w_plausible, plausible_pose(prediction.hand.pose, spread)
+            deviation = torch.as_tensor(network.hand.model.hands_std).to(prediction.hand.pose)
+            terms["E_plausible"] = regular * w.w_plausible, plausible_pose(prediction.hand.pose, deviation)
         if w.w_lifted > 0:
             teacher = lifting_teacher(network.hand.model, self.keypoint_set, batch.keypoints.device)
-            lifted = teacher(*seen, batch.K)
+            lifted = teacher(*detected, batch.K)
             terms["E_lifted"] = w.w_3d * w.w_lifted, e_lifted(prediction.joints, *lifted, mean_over_processes)
         if batch.joints_3d is not None:
             joints, truth = prediction.joints, batch.joints_3d
@@ -231,7 +230,7 @@ class Objective:
     def _appearance(
         self, network: S2Hand, prediction: S2HandOutput, batch: Batch
     ) -> tuple[dict[str, tuple[float, Tensor]], RenderOutput | None]:
-        """w_photo (E_pixel + w_SSIM E_SSIM) + w_regu w_C E_C, of networks with texture."""
+        """w_photo (E_pixel + w_ssim E_SSIM) + w_regu w_C E_C, if the network predicts texture."""
         w = self.weights
         if prediction.texture is None or w.w_photo == 0:
             return {}, None

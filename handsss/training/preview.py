@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from handsss.data.resumable_jobs import write_atomically
 from handsss.geometry.framing import CROP
 from handsss.network.s2hand import S2Hand
 from handsss.training.objective import Batch
-from handsss.visualize.skeleton import INK, PAPER, draw_skeleton, font
+from handsss.visualize.sheet import Line, as_png, sheet
+from handsss.visualize.skeleton import draw_skeleton
 
-_SIDE, _HEAD = 224, 22
 _COLUMNS = ("input", "keypoints given", "keypoint branch", "projected joints", "rendered", "silhouette")
 
 
 def save_preview(path: Path, network: S2Hand, batch: Batch, keypoint_set: str) -> None:
-    """Draw what the network makes of a batch: input, keypoints it is trained on, the keypoint branch's, projected
-    joints, the rendered hand over the input, its silhouette. What a network does not have stays grey.
+    """Draw inputs and outputs: input, keypoints it is trained on, the keypoint branch's, projected joints, the rendered
+    hand over the input, its silhouette. Outputs that a network lacks stay empty.
 
     Args:
         path: PNG.
         network: its mode is left as it is.
-        batch: rows to draw.
+        batch: samples to draw.
         keypoint_set: definition of the projected joints.
     """
     training = network.training
@@ -36,23 +34,22 @@ def save_preview(path: Path, network: S2Hand, batch: Batch, keypoint_set: str) -
         image = nn.functional.interpolate(image, size=(CROP, CROP), mode="bilinear")
     network.eval()
     with torch.no_grad():
-        made = network(image, batch.K, keypoint_set)
-        drawn = network.render(made, batch.K) if made.texture is not None else None
+        output = network(image, batch.K, keypoint_set)
+        rendering = network.render(output, batch.K) if output.texture is not None else None
     network.train(training)
     rows = []
     for i in range(len(image)):
         photo = _picture(image[i].permute(1, 2, 0))
-        blank = np.full_like(photo, 200)
-        rendered, silhouette = blank, blank
-        if drawn is not None:
-            alpha = drawn.silhouette[i, ..., None]
-            rendered = _picture(drawn.colour[i] + (1 - alpha) * image[i].permute(1, 2, 0))
+        rendered, silhouette = None, None
+        if rendering is not None:
+            alpha = rendering.silhouette[i, ..., None]
+            rendered = _picture(rendering.colour[i] + (1 - alpha) * image[i].permute(1, 2, 0))
             silhouette = _picture(alpha.expand(-1, -1, 3))
-        branch = blank if made.keypoints is None else _skeleton(photo, made.keypoints[i, -1])
+        branch = None if output.keypoints is None else _skeleton(photo, output.keypoints[i, -1])
         given = _skeleton(photo, batch.keypoints[i], batch.confidence[i])
-        projected = _skeleton(photo, made.projected[i])
-        rows.append(np.concatenate([photo, given, branch, projected, rendered, silhouette], 1))
-    write_atomically(path, _png(_with_head(np.concatenate(rows))))
+        projected = _skeleton(photo, output.projected[i])
+        rows.append(Line([photo, given, branch, projected, rendered, silhouette]))
+    write_atomically(path, as_png(sheet(rows, columns=_COLUMNS)))
 
 
 def _skeleton(photo: np.ndarray, points: Tensor, confidence: Tensor | None = None) -> np.ndarray:
@@ -64,18 +61,3 @@ def _skeleton(photo: np.ndarray, points: Tensor, confidence: Tensor | None = Non
 def _picture(values: Tensor) -> np.ndarray:
     picture: np.ndarray = (values.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
     return picture
-
-
-def _with_head(body: np.ndarray) -> np.ndarray:
-    sheet = Image.new("RGB", (body.shape[1], body.shape[0] + _HEAD), PAPER)
-    sheet.paste(Image.fromarray(body), (0, _HEAD))
-    draw = ImageDraw.Draw(sheet)
-    for number, title in enumerate(_COLUMNS):
-        draw.text((number * _SIDE + 6, 4), title, fill=INK, font=font(13))
-    return np.asarray(sheet)
-
-
-def _png(picture: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
-    return stream.getvalue()

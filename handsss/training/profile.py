@@ -1,4 +1,4 @@
-"""Where a training step's time goes: load, encode, keypoint branch, hand, render, losses, backward, optimiser."""
+"""Profiles training steps: loading, encoder, keypoint branch, hand, renderer, losses, backward, optimiser."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NETWORKS = tuple(
 
 
 class Profile(NamedTuple):
-    """Mean seconds a step."""
+    """Mean seconds per step."""
 
     stage: str
     steps: int
@@ -57,7 +57,7 @@ class Profile(NamedTuple):
 
 
 class _Clock:
-    """Adds up time by name; waits for the GPU at every reading."""
+    """Accumulates time by name; synchronises the GPU at every reading."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.seconds = device, defaultdict[str, float](float)
@@ -74,29 +74,29 @@ class _Clock:
         self.seconds[name] += self.now() - begin
 
 
-class _Cut(nn.Module):
-    """A part of the network whose graph is cut off at its end, so that its backward pass can be timed by itself."""
+class _DetachedPart(nn.Module):
+    """A part of the network with a detached output, so that its backward pass is timed separately."""
 
     def __init__(self, part: nn.Module, clock: _Clock, name: str) -> None:
         super().__init__()
         self.part, self.clock, self.name = part, clock, name
-        self.made: list[Tensor] = []
-        self.given: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+        self.detached: list[Tensor] = []
 
     def forward(self, *inputs: Tensor) -> Any:
         with self.clock.timed(self.name):
             result = self.part(*inputs)
-        self.made = list(result)
-        self.given = [value.detach().requires_grad_() for value in result]
-        return Features(*self.given) if isinstance(result, Features) else tuple(self.given)
+        self.outputs = list(result)
+        self.detached = [value.detach().requires_grad_() for value in result]
+        return Features(*self.detached) if isinstance(result, Features) else tuple(self.detached)
 
     def backward(self) -> None:
-        """Carry the gradients over the cut."""
-        pairs = [(a, b.grad) for a, b in zip(self.made, self.given, strict=True) if b.grad is not None]
+        """Backward pass of the part, from the gradients at its detached output."""
+        pairs = [(a, b.grad) for a, b in zip(self.outputs, self.detached, strict=True) if b.grad is not None]
         if pairs:
             with self.clock.timed(f"{self.name} backward"):
                 torch.autograd.backward([a for a, _ in pairs], [g for _, g in pairs])
-        self.made, self.given = [], []
+        self.outputs, self.detached = [], []
 
 
 def profile(
@@ -108,8 +108,8 @@ def profile(
         trainer: of the run.
         dataset: its rows.
         stage: of the objective.
-        steps: measured.
-        warm_up: made before and not counted.
+        steps: number of measured steps.
+        warm_up: steps before them that do not count.
         workers: processes that read.
     """
     network = trainer.network
@@ -121,7 +121,7 @@ def profile(
     )
     optimiser = trainer.new_optimiser(position(trainer.stages, 0).stage.lr)
     network.train()
-    with _cut(network, clock) as cuts:
+    with _instrumented(network, clock) as cuts:
         for number in range(steps + warm_up):
             if number == warm_up:
                 clock.seconds.clear()
@@ -144,19 +144,19 @@ def profile(
 
 
 @contextmanager
-def _cut(network: S2Hand, clock: _Clock) -> Iterator[list[_Cut]]:
-    """The network with its large parts cut off and its other parts timed; as before afterwards."""
+def _instrumented(network: S2Hand, clock: _Clock) -> Iterator[list[_DetachedPart]]:
+    """The network with detached outputs of its large parts and timers on the others; restored afterwards."""
     encoder, branch, auxiliary = network.encoder, network.branch, network.auxiliary
     pose, render = network.pose, network.render
     regressors = [network.regressor.forward] + ([network.appearance.forward] if network.appearance else [])
     cuts = []  # in the order of their backward passes
     if auxiliary is not None:
-        cuts.append(_Cut(auxiliary, clock, "auxiliary heads"))
+        cuts.append(_DetachedPart(auxiliary, clock, "auxiliary heads"))
         network.auxiliary = cuts[-1]  # type: ignore[assignment]
-    cuts.append(_Cut(encoder, clock, "encoder"))
+    cuts.append(_DetachedPart(encoder, clock, "encoder"))
     network.encoder = cuts[-1]  # type: ignore[assignment]
     if branch is not None:
-        cuts.append(_Cut(branch, clock, "keypoint branch"))
+        cuts.append(_DetachedPart(branch, clock, "keypoint branch"))
         network.branch = cuts[-1]  # type: ignore[assignment]
     network.pose = _timed(pose, clock, "hand")  # type: ignore[method-assign]
     network.render = _timed(render, clock, "render")  # type: ignore[method-assign]

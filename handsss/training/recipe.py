@@ -43,9 +43,9 @@ def default_training_data(split: str = "training") -> Path:
         UserError: none is here; says which commands make one.
     """
     patterns = (f"freihand*_{split}.h5", f"ho3d_*_{split}.h5")
-    found = sorted((path for pattern in patterns for path in Path().glob(pattern)), key=lambda p: p.stat().st_mtime)
-    if found:
-        return found[-1]
+    stores = sorted((path for pattern in patterns for path in Path().glob(pattern)), key=lambda p: p.stat().st_mtime)
+    if stores:
+        return stores[-1]
     raise UserError(
         f"no {{data}}, and neither {' nor '.join(patterns)} lies in this folder. Make a dataset that "
         "needs no licence:\n"

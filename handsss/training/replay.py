@@ -1,4 +1,4 @@
-"""Batches that gave a number which is not finite: kept with the network as it was, and computed again."""
+"""Batches that gave NaN or infinity: kept with the network's state, and computed again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def keep_batch(
     step: int,
     reason: str,
 ) -> None:
-    """Write a batch with all that is needed to compute it again.
+    """Write a batch with all that computing it again needs.
 
     Raises:
         UserError: it cannot be written.
@@ -54,11 +54,11 @@ def keep_batch(
 
 
 class ReplayResult(NamedTuple):
-    """What a kept batch gives."""
+    """Terms and gradients of a kept batch, computed again."""
 
     step: int
     stage: str
-    reason: str  # what was said then
+    reason: str  # the run's message then
     terms: dict[str, float]  # unweighted
     broken_gradients: list[str]  # terms whose gradient is not finite
     data: list[str]  # of the batch's tensors, those that hold NaN or infinity

@@ -1,4 +1,4 @@
-"""One run in its folder: begun or gone on with, watched, saved, and finished or stopped in a state to go on from."""
+"""A training run in its folder: validation, previews, checkpoints, and stopping in a state to resume from."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class NotFiniteStopError(UserError):
 
 @dataclass(frozen=True)
 class Progress:
-    """What the user is shown of a step."""
+    """State of a run after a step, for displays."""
 
     step: int  # done
     total: int
     stage: str
-    rate: float
+    lr: float
     total_loss: float
     parts: dict[str, float]  # unweighted
     gradient: float
@@ -141,7 +141,7 @@ class TrainingRun:
         self._command = command or []
 
     def about(self) -> dict[str, Any]:
-        """What a checkpoint says of itself."""
+        """Facts that checkpoints carry."""
         return {
             "supervision": self.recipe.supervision,
             "baseline": self.recipe.baseline,
@@ -166,7 +166,7 @@ class TrainingRun:
         Args:
             workers: processes that read.
             tensorboard: write event files: see :class:`MetricsLogger`.
-            on_progress: told every step.
+            on_progress: called after every step.
 
         Returns:
             The last validation, if there is one.
@@ -211,14 +211,14 @@ class TrainingRun:
         return self._newest()
 
     def _after(self, step: Step, metrics: MetricsLogger, seconds: float, speed: float) -> Progress:
-        """Write what is due after a step."""
+        """Write the logs, previews, validations and checkpoints that are due after a step."""
         every, done = self.config.logging, step.number + 1
         last = done == self.trainer.total
         parts = self._terms
         state = health(step.terms, step.batch)
         if _due(done, every.log_every) or last:
             values: dict[str, Any] = {"stage": step.stage, "E": float(step.terms.total.detach()), **parts}
-            values |= {"rate": step.rate, "gradient": step.gradient, "images_per_second": speed}
+            values |= {"rate": step.lr, "gradient": step.gradient, "images_per_second": speed}
             if state is not None:
                 values |= {"bone_m": state.bone, "spread": state.spread, "area": state.area}
             metrics.write("train", done, values)
@@ -232,7 +232,7 @@ class TrainingRun:
             done,
             self.trainer.total,
             step.stage,
-            step.rate,
+            step.lr,
             float(step.terms.total.detach()),
             parts,
             step.gradient,
@@ -257,14 +257,14 @@ class TrainingRun:
     def _draw(self, step: Step, done: int) -> None:
         count = self.config.logging.picture_rows
         if self._sheet is None or len(self._sheet.image) < count:
-            # The same rows on every sheet, so that progress is seen; after going on, the first batch's rows anew.
+            # The same samples on every sheet show progress; a resumed run takes its first batch's.
             self._sheet = Batch(*(None if v is None else v[:count].clone() for v in step.batch))  # type: ignore[arg-type]
         folder = self.folder / "pictures"
         folder.mkdir(exist_ok=True)
         save_preview(folder / f"step-{done:06d}.png", self.network, self._sheet, self.objective.keypoint_set)
 
     def save(self) -> None:
-        """The state to go on from, with its figures beside it."""
+        """Save the state to resume from, and its facts beside it."""
         if not self.processes.first:
             return
         content = {**self.trainer.state(), **self._identity(), "history": self.history}
@@ -272,7 +272,7 @@ class TrainingRun:
         write_checkpoint_facts(self.folder / LATEST, self.about(), self._newest(), self._terms)
 
     def finish(self) -> None:
-        """The result: weights alone (the averaged ones, if there are some), and the state."""
+        """Save the result, weights alone (averaged if they are kept), and the state."""
         if not self.processes.first:
             return
         self.save()
@@ -294,7 +294,7 @@ class TrainingRun:
         }
 
     def _keep(self, error: NotFiniteError) -> str:
-        """Keep the batch; the message for the user."""
+        """Keep the batch in a file; returns the message for the user."""
         where = self.folder / BAD_BATCH
         assert self.trainer.current is not None
         batch, stage = self.trainer.current

@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 
 class OrderedSampler(Sampler[int]):
-    """EpochIndexedDataset of rows in a random order that is new every epoch and the same for the same seed.
+    """Shuffled row indices: a new order every epoch, the same for the same seed.
 
-    A place is ``epoch * rows + row``, so that a reader knows the epoch, which decides the augmentation.
+    An index is ``epoch * rows + row``: readers take the epoch from it, which seeds the augmentation.
 
     Args:
         rows: of the dataset.
@@ -81,7 +81,7 @@ def loader(
     Args:
         dataset: rows as :class:`handsss.data.dataset.HandDataset` gives them.
         batch: rows a step, over all processes.
-        done: steps that were made.
+        done: number of steps done.
         total: steps of the whole run.
         seed: of the order.
         workers: processes that read; 0: this one does.

@@ -43,7 +43,7 @@ class Stage:
 
 
 class Position(NamedTuple):
-    """A step's place in the schedule."""
+    """Position of a step in the schedule."""
 
     stage: Stage
     number: int  # of the stage
@@ -76,27 +76,28 @@ def position(stages: tuple[Stage, ...], step: int) -> Position:
         if step < before + stage.steps:
             return Position(stage, number, step - before)
         before += stage.steps
-    raise ValueError(f"step {step} lies behind the schedule's {before} steps")
+    raise ValueError(f"step {step} lies after the schedule's {before} steps")
 
 
-def lr_at(place: Position) -> float:
+def lr_at(at: Position) -> float:
     """The learning rate of a step."""
-    share = place.within / place.stage.steps
-    if place.stage.decay == "cosine":
-        return place.stage.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
-    return place.stage.lr * 0.5 ** math.floor(share * (place.stage.lr_steps + 1) + 1e-9)
+    share = at.within / at.stage.steps
+    if at.stage.decay == "cosine":
+        return at.stage.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+    return at.stage.lr * 0.5 ** math.floor(share * (at.stage.lr_steps + 1) + 1e-9)
 
 
-def reduction_at(place: Position, least: int = 1) -> int:
-    """By how much the encoder's pictures are reduced in a step: 4, 2 or 1. Rendering needs the network's full size.
+def downsample_at(at: Position, least: int = 1) -> int:
+    """Downsampling of the encoder's input in a step: 4, 2 or 1. Only the shape stage uses more than the network's own,
+    since rendering needs full-size features.
 
     Args:
-        place: of the step.
+        at: position of the step.
         least: the network's ``input_downsample``.
     """
-    if place.stage.name != "shape":
+    if at.stage.name != "shape":
         return least
-    share = place.within / place.stage.steps
-    if share < place.stage.quarter:
+    share = at.within / at.stage.steps
+    if share < at.stage.quarter:
         return 4
-    return max(least, 2 if share < place.stage.quarter + place.stage.half else 1)
+    return max(least, 2 if share < at.stage.quarter + at.stage.half else 1)

@@ -1,4 +1,4 @@
-"""The steps of one run: the network, its optimiser, and their place in the schedule."""
+"""The training loop: network, optimiser and their position in the schedule."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from handsss.training.distributed import Processes
 from handsss.training.ema import ExponentialMovingAverage
 from handsss.training.objective import WARM_UP, Batch, GradientNotFiniteError, Objective, Terms
 from handsss.training.sampler import loader
-from handsss.training.schedule import Position, Stage, lr_at, position, reduction_at
+from handsss.training.schedule import Position, Stage, downsample_at, lr_at, position
 
 
 class Step(NamedTuple):
-    """What happened in a step."""
+    """Result of a step."""
 
-    number: int  # of the run, from 0
+    number: int  # in the run, from 0
     stage: str
-    rate: float
+    lr: float
     terms: Terms
-    gradient: float  # norm before clipping
+    gradient: float  # L2 norm before clipping
     batch: Batch
 
 
@@ -45,21 +45,21 @@ class Supervised(nn.Module):
 
 
 class Trainer:
-    """Network, optimiser and their place in the schedule.
+    """Trains a network along a schedule.
 
     Args:
-        network: is trained.
-        objective: what for.
+        network: is trained in place.
+        objective: is minimised.
         stages: the schedule.
-        batch: rows a step, over all processes.
-        seed: of the order of rows.
+        batch: samples per step, over all processes.
+        seed: of the order of samples.
         grad_clip: largest norm of the gradient; 0: no clipping.
         supervised: full supervision: projected true joints take the place of detections, with equal confidences, and
             true joints are given to the objective.
         ema_decay: of averaged weights; 0: none are kept.
         augment_on: where images are augmented: "workers" that read them, the "device" that trains, or "auto": the
             device if it is a GPU.
-        monitor: stops collapsed runs; None: does not.
+        monitor: stops collapsed runs; None: no check.
         processes: this one among those that train together.
 
     Raises:
@@ -111,9 +111,9 @@ class Trainer:
         """Of the network."""
         return next(self.network.parameters()).device
 
-    def new_optimiser(self, rate: float = 1e-3) -> torch.optim.Adam:
-        """An optimiser of the network without a memory; every step sets the rate anew."""
-        return torch.optim.Adam(self.network.parameters(), lr=rate, fused=True)
+    def new_optimiser(self, lr: float = 1e-3) -> torch.optim.Adam:
+        """Adam without state; every step sets the learning rate."""
+        return torch.optim.Adam(self.network.parameters(), lr=lr, fused=True)
 
     def run(
         self,
@@ -129,19 +129,19 @@ class Trainer:
             dataset: rows as :class:`handsss.data.dataset.HandDataset` gives them.
             workers: processes that read.
             until: step to stop before; None: the end.
-            on_step: told every step.
+            on_step: called after every step.
 
         Raises:
             TermNotFiniteError, GradientNotFiniteError, CollapseError: see there.
         """
         end = self.total if until is None else min(until, self.total)
         while self.step < end:
-            place = position(self.stages, self.step)
+            at = position(self.stages, self.step)
             batches = loader(
-                self.reading(dataset, place.stage.name),
+                self.reading(dataset, at.stage.name),
                 batch=self.batch,
                 done=self.step,
-                total=self.step - place.within + place.stage.steps,
+                total=self.step - at.within + at.stage.steps,
                 seed=self.seed,
                 workers=workers,
                 share=(self.processes.rank, self.processes.size),
@@ -153,16 +153,16 @@ class Trainer:
                     return
 
     def reading(self, dataset: Dataset[dict[str, Tensor]], stage: str) -> Dataset[dict[str, Tensor]]:
-        """A dataset as a stage reads it."""
+        """The dataset at the size and with the augmentation that a stage needs."""
         if not isinstance(dataset, HandDataset):
             return dataset
         least = self.network.settings.input_downsample
         if least > 1 and stage in (WARM_UP, "shape"):
-            dataset = dataset.reduced(least)  # the encoder alone sees no more of a picture
+            dataset = dataset.reduced(least)  # the encoder alone uses no more pixels
         return dataset.deferred() if self.finishes else dataset
 
     def as_batch(self, row: dict[str, Tensor]) -> Batch:
-        """Rows on the network's device."""
+        """A batch of rows on the network's device."""
 
         def there(name: str) -> Tensor:
             return row[name].to(self.device, non_blocking=True)
@@ -178,35 +178,35 @@ class Trainer:
 
     def one_step(self, batch: Batch) -> Step:
         """One step of the optimiser."""
-        place = position(self.stages, self.step)
-        self.current = batch, place.stage.name
-        rate = self._enter(place)
+        at = position(self.stages, self.step)
+        self.current = batch, at.stage.name
+        lr = self._enter(at)
         self.network.train()
         self.optimiser.zero_grad(set_to_none=True)
-        terms: Terms = self.module(batch, place.stage.name)
+        terms: Terms = self.module(batch, at.stage.name)
         if self.monitor is not None:
             self.monitor.watch(health(terms, batch))
         terms.total.backward()  # type: ignore[no-untyped-call]
         norm = self.clip_gradients()
         if not norm < float("inf"):
             names = [name for name, p in self.network.named_parameters() if _broken(p.grad)]
-            raise GradientNotFiniteError(names, self.objective.gradient_terms(self.network, batch, place.stage.name))
+            raise GradientNotFiniteError(names, self.objective.gradient_terms(self.network, batch, at.stage.name))
         self.optimiser.step()
         if self.ema is not None:
             self.ema.update(self.network)
         self.step += 1
-        return Step(self.step - 1, place.stage.name, rate, terms, norm, batch)
+        return Step(self.step - 1, at.stage.name, lr, terms, norm, batch)
 
-    def _enter(self, place: Position) -> float:
-        """The step's learning rate and size of pictures, and a new optimiser where a stage begins."""
-        if place.number != self._stage:
-            # Moments of one stage mean nothing to the next, whose terms are others.
-            self.optimiser, self._stage = self.new_optimiser(), place.number
-        self.network.input_downsample = reduction_at(place, self.network.settings.input_downsample)
-        rate = lr_at(place)
+    def _enter(self, at: Position) -> float:
+        """Set the learning rate (returned) and input size of a step; a stage starts with a new optimiser."""
+        if at.number != self._stage:
+            # Adam's moments do not carry over: the next stage has other terms.
+            self.optimiser, self._stage = self.new_optimiser(), at.number
+        self.network.input_downsample = downsample_at(at, self.network.settings.input_downsample)
+        lr = lr_at(at)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        return rate
+            group["lr"] = lr
+        return lr
 
     def clip_gradients(self) -> float:
         """Clip the gradient to the norm ``grad_clip``; its norm before."""
@@ -214,7 +214,7 @@ class Trainer:
         return float(torch.nn.utils.clip_grad_norm_(given, self.grad_clip if self.grad_clip > 0 else float("inf")))
 
     def state(self) -> dict[str, Any]:
-        """All that is needed to go on: see :meth:`restore`."""
+        """State dictionary: see :meth:`restore`."""
         state = {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -227,7 +227,7 @@ class Trainer:
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`, bit for bit on the same machine's CPU."""
+        """Continue from :meth:`state`; bit for bit on the same machine's CPU."""
         self.network.load_state_dict(state["network"])
         self.step, self._stage = int(state["step"]), int(state["stage"])
         self.optimiser = self.new_optimiser()

@@ -1,4 +1,4 @@
-"""How good the network is while it is trained: joints against truth on some rows of the validation data."""
+"""Validation while training: joints against ground truth on some samples of the validation data."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _BATCH = 25
 
 
 class Validation:
-    """Rows with true joints, chosen once.
+    """Samples with true joints, chosen once.
 
     Args:
         path: store with ``joints_3d``.
-        rows: so many, spread at random with a fixed seed; 0: all.
-        view: how the network sees pictures: see :attr:`handsss.data.augment.Augmentation.view`.
+        rows: number of samples, drawn with a fixed seed; 0: all.
+        view: rotation and crop of the network's input: see :attr:`handsss.data.augment.Augmentation.view`.
         workers: processes that read.
 
     Raises:
@@ -44,7 +44,7 @@ class Validation:
 
     @torch.no_grad()
     def __call__(self, network: S2Hand) -> dict[str, float]:
-        """Figures: ``aligned_mpjpe_mm`` (similarity, no reflection), ``mpjpe_mm`` (camera space), ``projected_px`` and,
+        """Metrics: ``aligned_mpjpe_mm`` (similarity, no reflection), ``mpjpe_mm`` (camera space), ``projected_px`` and,
         with a keypoint branch, ``predicted_px``: mean 2D distances to the projected true joints.
         """
         device = next(network.parameters()).device
@@ -59,9 +59,9 @@ class Validation:
             if prediction.keypoints is not None:
                 _add(sums, "predicted_px", (prediction.keypoints[:, -1] - flat).norm(dim=-1).mean(1))
             _add(sums, "mpjpe_mm", 1000 * (prediction.joints - truth).norm(dim=-1).mean(1))
-            for made, true in zip(_numbers(prediction.joints), _numbers(truth), strict=True):
+            for predicted, true in zip(_numbers(prediction.joints), _numbers(truth), strict=True):
                 if np.isfinite(true).all():
-                    miss = np.linalg.norm(procrustes(made, true)(made) - true, axis=1)
+                    miss = np.linalg.norm(procrustes(predicted, true)(predicted) - true, axis=1)
                     sums.setdefault("aligned_mpjpe_mm", []).append(1000 * float(miss.mean()))
         network.train(training)
         return {name: float(np.nanmean(values)) for name, values in sorted(sums.items())}

@@ -51,7 +51,7 @@ def test_a_run_becomes_weights_that_say_what_they_are(
         r"steps +12",
         r"licence +CC0-1.0",
         r"note +made up \[here\]",
-        r"turned upright and zoomed until the hand's box fills 80 %",
+        r"rotated upright and zoomed until the hand's box fills 80 %",
         r"evaluated on 5 pictures of eval.h5",
         r"aligned \(Procrustes\) +8.12 +0.500",
         r"raw \(camera space\) +60.00",

@@ -52,7 +52,7 @@ def test_the_teacher_has_the_hands_that_fits_start_from(seen: tuple[torch.Tensor
     lifted = LiftingTeacher("mediapipe", CPU)(keypoints.float(), confidence.float(), K.float())
     assert lifted.joints.shape == (6, 3, 21, 3)
     torch.testing.assert_close(lifted.probability.sum(1), torch.ones(6))
-    torch.testing.assert_close(lifted.trust, confidence.float().mean(1))
+    torch.testing.assert_close(lifted.confidence, confidence.float().mean(1))
     for row in range(6):
         starts, _ = problem.keypoints(lifter(Observation(keypoints[row], confidence[row], K[row])))
         order = lifted.probability[row].argsort(descending=True, stable=True)
@@ -67,8 +67,8 @@ def test_rows_without_keypoints_have_no_say(seen: tuple[torch.Tensor, ...]) -> N
     keypoints[1] = 0
     lifted = LiftingTeacher("openpose", CPU)(keypoints, confidence, K)
     assert all(bool(torch.isfinite(value).all()) for value in lifted)
-    assert lifted.trust[1] == 0
-    assert (lifted.trust[[0, 2, 3, 4, 5]] > 0.2).all()
+    assert lifted.confidence[1] == 0
+    assert (lifted.confidence[[0, 2, 3, 4, 5]] > 0.2).all()
 
 
 def test_low_precision_around_it_changes_nothing(seen: tuple[torch.Tensor, ...]) -> None:

@@ -24,7 +24,7 @@ from handsss.training.collapse import CollapseError, CollapseMonitor, Health, he
 from handsss.training.config import resolve
 from handsss.training.objective import Batch, LossWeights, Objective, TermNotFiniteError
 from handsss.training.sampler import OrderedSampler
-from handsss.training.schedule import Stage, StageSettings, lr_at, position, reduction_at, stages_of
+from handsss.training.schedule import Stage, StageSettings, downsample_at, lr_at, position, stages_of
 from handsss.training.trainer import Step, Trainer
 
 SMALL = NetworkSettings(encoder="efficientnet-b0", stacks=1, features=16, modules=1)
@@ -91,7 +91,7 @@ def test_end_to_end_and_cosine() -> None:
     halved = [lr_at(position(stages, step)) for step in (29, 30, 60, 90, 120, 150, 179)]
     assert halved == pytest.approx([1e-3 * 0.5**n for n in (0, 1, 2, 3, 4, 5, 5)])
     sizes = stages_of({"shape": StageSettings(quarter=0.5, half=0.25)}, rows=1, batch=1, steps=100)
-    assert [reduction_at(position(sizes, step)) for step in (0, 49, 50, 74, 75, 99)] == [4, 4, 2, 2, 1, 1]
+    assert [downsample_at(position(sizes, step)) for step in (0, 49, 50, 74, 75, 99)] == [4, 4, 2, 2, 1, 1]
     with pytest.raises(ValueError, match="expected shares from 0 to 1 together"):
         StageSettings(quarter=0.7, half=0.4)
     cosine = stages_of({"shape": StageSettings(decay="cosine")}, rows=1, batch=1, steps=100)

@@ -1,4 +1,4 @@
-"""An ONNX file against the network it was made from."""
+"""Compares an ONNX file with the network that it was exported from."""
 
 from __future__ import annotations
 
@@ -55,34 +55,34 @@ def compare(content: bytes, loaded: LoadedNetwork, *, keypoints: bool = False) -
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors
-    found: dict[str, Difference] = {}
+    differences: dict[str, Difference] = {}
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         names = [value.name for value in session.get_outputs()]
         for count in BATCHES:
             image, K = example(count, seed=count)
             with torch.no_grad():
-                made = loaded.network(image, K, loaded.keypoint_set, branch=keypoints)
-            wanted = {name: value.numpy() for name, value in named_outputs(made).items()}
+                output = loaded.network(image, K, loaded.keypoint_set, branch=keypoints)
+            wanted = {name: value.numpy() for name, value in named_outputs(output).items()}
             if names != list(wanted):
                 raise ExportError(f"the exported file has the outputs {names}, expected {list(wanted)}.")
             got = session.run(None, {"image": image.numpy(), "K": K.numpy()})
             for name, value in zip(names, got, strict=True):
                 new = _difference(name, wanted[name], value, loaded)
-                if name not in found or not new.largest <= found[name].largest:
-                    found[name] = new
+                if name not in differences or not new.largest <= differences[name].largest:
+                    differences[name] = new
     except UserError:
         raise
     except Exception as error:  # ONNX Runtime's errors share no other class
         raise ExportError(f"{loaded.path}: ONNX Runtime cannot run the exported network ({error}).") from error
-    wrong = [_sentence(item) for item in found.values() if not item.largest <= item.allowed]
+    wrong = [_sentence(item) for item in differences.values() if not item.largest <= item.allowed]
     if wrong:
         raise ExportError(
             f"{loaded.path}: the exported network's numbers are not the network's: {'; '.join(wrong)}. Nothing was "
             "written. Try another {opset} or other versions of torch and onnxruntime.",
             options=["opset"],
         )
-    return list(found.values())
+    return list(differences.values())
 
 
 def _difference(name: str, wanted: np.ndarray, got: np.ndarray, loaded: LoadedNetwork) -> Difference:

@@ -31,7 +31,7 @@ _LICENCE = "the file holds the hand model's arrays: its makers' licence decides 
 
 
 class Output(NamedTuple):
-    """What one output of the file is."""
+    """Description of one output of the file."""
 
     meaning: str
     unit: str  # "" for numbers without one
@@ -87,7 +87,7 @@ def named_outputs(prediction: S2HandOutput) -> dict[str, Tensor]:
 
 
 def example(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Made-up pictures [N, 3, 224, 224], coarse patches under fine noise, and cameras [N, 3, 3]."""
+    """Random images [N, 3, 224, 224], coarse patches under fine noise, and cameras [N, 3, 3]."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(count, 3, 8, 8, generator=generator)
     fine = torch.rand(count, 3, CROP, CROP, generator=generator)
@@ -193,15 +193,15 @@ class _Exported(nn.Module):
         self.keypoint_set, self.keypoints = keypoint_set, keypoints
 
     def predict(self, image: Tensor, K: Tensor) -> S2HandOutput:
-        made: S2HandOutput = self.network(image, K, self.keypoint_set, branch=self.keypoints)
-        return made
+        output: S2HandOutput = self.network(image, K, self.keypoint_set, branch=self.keypoints)
+        return output
 
     def forward(self, image: Tensor, K: Tensor) -> tuple[Tensor, ...]:
         return tuple(named_outputs(self.predict(image, K)).values())
 
 
 def _describe(model: Any, about: dict[str, str]) -> None:
-    """Put the metadata in, and take out what the exporter notes of the code and the folders it lay in."""
+    """Write the metadata, and remove the exporter's notes on source files and folders."""
     import onnx
 
     graph = model.graph
@@ -213,13 +213,13 @@ def _describe(model: Any, about: dict[str, str]) -> None:
     for value in graph.output:
         out = OUTPUTS[value.name]
         value.doc_string = f"{out.meaning}, {out.unit}" if out.unit else out.meaning
-    model.doc_string = f"S2HAND network, exported by {about['program']}: right hands from pictures and their cameras."
+    model.doc_string = f"S2HAND network, exported by {about['program']}: right hands from images and their cameras."
     onnx.helper.set_model_props(model, about)
 
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without the exporter's remarks: what it makes is compared with torch afterwards."""
+    """Silence the exporter's warnings: its result is compared with torch afterwards."""
     loggers = [logging.getLogger(name) for name in _CHATTY]
     levels = [logger.level for logger in loggers]
     try:
