@@ -1,12 +1,16 @@
 # `make demo`: a real photo becomes a mesh. `make test`: tests. `make test-slow`: long ones. `make lint`: style, types.
 # `make docs`: the site, in build/site.
+# `make wheels`, then `make gpu` on a machine with a GPU and no network: docs/gpu.md.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 DEMO := demo-output
+OUT ?= gpu-output
+DEVICE ?= cuda
+MINUTES ?= 10
 
-.PHONY: demo test test-slow lint docs clean
+.PHONY: demo test test-slow lint docs wheels gpu clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f'Python 3.11 to 3.13 is needed, {v[0]}.{v[1]} came; give another: make PYTHON=python3.12')"
@@ -40,5 +44,13 @@ lint: $(VENV)/installed-dev
 docs: $(VENV)/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+# Packages that a machine without a network lacks, into .wheels/.
+wheels:
+	$(PYTHON) -m benchmarks.gpu.wheels .wheels $(if $(ALSO),--also $(ALSO))
+
+# By the Python that holds torch, no environment is made. ONLY="facts tests", BACKGROUNDS=folder, TRAIN="options".
+gpu:
+	$(PYTHON) -m benchmarks.gpu --device $(DEVICE) --minutes $(MINUTES) --out $(OUT) $(if $(ONLY),--only $(ONLY)) $(if $(BACKGROUNDS),--backgrounds $(BACKGROUNDS)) $(if $(TRAIN),--train="$(TRAIN)")
+
 clean:
-	rm -rf $(VENV) $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) gpu-output .wheels build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

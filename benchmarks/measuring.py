@@ -42,6 +42,16 @@ def now(device: str) -> float:
     return time.process_time()
 
 
+@dataclass
+class Effort:
+    """How long contenders are called; ``short`` serves runs of minutes: real cases, but fewer, and fewer calls."""
+
+    short: bool = False
+
+
+EFFORT = Effort()
+
+
 def measure(
     passes: dict[str, Pass], device: str, *, repeats: int = 30, warm_up: int = 3, seconds: float = 40.0
 ) -> list[Timing]:
@@ -54,6 +64,8 @@ def measure(
         warm_up: calls before that are not counted; contenders slower than a second get one.
         seconds: a contender that took so long stops early, after two calls at least.
     """
+    if EFFORT.short:
+        repeats, seconds = min(repeats, 10), min(seconds, 1.5)
     peaks, times = {}, {name: [] for name in passes}
     for name, call in passes.items():
         begin = time.perf_counter()
@@ -156,7 +168,8 @@ def load() -> float | None:
 
 
 def rates(device: str) -> dict[str, float]:
-    """Bytes and operations a second that this machine reaches with torch: copying, and multiplying matrices."""
+    """Bytes and operations a second that this machine reaches with torch: copying, and multiplying matrices of float32,
+    on CUDA of bfloat16 too."""
     sides = (2048, 4096, 8192) if device == "cuda" else (512, 1024, 2048)
     source = torch.rand(1 << (28 if device == "cuda" else 25), device=device)
     target = torch.empty_like(source)
@@ -164,15 +177,26 @@ def rates(device: str) -> dict[str, float]:
     for side in sides:
         a, b = (torch.rand(side, side, device=device) for _ in range(2))
         passes[str(side)] = lambda a=a, b=b: a @ b
+        if device == "cuda":
+            low_a, low_b = a.bfloat16(), b.bfloat16()
+            passes[f"{side} bfloat16"] = lambda a=low_a, b=low_b: a @ b
     # What the machine can do, not what it did while something else ran: the best of many.
-    copy, *products = (timing.least_ms / 1e3 for timing in measure(passes, device, repeats=25, seconds=10))
-    best = max(2 * side**3 / taken for side, taken in zip(sides, products, strict=True))
-    return {"bytes_a_second": 2 * 4 * source.numel() / copy, "operations_a_second": best}
+    least = {timing.contender: timing.least_ms / 1e3 for timing in measure(passes, device, repeats=25, seconds=10)}
+
+    def best(kind: str) -> float:
+        return max(2 * side**3 / least[f"{side}{kind}"] for side in sides)
+
+    found = {"bytes_a_second": 2 * 4 * source.numel() / least["copy"], "operations_a_second": best("")}
+    return found | ({"bfloat16_operations_a_second": best(" bfloat16")} if device == "cuda" else {})
 
 
-def floor(machine_rates: dict[str, float], *, size: float = 0.0, operations: float = 0.0) -> dict[str, float]:
-    """The least milliseconds that so many bytes and operations take on this machine."""
-    seconds = max(size / machine_rates["bytes_a_second"], operations / machine_rates["operations_a_second"])
+def floor(
+    machine_rates: dict[str, float], *, size: float = 0.0, operations: float = 0.0, contender: str = ""
+) -> dict[str, float]:
+    """The least milliseconds that so many bytes and operations take on this machine; a contender that computes in
+    bfloat16 has that rate, where it was measured."""
+    low = machine_rates.get("bfloat16_operations_a_second") if "bfloat16" in contender else None
+    seconds = max(size / machine_rates["bytes_a_second"], operations / (low or machine_rates["operations_a_second"]))
     return {"bytes": size, "operations": operations, "floor_ms": float(f"{1e3 * seconds:.3g}")}
 
 

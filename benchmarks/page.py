@@ -89,6 +89,7 @@ def _machine(machine: dict[str, Any], content: dict[str, Any]) -> str:
         *([f"{machine['gpu']}, {machine['gpu_memory_gb']} GB, CUDA {machine['cuda']}"] if "gpu" in machine else []),
         f"{machine['system']}, Python {machine['python']}, {packages}",
         f"{', '.join(sorted({part['when'] for part in content.values()}))}",
+        *(["short: few calls of each (`--minutes`)"] if any(part.get("short") for part in content.values()) else []),
         *([f"load before the parts {min(loads)} to {max(loads)}"] if loads else []),
     ]
     return "; ".join(parts) + ". "

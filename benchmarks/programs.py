@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import reading
-from measuring import summary
+from measuring import EFFORT, summary
 from PIL import Image
 
 from handsss.cli.reconstruct_run import processes_for
@@ -38,11 +38,12 @@ def run(*arguments: str) -> float:
 def loader(device: str, quick: bool, store: Path | None) -> Result:
     """Crops a second from a store in random order, against the number of worker processes."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = [n for n in (0, 1, 2, 4, 8, 16) if n <= cores]
+    workers = [n for n in ((0, 1, 8, 16) if EFFORT.short else (0, 1, 2, 4, 8, 16)) if n <= cores]
+    seconds = 1.0 if quick else 1.5 if EFFORT.short else 6.0
     with tempfile.TemporaryDirectory() as folder:
         if store is None:
             made = Path(folder) / "synthetic"
-            run("synthesize", "-n", "16" if quick else "400", "-o", str(made), "--seed", "0")
+            run("synthesize", "-n", "16" if quick else "128" if EFFORT.short else "400", "-o", str(made), "--seed", "0")
             store = Path(folder) / "store.h5"
             run("preprocess", "freihand", str(made), "--keypoints", "truth", "-o", str(store))
         found = []
@@ -53,7 +54,7 @@ def loader(device: str, quick: bool, store: Path | None) -> Result:
             (", the same left to the device", small, True),
         ):
             for count in workers[:2] if quick else workers:
-                rate = reading.rate(store, count, 1.0 if quick else 6.0, changes, defer=defer)
+                rate = reading.rate(store, count, seconds, changes, defer=defer)
                 found.append({"contender": "handsss", "what": f"{count} workers{name}", "a_second": round(rate, 1)})
     return {"rows": found}
 
@@ -63,7 +64,7 @@ def photo(device: str, quick: bool) -> Result:
     from handsss.geometry.cameras import intrinsics_from_fov
     from handsss.reconstruction.pipeline import HandPipeline
 
-    repeats = 2 if quick else 7
+    repeats = 2 if quick else 3 if EFFORT.short else 7
     found = []
 
     def add(what: str, seconds: list[float], **more: Any) -> None:
@@ -81,7 +82,7 @@ def photo(device: str, quick: bool) -> Result:
             )
             photos = Path(folder) / "photos"
             photos.mkdir()
-            count = 3 if quick else 16
+            count = 3 if quick else 8 if EFFORT.short else 16
             for number in range(count):
                 shutil.copy(sample, photos / f"{number:02}.jpg")
             for processes in sorted({1, processes_for(count, os.cpu_count() or 1)}):

@@ -22,6 +22,8 @@ EPILOG = """[bold]Examples[/bold]
 
   handsss train --ssl --data photos.h5 --weights runs/ours --stages finetune --out runs/photos
 
+  handsss train --preset small --minutes 55 --batch auto          (a GPU for an hour)
+
   handsss train --resume --out runs/ours
 
   torchrun --nproc-per-node 4 -m handsss train --data freihand_training.h5 --out runs/ours
@@ -111,9 +113,16 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="A.B=C", help="Override one setting, such as losses.w_con=0. May be repeated."),
     ] = None,
-    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Samples per step, over all processes.")] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option("--batch", metavar="N|auto", help="Samples per step, over all processes; auto: as many as fit."),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Steps of the whole run, all stages together.")
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", help="End after so many, all included: the pace is measured and the steps chosen."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the run in --out (default: the newest one).")
@@ -152,9 +161,13 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     """Train a reconstructor from images and 2D keypoints, without 3D labels (S2HAND)."""
+    import time
+
+    begun = time.monotonic()
     import json
     import sys
 
+    from handsss.cli.train_fit import checked_batch, checked_minutes
     from handsss.cli.train_run import carry_on, replay_batch, show_profiles, start
     from handsss.errors import UserError
     from handsss.training.launch import RuntimeOptions, TrainOptions
@@ -167,8 +180,8 @@ def train(
         given = {
             "--fsl": not ssl, "--baseline": baseline, "--preset": preset, "--pose-prior": pose_prior,
             "--stages": stages, "--end-to-end": end_to_end, "--data": data, "--val": validation, "--config": config,
-            "--set": settings, "--batch": batch, "--steps": steps, "--imagenet": imagenet, "--weights": weights,
-            "--profile": profile,
+            "--set": settings, "--batch": batch, "--steps": steps, "--minutes": minutes, "--imagenet": imagenet,
+            "--weights": weights, "--profile": profile,
         }  # fmt: skip
         wrong = [name for name, value in given.items() if value]
         if wrong:
@@ -184,7 +197,9 @@ def train(
         extra.append(f"schedule.stages=[{stages}]")
     if pose_prior is not None:
         extra.append(f"losses.pose_prior={pose_prior.value}")
-    for name, value in (("batch", batch), ("steps", steps)):
+    rows = checked_batch(batch)
+    checked_minutes(minutes, steps, extra, profile=profile)
+    for name, value in (("batch", rows), ("steps", steps)):
         if value is not None:
             extra.append(f"schedule.{name}={value}")
     for name, text in (("imagenet", imagenet), ("weights", weights)):
@@ -200,6 +215,8 @@ def train(
         supervision="ssl" if ssl else "fsl",
         baseline="" if baseline is None else baseline.value,
         model=model,
+        fit_batch=batch == "auto",
+        end=None if minutes is None else begun + 60 * minutes,
     )
     if profile:
         show_profiles(options, runtime)

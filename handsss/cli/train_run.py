@@ -17,8 +17,8 @@ from handsss.training.launch import (
     profile_steps,
     resume,
 )
+from handsss.training.progress import NotFiniteStopError, StoppedError
 from handsss.training.replay import replay
-from handsss.training.run import NotFiniteStopError, StoppedError
 
 
 def start(options: TrainOptions, runtime: RuntimeOptions, *, quiet: bool) -> None:

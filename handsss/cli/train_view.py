@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Self
 from handsss.cli.console import error_console, output_console, plain
 from handsss.training.launch import TrainResult
 from handsss.training.profile import PARTS, Profile
+from handsss.training.progress import Progress
 from handsss.training.replay import ReplayResult
-from handsss.training.run import Progress, TrainingRun
+from handsss.training.run import TrainingRun
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -161,6 +162,9 @@ def show_summary(output: Console, result: TrainResult) -> None:
                 table.add_row(title, f"{first[name]:.2f}" if name in first else "", f"{last[name]:.2f}")
         output.print(table)
     folder = result.folder
+    if result.steps < result.total:
+        done = f"the time was up after step {result.steps} of {result.total}, before the learning rate ran out"
+        output.print(plain(f"{done}; --resume makes the other steps"), soft_wrap=True)
     output.print(plain(f"trained in {_duration(result.seconds)}: {result.checkpoint}"), soft_wrap=True)
     output.print(plain(f"figures: {folder / 'metrics.jsonl'}; pictures: {folder / 'pictures'}"), soft_wrap=True)
     output.print(plain(f"next: handsss evaluate --checkpoint {folder}"), soft_wrap=True)

@@ -71,3 +71,21 @@ def any_process(flag: bool, device: torch.device) -> bool:
     votes = torch.tensor(float(flag), device=device)
     dist.all_reduce(votes)
     return bool(votes > 0)
+
+
+def of_the_first(values: list[float], device: torch.device) -> list[float]:
+    """Numbers as the first process has them, for all; the numbers themselves for one alone."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return values
+    shared = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.broadcast(shared, 0)
+    return [float(value) for value in shared.tolist()]
+
+
+def least_over_processes(value: int, device: torch.device) -> int:
+    """The smallest of all processes' numbers; the number itself for one alone."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return value
+    shared = torch.tensor(value, dtype=torch.int64, device=device)
+    dist.all_reduce(shared, dist.ReduceOp.MIN)
+    return int(shared)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,14 +21,17 @@ import torch
 from handsss.data.dataset import HandDataset
 from handsss.errors import UserError
 from handsss.network.device import choose_device
+from handsss.training.batch_size import batch_that_fits
 from handsss.training.config import TrainConfig, resolve, warn_renamed
-from handsss.training.distributed import Processes, from_environment, process_group
+from handsss.training.distributed import Processes, from_environment, least_over_processes, process_group
 from handsss.training.memory import keep_memory
 from handsss.training.profile import Profile, profile
+from handsss.training.progress import Progress, TimeLimit
 from handsss.training.recipe import MANO_CNN, Recipe, as_baseline, default_training_data, without_lifting
 from handsss.training.resume import restore_run
-from handsss.training.run import Progress, TrainingRun
+from handsss.training.run import TrainingRun
 from handsss.training.run_files import newest_run
+from handsss.training.timed import fit_to_time
 from handsss.training.trained_network import FINAL, LATEST
 
 _MAX_WORKERS = 8  # reading processes per GPU
@@ -47,6 +50,8 @@ class TrainOptions:
     supervision: str = "ssl"  # "ssl": detected keypoints; "fsl": true keypoints and joints
     baseline: str = ""  # "mano-cnn", or empty for the paper's method
     model: str = "open"  # hand model: a name or a path
+    fit_batch: bool = False  # the largest batch that the memory holds, instead of schedule.batch
+    end: float | None = None  # time.monotonic() by which the run is done; its steps are chosen so. None: no limit
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class TrainResult(NamedTuple):
     checkpoint: Path  # the result's weights: final.pt
     state: Path  # all that resuming needs: latest.pt
     steps: int  # done
+    total: int  # of the schedule: more than done where the time was up
     metrics: dict[str, float] | None  # the last validation: aligned_mpjpe_mm, ...; None without validation data
     history: list[dict[str, Any]]  # validations, each with its "step"
     seconds: float  # of training in this call
@@ -98,8 +104,8 @@ def launch(
         CollapseError, NotFiniteStopError: the training collapsed, or met NaN.
     """
     options, runtime, callbacks = options or TrainOptions(), runtime or RuntimeOptions(), callbacks or Callbacks()
-    with _new_run(options, runtime, callbacks) as run:
-        return _train(run, runtime, callbacks)
+    with _new_run(options, runtime, callbacks) as (run, limit):
+        return _train(run, runtime, callbacks, limit)
 
 
 def resume(
@@ -135,7 +141,7 @@ def profile_steps(
         UserError, InputError: see :func:`launch`.
     """
     options, runtime, callbacks = options or TrainOptions(), runtime or RuntimeOptions(), callbacks or Callbacks()
-    with _new_run(options, runtime, callbacks) as run:
+    with _new_run(options, runtime, callbacks) as (run, _):
         callbacks.start(run)
         workers = reading_processes(runtime.workers, run.device, run.processes)
         for stage in run.trainer.stages:
@@ -143,14 +149,16 @@ def profile_steps(
 
 
 @contextmanager
-def _new_run(options: TrainOptions, runtime: RuntimeOptions, callbacks: Callbacks) -> Iterator[TrainingRun]:
+def _new_run(
+    options: TrainOptions, runtime: RuntimeOptions, callbacks: Callbacks
+) -> Iterator[tuple[TrainingRun, TimeLimit | None]]:
     processes = from_environment()
     device = _device(runtime, processes)
     keep_memory()
     config = resolve(options.preset, options.config, options.settings, note=callbacks.renamed)
     if options.baseline == MANO_CNN:
         config = as_baseline(config)
-    _check(config, processes)
+    _check(config, processes, any_batch=options.fit_batch)
     data = options.data or default_training_data()
     validation = options.validation or validation_beside(data)
     recipe = Recipe(data, validation, options.supervision, options.baseline, options.model)
@@ -159,14 +167,32 @@ def _new_run(options: TrainOptions, runtime: RuntimeOptions, callbacks: Callback
         callbacks.note(left_out)
     kind = f"{options.baseline or 's2hand'}-{options.supervision}-{options.preset}"
     folder = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}"
+    # Before the processes join: one that runs out of memory must not leave the others waiting.
+    rows = batch_that_fits(config, recipe, folder, device, processes) if options.fit_batch else 0
     with process_group(processes, device):
-        yield TrainingRun(folder, config, recipe, device=device, processes=processes, command=list(runtime.command))
+        limit = None
+        if options.fit_batch:
+            together = processes.size * least_over_processes(rows, device)
+            config = replace(config, schedule=replace(config.schedule, batch=together))
+            if processes.first:
+                callbacks.note(f"{together} rows a step fit; the learning rate stays as it is")
+        if options.end is not None:
+            workers = reading_processes(runtime.workers, device, processes)
+            config, limit, words = fit_to_time(
+                config, recipe, folder, device=device, processes=processes, workers=workers, end=options.end
+            )
+            if processes.first:
+                callbacks.note(words)
+        yield (
+            TrainingRun(folder, config, recipe, device=device, processes=processes, command=list(runtime.command)),
+            limit,
+        )
 
 
-def _check(config: TrainConfig, processes: Processes) -> None:
+def _check(config: TrainConfig, processes: Processes, *, any_batch: bool) -> None:
     """Mistakes that can be told before any work."""
     config.stage_settings()
-    if config.schedule.batch % processes.size:
+    if config.schedule.batch % processes.size and not any_batch:
         raise UserError(
             f"a batch of {config.schedule.batch} cannot be shared out among {processes.size} processes. Give a "
             "{batch} that can.",
@@ -202,7 +228,9 @@ def reading_processes(asked: int | None, device: torch.device, processes: Proces
     return 1 if cores // processes.size > 2 else 0
 
 
-def _train(run: TrainingRun, runtime: RuntimeOptions, callbacks: Callbacks) -> TrainResult:
+def _train(
+    run: TrainingRun, runtime: RuntimeOptions, callbacks: Callbacks, limit: TimeLimit | None = None
+) -> TrainResult:
     first = run.processes.first
     if first:
         callbacks.start(run)
@@ -212,6 +240,7 @@ def _train(run: TrainingRun, runtime: RuntimeOptions, callbacks: Callbacks) -> T
         metrics = run.run(
             workers=workers,
             tensorboard=runtime.tensorboard,
+            limit=limit,
             on_progress=callbacks.progress if first else lambda progress: None,
         )
     if metrics is not None:
@@ -221,6 +250,7 @@ def _train(run: TrainingRun, runtime: RuntimeOptions, callbacks: Callbacks) -> T
         run.folder / FINAL,
         run.folder / LATEST,
         run.trainer.step,
+        run.trainer.total,
         metrics,
         list(run.history),
         time.perf_counter() - begin,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ from handsss.data.dataset import HandDataset
 from handsss.errors import UserError
 from handsss.network.checkpoint import load_weights
 from handsss.training.checkpoint import save_checkpoint
-from handsss.training.collapse import CollapseError, CollapseMonitor, Health, health
+from handsss.training.collapse import CollapseError, CollapseMonitor, health
 from handsss.training.config import TrainConfig, to_toml
 from handsss.training.distributed import Processes, any_process
 from handsss.training.init_weights import initialise_network
 from handsss.training.metrics_logger import MetricsLogger
 from handsss.training.objective import Batch, NotFiniteError
 from handsss.training.preview import save_preview
+from handsss.training.progress import NotFiniteStopError, Progress, StoppedError, TimeLimit, TimeUpError
 from handsss.training.recipe import Recipe, build, mean_bone_of, training_data
 from handsss.training.replay import keep_batch
 from handsss.training.run_files import write_checkpoint_facts, write_run_facts
@@ -33,43 +34,6 @@ from handsss.training.validate import Validation
 
 BAD_BATCH = "bad-batch.pt"
 _HISTORY = 50  # validations that a checkpoint carries along
-
-
-class StoppedError(UserError):
-    """The run was asked to stop, and has saved its state."""
-
-    exit_code = 130
-
-    def __init__(self, message: str, folder: Path) -> None:
-        super().__init__(message)
-        self.folder = folder  # to resume
-
-
-class NotFiniteStopError(UserError):
-    """The run met a number that is not finite; the message says where, and where the batch is kept."""
-
-    exit_code = 1
-
-    def __init__(self, message: str, batch: Path) -> None:
-        super().__init__(message)
-        self.batch = batch  # file to replay
-
-
-@dataclass(frozen=True)
-class Progress:
-    """State of a run after a step, for displays."""
-
-    step: int  # done
-    total: int
-    stage: str
-    lr: float
-    total_loss: float
-    parts: dict[str, float]  # unweighted
-    gradient: float
-    health: Health | None
-    seconds: float  # since this process began to train
-    images_per_second: float  # in this stage
-    validation: dict[str, float] | None  # the newest
 
 
 class TrainingRun:
@@ -159,13 +123,15 @@ class TrainingRun:
         *,
         workers: int = 0,
         tensorboard: bool | None = None,
+        limit: TimeLimit | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> dict[str, float] | None:
-        """Train to the end, or until asked to stop.
+        """Train to the end, to a limit of time, or until asked to stop.
 
         Args:
             workers: processes that read.
             tensorboard: write event files: see :class:`MetricsLogger`.
+            limit: when to stop before the last step and finish with what there is; None: never.
             on_progress: called after every step.
 
         Returns:
@@ -192,9 +158,14 @@ class TrainingRun:
                 on_progress(self._after(step, metrics, time.perf_counter() - begin, speed))
             if any_process(bool(self.stop_asked), self.device):
                 raise StoppedError("stop", self.folder)
+            if limit is not None and any_process(limit.is_over(), self.device) and step.number + 1 < self.trainer.total:
+                raise TimeUpError
 
         try:
             self.trainer.run(self.data, workers=workers, on_step=on_step)
+        except TimeUpError:
+            if metrics is not None:
+                self._validate_final(metrics)
         except StoppedError:
             self.save()
             done = f"step {self.trainer.step} of {self.trainer.total}"
@@ -241,6 +212,12 @@ class TrainingRun:
             speed,
             self._newest(),
         )
+
+    def _validate_final(self, metrics: MetricsLogger) -> None:
+        """A validation of the state that a limit of time left, unless the last step had one."""
+        if not self.history or self.history[-1]["step"] != self.trainer.step:
+            with torch.random.fork_rng(devices=[]):  # loaders draw from it, and an uninterrupted run has none here
+                self._validate(metrics)
 
     def _newest(self) -> dict[str, Any] | None:
         return self.history[-1] if self.history else None

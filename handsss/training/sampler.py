@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+AHEAD = 4  # batches that every worker reads ahead
+
 
 class OrderedSampler(Sampler[int]):
     """Shuffled row indices: a new order every epoch, the same for the same seed.
@@ -90,7 +92,7 @@ def loader(
     """
     indexed = EpochIndexedDataset(dataset)
     sampler = OrderedSampler(indexed.rows, seed, done * batch, (total - done) * batch, share=share, batch=batch)
-    more: dict[str, Any] = {"prefetch_factor": 4, "persistent_workers": True} if workers else {}
+    more: dict[str, Any] = {"prefetch_factor": AHEAD, "persistent_workers": True} if workers else {}
     return DataLoader(
         indexed,
         batch_size=batch // share[1],

@@ -101,3 +101,18 @@ def downsample_at(at: Position, least: int = 1) -> int:
     if share < at.stage.quarter:
         return 4
     return max(least, 2 if share < at.stage.quarter + at.stage.half else 1)
+
+
+def stage_starts(stages: tuple[Stage, ...]) -> dict[int, float]:
+    """Steps with which a stage, or another size of pictures within one, begins; each with its share of its stage."""
+    starts: dict[int, float] = {}
+    before = 0
+    for stage in stages:
+        quarter, half = (stage.quarter, stage.half) if stage.name == "shape" else (0.0, 0.0)
+        within = 0.0
+        for share in (quarter, half, 1 - quarter - half):
+            if share > 1e-9:
+                starts[before + math.ceil(within * stage.steps)] = share
+            within += share
+        before += stage.steps
+    return starts

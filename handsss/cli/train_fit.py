@@ -1,0 +1,34 @@
+"""What ``handsss train`` makes of ``--batch`` and ``--minutes``."""
+
+from __future__ import annotations
+
+from handsss.errors import UserError
+
+
+def checked_batch(text: str | None) -> int | None:
+    """The number of rows; None for "auto", and where nothing was given.
+
+    Raises:
+        UserError: neither a number nor "auto".
+    """
+    if text is None or text == "auto":
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise UserError(f"--batch {text}: expected a number of rows, 1 at least, or auto.")
+    return int(text)
+
+
+def checked_minutes(minutes: float | None, steps: int | None, settings: list[str], *, profile: bool) -> None:
+    """That nothing else says how long a run lasts.
+
+    Raises:
+        UserError: something else does, or no time at all.
+    """
+    if minutes is None:
+        return
+    if not 0 < minutes < float("inf"):
+        raise UserError(f"--minutes {minutes:g}: expected a time above 0.")
+    if steps is not None or any(setting.replace(" ", "").startswith("schedule.steps=") for setting in settings):
+        raise UserError("--minutes and --steps were both given: --minutes chooses the steps. Leave one of them out.")
+    if profile:
+        raise UserError("--minutes and --profile were both given: --profile measures and ends. Leave one of them out.")

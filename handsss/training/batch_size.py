@@ -1,0 +1,152 @@
+"""The largest batch that fits the memory: found by trying steps on a GPU, and by two small ones on a CPU."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch.utils.data import default_collate
+
+from handsss.errors import UserError
+from handsss.training.config import TrainConfig
+from handsss.training.distributed import Processes
+from handsss.training.memory import available_memory, forget_peak, peak_memory
+from handsss.training.recipe import Recipe
+from handsss.training.run import TrainingRun
+from handsss.training.schedule import position, stage_starts
+
+LEAST = 2  # rows: batch norm wants more than one
+MOST_ON_GPU = 1024  # rows a process: above that readers and the learning rate are the limit, not the memory
+MARGIN = 0.85  # of the free memory: validations, other sizes of pictures and fragments want some too
+_MANY_STEPS = 1_000_000  # so that every stage has some
+
+Attempt = Callable[[int], int]  # rows -> bytes that a step took at most; raises torch.OutOfMemoryError
+
+
+def largest_by_trying(attempt: Attempt, *, room: float, most: int) -> int:
+    """The largest power of two whose steps fit, up to ``most``.
+
+    Args:
+        attempt: makes a step of so many rows and tells its peak, in bytes.
+        room: bytes that it may take.
+        most: rows.
+
+    Raises:
+        UserError: not even the smallest batch fits.
+    """
+    best, size = 0, LEAST
+    while size <= most:
+        try:
+            fits = attempt(size) <= room
+        except torch.OutOfMemoryError:
+            fits = False
+        if not fits:
+            break
+        best, size = size, 2 * size
+    return _checked(best, room)
+
+
+def largest_by_growth(attempt: Attempt, *, room: float, most: int) -> int:
+    """The same from two small steps, as memory grows with the rows: a CPU that runs out of memory swaps, or its process
+    is killed.
+
+    Args, raises: as :func:`largest_by_trying`.
+    """
+    first, second = LEAST, min(4 * LEAST, most)
+    low = attempt(first)
+    a_row = (attempt(second) - low) / (second - first) if second > first else 0.0
+    fitting = [size for size in _powers(most) if low + max(a_row, 0.0) * (size - first) <= room]
+    return _checked(max(fitting, default=0), room)
+
+
+def _powers(most: int) -> list[int]:
+    return [1 << n for n in range(1, most.bit_length()) if LEAST <= 1 << n <= most]
+
+
+def _checked(best: int, room: float) -> int:
+    if best == 0:
+        raise UserError(
+            f"--batch auto: not even {LEAST} rows fit into {room / 1e9:.1f} GB. Free some memory, or take a smaller "
+            "network (--preset small)."
+        )
+    return best
+
+
+def batch_that_fits(config: TrainConfig, recipe: Recipe, folder: Path, device: torch.device, share: Processes) -> int:
+    """Rows a step of one process. To be called before the processes join: each tries for itself.
+
+    On a GPU every stage makes a step of 2, 4, 8, ... rows until one does not fit. On a CPU, which gains nothing from
+    large batches, the settings' own batch is the most.
+
+    Args:
+        config: settings; their batch does not count on a GPU.
+        recipe: what is trained on what.
+        folder: of the run; nothing is written.
+        device: to train on.
+        share: how many processes there are; on a CPU they share its memory.
+
+    Raises:
+        UserError: nothing fits, or too few rows. InputError: see :class:`Run`.
+    """
+    on_gpu = device.type == "cuda"
+    schedule = replace(config.schedule, batch=LEAST, steps=_MANY_STEPS)
+    run = TrainingRun(folder, replace(config, schedule=schedule), recipe, device=device)
+    run.trainer.monitor = None
+    # An epoch has eight steps at least: a step over all rows is no stochastic gradient any more.
+    most = min(MOST_ON_GPU, len(run.data) // 8 // share.size)
+    if on_gpu:
+        torch.cuda.empty_cache()
+        room = MARGIN * (torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_allocated(device))
+        return largest_by_trying(lambda size: _peak_on_gpu(run, size), room=room, most=max(most, LEAST))
+    most = min(config.schedule.batch // share.size, len(run.data) // share.size)
+    if most < LEAST:
+        raise UserError(f"--batch auto: {len(run.data)} rows for {share.size} processes are too few.")
+    free, held = available_memory(), forget_peak()
+    if free is None or held is None:  # not Linux: nobody says how much there is
+        return max(_powers(most))
+    return largest_by_growth(lambda size: _peak_on_cpu(run, size, held), room=MARGIN * free / share.size, most=most)
+
+
+def _peak_on_gpu(run: TrainingRun, rows: int) -> int:
+    """Bytes that PyTorch held at most in steps of all stages.
+
+    Raises:
+        torch.OutOfMemoryError: too many rows; their memory is free again.
+    """
+    torch.cuda.reset_peak_memory_stats(run.device)
+    ran_out = ""
+    try:
+        step_of_every_stage(run, rows)
+        torch.cuda.synchronize(run.device)
+    except torch.OutOfMemoryError as error:
+        ran_out = str(error)  # the error itself holds the step's tensors by its frames
+    peak = torch.cuda.max_memory_allocated(run.device)
+    run.trainer.current = None
+    run.trainer.optimiser.zero_grad(set_to_none=True)
+    gc.collect()
+    torch.cuda.empty_cache()
+    if ran_out:
+        raise torch.OutOfMemoryError(ran_out)
+    return peak
+
+
+def _peak_on_cpu(run: TrainingRun, rows: int, held: int) -> int:
+    """Bytes beyond what the process held before all attempts: what one leaves behind, the next one uses again."""
+    forget_peak()
+    step_of_every_stage(run, rows)
+    return max(0, (peak_memory() or held) - held)
+
+
+def step_of_every_stage(run: TrainingRun, rows: int) -> None:
+    """A step of so many rows in every stage and size of pictures. A few rows are read, and repeated."""
+    trainer = run.trainer
+    for start in stage_starts(trainer.stages):
+        read = trainer.reading(run.data, position(trainer.stages, start).stage.name)
+        some = default_collate([read[number] for number in range(min(rows, len(run.data), 8))])
+        repeats = -(-rows // len(some["K"]))
+        row = {name: value.repeat(repeats, *[1] * (value.ndim - 1))[:rows] for name, value in some.items()}
+        trainer.step = start
+        trainer.one_step(trainer.as_batch(row))
