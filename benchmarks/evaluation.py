@@ -27,7 +27,8 @@ from PIL import Image
 
 from handsss.data.resumable_jobs import write_atomically
 from handsss.evaluation import reference_metrics
-from handsss.evaluation.evaluate import evaluate_predictions
+from handsss.evaluation.evaluate_predictions import evaluate_predictions
+from handsss.evaluation.options import EvaluationOptions, StageProgress
 from handsss.evaluation.protocols import PROTOCOLS
 from handsss.evaluation.submission import write_submission
 from handsss.hand.layer import HandLayer
@@ -80,11 +81,12 @@ def score(root: Path, predictions: Path) -> None:
     """What the measured process does."""
     marks: list[tuple[str, float, float]] = []
 
-    def announce(what: str) -> None:
-        marks.append((what, time.perf_counter(), time.process_time()))
+    def mark(stage: str, done: int = 0, total: int = 0) -> None:
+        if not marks or marks[-1][0] != stage:
+            marks.append((stage, time.perf_counter(), time.process_time()))
 
-    found = evaluate_predictions(predictions, root, announce=announce)
-    announce("end")
+    found = evaluate_predictions(predictions, root, EvaluationOptions(), progress=StageProgress(mark))
+    mark("end")
     spent = {a[0]: {"wall": b[1] - a[1], "processor": b[2] - a[2]} for a, b in itertools.pairwise(marks)}
     samples = found.samples
     rows = np.linspace(0, len(samples) - 1, min(CHECKED, len(samples))).astype(int)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from handsss.cli.network_options import DEVICE_HELP
+from handsss.cli.options import DEVICE_HELP
 
 app = typer.Typer(
     help="Architecture of the network, and contents of weights.", no_args_is_help=True, rich_markup_mode="rich"

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from handsss.cli.console import output_console, plain
-from handsss.evaluation.tables import ALIGNMENTS, SPACE_COLUMNS, number
+from handsss.evaluation.metric_tables import table_3d
+from handsss.evaluation.tables import console_table
 from handsss.network.checkpoint import (
     checkpoint_file,
     input_view_of,
@@ -85,20 +86,11 @@ def _views(view: InputView) -> str:
 
 
 def _figures(evaluation: dict[str, Any]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table("", *(word for _, word, _ in SPACE_COLUMNS), box=box.SIMPLE)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for key, word in ALIGNMENTS:
-        values = evaluation.get(key)
-        if isinstance(values, dict):
-            table.add_row(word, *(_figure(values.get(name), digits) for name, _, digits in SPACE_COLUMNS))
     out = output_console()
     out.print(plain(f"evaluated on {evaluation.get('count', '?')} images of {evaluation.get('data', '?')}"))
-    out.print(table)
-
-
-def _figure(value: object, digits: int) -> str:
-    return number(value, digits) if isinstance(value, int | float) else ""
+    numbers = {  # a file's own words: anything may stand there
+        key: {name: value for name, value in values.items() if isinstance(value, int | float)}
+        for key, values in evaluation.items()
+        if isinstance(values, dict)
+    }
+    out.print(console_table(table_3d(numbers, compact=True)))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from handsss.cli.network_options import DEVICE_HELP
+from handsss.cli.options import DeviceOption, LimitOption, QuietOption
 
 app = typer.Typer(
     help="The tables and figures of the paper's supplement, from trained runs, on whatever data, beside what was "
@@ -45,7 +45,6 @@ TrainingData = Annotated[
     typer.Option("--data", metavar="PATH", help="Training images with truth and detected keypoints: a file of `handsss "
                  "preprocess`. Default: what the runs were trained on."),
 ]  # fmt: skip
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N pictures.")]
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Write .md, .json and .png there. Default: print.")
 ]
@@ -53,8 +52,7 @@ FigureOut = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="
 Samples = Annotated[
     str | None, typer.Option("--samples", metavar="3,17,...", help="Rows to show. Default: spread over the data.")
 ]
-Device = Annotated[str, typer.Option("--device", help=DEVICE_HELP)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Count = Annotated[int, typer.Option("--count", min=1, help="Number of pictures, where no --samples are named.")]
 
 _FIGURES = Path("paper")
 
@@ -64,15 +62,12 @@ def table4(
     runs: Runs = None,
     data: TestData = None,
     out: Out = None,
-    limit: Limit = None,
-    device: Device = "auto",
-    quiet: Quiet = False,
+    limit: LimitOption = None,
+    device: DeviceOption = "auto",
+    quiet: QuietOption = False,
 ) -> None:
     """Unaligned errors of MANO-CNN and ours, full and self-supervised, and the degradation between them."""
-    from handsss.cli.paper_run import run
-    from handsss.evaluation.paper.make import make_table4
-
-    run(make_table4, runs, data, out, limit=limit, device=device, quiet=quiet)
+    _run("table4", runs, data, out, limit=limit, device=device, quiet=quiet)
 
 
 @app.command(epilog=EPILOG)
@@ -80,15 +75,12 @@ def table5(
     runs: Runs = None,
     data: TrainingData = None,
     out: Out = None,
-    limit: Limit = None,
-    device: Device = "auto",
-    quiet: Quiet = False,
+    limit: LimitOption = None,
+    device: DeviceOption = "auto",
+    quiet: QuietOption = False,
 ) -> None:
     """2D keypoints on the training images: detector, 2D branch and projection, with and without E_con."""
-    from handsss.cli.paper_run import run
-    from handsss.evaluation.paper.make import make_table5
-
-    run(make_table5, runs, data, out, limit=limit, device=device, quiet=quiet)
+    _run("table5", runs, data, out, limit=limit, device=device, quiet=quiet)
 
 
 @app.command(epilog=EPILOG)
@@ -97,15 +89,12 @@ def figure1(
     data: TestData = None,
     out: FigureOut = _FIGURES,
     samples: Samples = None,
-    count: Annotated[int, typer.Option("--count", min=1, help="Pictures, where none are named.")] = 2,
-    device: Device = "auto",
-    quiet: Quiet = False,
+    count: Count = 2,
+    device: DeviceOption = "auto",
+    quiet: QuietOption = False,
 ) -> None:
     """Average pose prior and joint limits on the same pictures: input, keypoints, mesh in two views."""
-    from handsss.cli.paper_run import run
-    from handsss.evaluation.paper.make import make_figure1
-
-    run(make_figure1, runs, data, out, samples=samples, count=count, device=device, quiet=quiet)
+    _run("figure1", runs, data, out, samples=samples, count=count, device=device, quiet=quiet)
 
 
 @app.command(epilog=EPILOG)
@@ -113,15 +102,12 @@ def figure2(
     runs: Runs = None,
     data: TrainingData = None,
     out: FigureOut = _FIGURES,
-    limit: Limit = None,
-    device: Device = "auto",
-    quiet: Quiet = False,
+    limit: LimitOption = None,
+    device: DeviceOption = "auto",
+    quiet: QuietOption = False,
 ) -> None:
     """Share of frames within a largest 2D error, for table 5's keypoints, on the training images."""
-    from handsss.cli.paper_run import run
-    from handsss.evaluation.paper.make import make_figure2
-
-    run(make_figure2, runs, data, out, limit=limit, device=device, quiet=quiet)
+    _run("figure2", runs, data, out, limit=limit, device=device, quiet=quiet)
 
 
 @app.command(epilog=EPILOG)
@@ -130,15 +116,12 @@ def figure3(
     data: TestData = None,
     out: FigureOut = _FIGURES,
     samples: Samples = None,
-    count: Annotated[int, typer.Option("--count", min=1, help="Pictures, where none are named.")] = 8,
-    device: Device = "auto",
-    quiet: Quiet = False,
+    count: Count = 8,
+    device: DeviceOption = "auto",
+    quiet: QuietOption = False,
 ) -> None:
     """Input, projected joints, projected mesh and the mesh from seven sides (figures 3, 4 and 5)."""
-    from handsss.cli.paper_run import run
-    from handsss.evaluation.paper.make import make_figure3
-
-    run(make_figure3, runs, data, out, samples=samples, count=count, device=device, quiet=quiet)
+    _run("figure3", runs, data, out, samples=samples, count=count, device=device, quiet=quiet)
 
 
 @app.command(epilog=EPILOG)
@@ -146,11 +129,15 @@ def figure6(
     runs: Runs = None,
     data: TestData = None,
     out: FigureOut = _FIGURES,
-    device: Device = "auto",
-    quiet: Quiet = False,
+    device: DeviceOption = "auto",
+    quiet: QuietOption = False,
 ) -> None:
     """Four sequences of eight frames: input, projected joints, mesh."""
-    from handsss.cli.paper_run import run
-    from handsss.evaluation.paper.make import make_figure6
+    _run("figure6", runs, data, out, device=device, quiet=quiet)
 
-    run(make_figure6, runs, data, out, device=device, quiet=quiet)
+
+def _run(artifact: str, runs: list[Path] | None, data: Path | None, out: Path | None, **options: Any) -> None:
+    from handsss.cli.paper_run import run
+    from handsss.evaluation.paper.make import MAKERS
+
+    run(MAKERS[artifact], runs, data, out, **options)

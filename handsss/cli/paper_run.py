@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from handsss.cli.evaluate_report import Printer
-from handsss.evaluation.paper.make import PaperArtifact, PaperRequest
+from handsss.cli.table_printer import TablePrinter
+from handsss.evaluation.options import StageProgress
+from handsss.evaluation.paper.artifact import PaperArtifact
+from handsss.evaluation.paper.make import PaperRequest
 from handsss.evaluation.report.write import write_all
 from handsss.io.atomic import check_writable
 from handsss.network.device import choose_device
@@ -38,21 +40,20 @@ def run(
     if out is not None:
         check_writable(out)
     keep_memory()
-    printer = Printer(quiet=quiet)
-    with printer.progress() as steps:
-        made = make(PaperRequest(runs or (), data, device=choose_device(device), **steps, **options))
-    for table in made.tables:
+    printer = TablePrinter(quiet=quiet)
+    with printer.progress() as on_progress:
+        progress = StageProgress(on_progress)
+        artifact = make(PaperRequest(runs or (), data, device=choose_device(device), progress=progress, **options))
+    for table in artifact.tables:
         printer.table(table)
-        for note in table.notes:
-            printer.say(note)
-    printer.say(made.title if not made.tables else "")
-    for line in made.used:
+    printer.say(artifact.title if not artifact.tables else "")
+    for line in artifact.used:
         printer.say(line)
-    for line in made.left_out:
+    for line in artifact.left_out:
         printer.say(f"left out: {line}")
-    printer.notes(made.notes)
-    for line in made.missing:
+    printer.notes(artifact.notes)
+    for line in artifact.missing:
         printer.say(f"missing: {line}")
     if out is not None:
-        files = write_all(out, made.files)
+        files = write_all(out, artifact.files)
         printer.say(f"wrote {', '.join(str(path) for path in files)}")

@@ -7,30 +7,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from handsss.cli.preprocess_options import (
-    BoxMargin,
+from handsss.cli.options import (
+    BoxMarginOption,
     Encoding,
     EncodingOption,
     FreihandVersion,
     Ho3dVersion,
-    Keypoints,
-    Limit,
-    Margin,
-    OpenposeBin,
-    Output,
-    Overwrite,
-    Quiet,
-    Resume,
-    Shard,
+    KeypointsOption,
+    LimitOption,
+    MarginOption,
+    OpenposeBinOption,
+    OverwriteOption,
+    QuietOption,
+    ResumeOption,
+    ShardOption,
     Side,
-    SkipBad,
+    SkipBadOption,
     Split,
-    Workers,
+    SplitOption,
+    StoreOption,
+    WorkersOption,
 )
 
 if TYPE_CHECKING:
-    from handsss.data.keypoints.sources import KeypointSource
-    from handsss.data.preprocess import PreprocessOptions, Reader
+    from handsss.data.preprocess import PreprocessOptions
 
 app = typer.Typer(
     help="Turn datasets and photos into HDF5 stores of 224 x 224 crops with 2D keypoints, for training and evaluation.",
@@ -59,35 +59,29 @@ def freihand(
         typer.Argument(help="Folder with training/, evaluation/ and the JSON files. Default: found through "
                        "HANDSSS_DATA and data/."),
     ] = None,
-    output: Output = None,
-    split: Annotated[Split, typer.Option("--split", help="Which pictures.")] = Split.training,
-    keypoints: Keypoints = "detect",
+    output: StoreOption = None,
+    split: SplitOption = Split.training,
+    keypoints: KeypointsOption = "detect",
     version: Annotated[
         FreihandVersion, typer.Option("--version", help="Which of the four colourings of the training pictures.")
     ] = FreihandVersion.all,
-    openpose_bin: OpenposeBin = None,
-    workers: Workers = None,
-    limit: Limit = None,
-    shard: Shard = "0/1",
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    skip_bad: SkipBad = False,
+    openpose_bin: OpenposeBinOption = None,
+    workers: WorkersOption = None,
+    limit: LimitOption = None,
+    shard: ShardOption = "0/1",
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    skip_bad: SkipBadOption = False,
     encoding: EncodingOption = Encoding.jpeg,
-    quiet: Quiet = False,
+    quiet: QuietOption = False,
 ) -> None:  # fmt: skip
     """FreiHAND, or a dataset in its layout (as `handsss synthesize` writes it)."""
     from handsss.cli.preprocess_run import run
-    from handsss.data.readers.freihand import HOME, open_freihand
-    from handsss.data.readers.locate import find_dataset
+    from handsss.data.preprocess_inputs import freihand_inputs
 
-    marks = (f"{split.value}/rgb", f"{split.value}_K.json")
-    folder = root or find_dataset("freihand", marks, HOME)
     options = _options(workers, limit, shard, resume, overwrite, skip_bad, encoding)
-    reader = open_freihand(folder, split.value, version.value)
-    chosen = "" if version is FreihandVersion.all else f"_{version.value}"
-    target = output or Path(f"freihand{chosen}_{split.value}.h5")
-    source = _source(keypoints, openpose_bin, reader, target, "freihand", [folder / split.value / "rgb"])
-    run(reader, source, target, options, quiet=quiet, unit="picture")
+    inputs = freihand_inputs(root, split.value, version.value)
+    run(inputs, output, options, keypoints=keypoints, openpose_bin=openpose_bin, quiet=quiet)
 
 
 @app.command(epilog=_EXIT)
@@ -97,43 +91,36 @@ def ho3d(
         typer.Argument(help="Folder with train/, evaluation/, train.txt, evaluation.txt. Default: found through "
                        "HANDSSS_DATA and data/."),
     ] = None,
-    output: Output = None,
-    split: Annotated[Split, typer.Option("--split", help="Which pictures.")] = Split.training,
-    keypoints: Keypoints = "detect",
+    output: StoreOption = None,
+    split: SplitOption = Split.training,
+    keypoints: KeypointsOption = "detect",
     version: Annotated[Ho3dVersion, typer.Option("--version", help="Of the dataset.")] = Ho3dVersion.v2,
-    openpose_bin: OpenposeBin = None,
-    workers: Workers = None,
-    limit: Limit = None,
-    shard: Shard = "0/1",
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    skip_bad: SkipBad = False,
+    openpose_bin: OpenposeBinOption = None,
+    workers: WorkersOption = None,
+    limit: LimitOption = None,
+    shard: ShardOption = "0/1",
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    skip_bad: SkipBadOption = False,
     encoding: EncodingOption = Encoding.jpeg,
-    margin: Margin = 0.25,
-    box_margin: BoxMargin = 0.1,
-    quiet: Quiet = False,
+    margin: MarginOption = 0.25,
+    box_margin: BoxMarginOption = 0.1,
+    quiet: QuietOption = False,
 ) -> None:  # fmt: skip
     """HO-3D v2 or v3. Training crops lie around the keypoints, evaluation crops around the given box."""
     from handsss.cli.preprocess_run import run
-    from handsss.data.readers.ho3d import HOME, open_ho3d
-    from handsss.data.readers.locate import find_dataset
+    from handsss.data.preprocess_inputs import ho3d_inputs
 
-    name = "train" if split is Split.training else "evaluation"
-    own = (f"HO3D_{version.value}", f"ho3d_{version.value}", "HO3D", "ho3d", "HO-3D")
-    folder = root or find_dataset("ho3d", (name, f"{name}.txt"), HOME, own)
     options = _options(workers, limit, shard, resume, overwrite, skip_bad, encoding, margin, box_margin)
-    reader = open_ho3d(folder, split.value, version.value)
-    target = output or Path(f"ho3d_{version.value}_{split.value}.h5")
-    folders = sorted({folder / name / frame.split("/")[0] / "rgb" for frame in reader.frames})
-    source = _source(keypoints, openpose_bin, reader, target, "ho3d", folders)
-    run(reader, source, target, options, quiet=quiet, unit="picture")
+    inputs = ho3d_inputs(root, split.value, version.value)
+    run(inputs, output, options, keypoints=keypoints, openpose_bin=openpose_bin, quiet=quiet)
 
 
 @app.command(epilog=_EXIT)
 def images(
     folder: Annotated[Path, typer.Argument(help="Photos, in this folder and those in it.")],
-    output: Output = None,
-    keypoints: Keypoints = "detect",
+    output: StoreOption = None,
+    keypoints: KeypointsOption = "detect",
     hand: Annotated[
         Side, typer.Option("--hand", help="auto: every hand found, a row each; left or right: every photo shows one "
                            "hand of this side.")
@@ -150,36 +137,35 @@ def images(
         bool, typer.Option("--thorough", help="Look into tiles even where the whole photo has shown a hand: finds "
                            "further, smaller hands, and takes ten times as long.")
     ] = False,
-    openpose_bin: OpenposeBin = None,
-    workers: Workers = None,
-    limit: Limit = None,
-    shard: Shard = "0/1",
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    skip_bad: SkipBad = False,
+    openpose_bin: OpenposeBinOption = None,
+    workers: WorkersOption = None,
+    limit: LimitOption = None,
+    shard: ShardOption = "0/1",
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    skip_bad: SkipBadOption = False,
     encoding: EncodingOption = Encoding.jpeg,
-    margin: Margin = 0.25,
-    quiet: Quiet = False,
+    margin: MarginOption = 0.25,
+    quiet: QuietOption = False,
 ) -> None:  # fmt: skip
     """Any photos: a row for each hand found; left hands are mirrored and marked."""
     from handsss.cli.preprocess_run import run
-    from handsss.data.readers.photos import open_photos
-    from handsss.errors import UserError
-    from handsss.io.camera import CameraOptions, parse_intrinsics, read_intrinsics_file
+    from handsss.data.preprocess_inputs import photo_inputs
+    from handsss.io.camera import camera_options
 
-    if intrinsics is not None and intrinsics_file is not None:
-        raise UserError("--intrinsics and --intrinsics-file were both given. Leave one of them out.")
-    camera = CameraOptions(
-        intrinsics=None if intrinsics is None else parse_intrinsics(intrinsics),
-        table=None if intrinsics_file is None else read_intrinsics_file(intrinsics_file),
-        table_path=intrinsics_file,
-    )
+    camera = camera_options(intrinsics, intrinsics_file)
     options = _options(workers, limit, shard, resume, overwrite, skip_bad, encoding, margin)
-    reader = open_photos(folder, hand.value, camera)
-    target = output or Path(f"{folder.resolve().name}.h5")
-    folders = sorted({(folder / name).parent for name in reader.names})
-    source = _source(keypoints, openpose_bin, reader, target, "", folders, thorough=thorough)
-    run(reader, source, target, options, quiet=quiet, unit="photo")
+    inputs = photo_inputs(folder, hand.value, camera)
+    run(
+        inputs,
+        output,
+        options,
+        keypoints=keypoints,
+        openpose_bin=openpose_bin,
+        thorough=thorough,
+        quiet=quiet,
+        unit="photo",
+    )
 
 
 @app.command()
@@ -233,8 +219,6 @@ def _options(
     from handsss.data.preprocess import PreprocessOptions
     from handsss.errors import UserError
 
-    if resume and overwrite:
-        raise UserError("--resume goes on and --overwrite begins anew. Leave one of them out.")
     try:
         part, parts = (int(text) for text in shard.split("/"))
     except ValueError:
@@ -252,18 +236,3 @@ def _options(
         overwrite=overwrite,
         skip_bad=skip_bad,
     )
-
-
-def _source(
-    keypoints: str,
-    binary: Path | None,
-    reader: Reader,
-    target: Path,
-    truth_set: str,
-    folders: list[Path],
-    *,
-    thorough: bool = False,
-) -> KeypointSource:
-    from handsss.cli.preprocess_run import make_source
-
-    return make_source(keypoints, binary, reader, target, truth_set, folders, thorough=thorough)

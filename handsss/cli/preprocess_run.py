@@ -1,4 +1,4 @@
-"""What the subcommands of ``handsss preprocess`` share: keypoint sources, progress, summaries."""
+"""What the subcommands of ``handsss preprocess`` print: progress, summaries, contents of a store."""
 
 from __future__ import annotations
 
@@ -8,70 +8,51 @@ from pathlib import Path
 import typer
 
 from handsss.cli.console import NOTHING_FOUND, error_console, output_console, plain, progress_bar, resumable, waiting
-from handsss.data.keypoints.openpose_run import run_openpose
-from handsss.data.keypoints.sources import DetectorSource, KeypointSource, ListFile, OpenPoseFolder, TruthSource
-from handsss.data.preprocess import PreprocessOptions, PreprocessSummary, Reader, preprocess
+from handsss.data.preprocess import PreprocessOptions, PreprocessSummary, preprocess
+from handsss.data.preprocess_inputs import PreprocessInputs, keypoint_source
 from handsss.data.store.inspect import contents, save_sheet
 from handsss.data.store.reader import Store
-from handsss.errors import UserError
 
 _LISTED = 20  # pictures left out that are named; the store lists all
 
 
-def make_source(
-    keypoints: str,
-    binary: Path | None,
-    reader: Reader,
-    target: Path,
-    truth_set: str,
-    folders: list[Path],
-    *,
-    thorough: bool = False,
-) -> KeypointSource:
-    """The source that --keypoints or --openpose-bin names.
-
-    Raises:
-        UserError: neither a word that is known nor a file or folder that is there.
-    """
-    if binary is not None:
-        if keypoints != "detect":
-            raise UserError("--openpose-bin makes keypoints and --keypoints names others. Leave one of them out.")
-        out = target.with_name(target.name + ".openpose")
-        errors = error_console()
-        with waiting(errors, "OpenPose is running", shown=True):
-            run_openpose(binary, folders, out, announce=lambda text: errors.print(plain(text), soft_wrap=True))
-        return OpenPoseFolder(out, ran_here=True)
-    if keypoints == "detect":
-        return DetectorSource(thorough)
-    if keypoints == "truth":
-        if not truth_set:
-            raise UserError("--keypoints truth: photos have no true joints. Use detect, or OpenPose's JSON.")
-        if reader.attributes.get("dataset") == "ho3d" and reader.attributes.get("split") == "evaluation":
-            raise UserError("--keypoints truth: HO-3D's evaluation pictures come without true joints. Use detect.")
-        return TruthSource(truth_set)
-    path = Path(keypoints)
-    if path.is_dir():
-        return OpenPoseFolder(path)
-    if path.is_file():
-        source = ListFile(path)
-        source.read()  # a mistake to tell before any work
-        return source
-    raise UserError(
-        f"--keypoints {keypoints}: no such file or folder. Expected detect, truth, a folder of OpenPose's JSON or one "
-        "JSON file [points, confidences, names]."
-    )
-
-
 def run(
-    reader: Reader, source: KeypointSource, target: Path, options: PreprocessOptions, *, quiet: bool, unit: str
+    inputs: PreprocessInputs,
+    output: Path | None,
+    options: PreprocessOptions,
+    *,
+    keypoints: str,
+    openpose_bin: Path | None,
+    thorough: bool = False,
+    quiet: bool,
+    unit: str = "picture",
 ) -> None:
-    """Make the store, with a bar, and sum up."""
+    """Make the store, with a bar, and sum up.
+
+    Args:
+        inputs: the images.
+        output: the store; None: the inputs' own name.
+        options: see :class:`PreprocessOptions`.
+        keypoints, openpose_bin, thorough: see :func:`keypoint_source`.
+        quiet: errors only.
+        unit: what is counted.
+    """
     errors = error_console()
+    target = output or inputs.store
+    with waiting(errors, "OpenPose is running", shown=openpose_bin is not None):
+        source = keypoint_source(
+            inputs,
+            keypoints,
+            openpose_bin=openpose_bin,
+            openpose_out=target.with_name(target.name + ".openpose"),
+            thorough=thorough,
+            announce=lambda text: errors.print(plain(text), soft_wrap=True),
+        )
     begin = time.perf_counter()
     with resumable(), progress_bar(errors, unit=unit, shown=not quiet) as progress:
-        task = progress.add_task("preprocessing", total=len(reader))
+        task = progress.add_task("preprocessing", total=len(inputs.reader))
         summary = preprocess(
-            reader,
+            inputs.reader,
             source,
             target,
             options,

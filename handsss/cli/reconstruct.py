@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from handsss.cli.network_options import DEVICE_HELP, PRECISION_HELP, Precision
+from handsss.cli.options import DEVICE_HELP, PRECISION_HELP, Precision
 
 EPILOG = """[bold]Examples[/bold]
 

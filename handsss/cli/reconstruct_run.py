@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from handsss.errors import InputError, UserError
-from handsss.io.camera import CameraOptions, parse_intrinsics, read_intrinsics_file
+from handsss.io.camera import camera_options
 from handsss.io.image import check_image
 from handsss.reconstruction.inputs import BatchOptions, Source
 
@@ -53,8 +53,7 @@ def batch_options(
     Raises:
         UserError: options that contradict each other, or name what is not there.
     """
-    if intrinsics is not None and intrinsics_file is not None:
-        raise UserError("--intrinsics and --intrinsics-file were both given. Leave one of them out.")
+    camera = camera_options(intrinsics, intrinsics_file)
     if keypoint_set is not None and keypoints is None:
         raise UserError("--keypoint-set says what --keypoints follow, but no --keypoints were given.")
     if keypoints is not None and not keypoints.exists():
@@ -64,11 +63,6 @@ def batch_options(
             f"--keypoints {keypoints}: one file cannot hold the keypoints of several photos. Give a folder with "
             "STEM_keypoints.json for each."
         )
-    camera = CameraOptions(
-        intrinsics=None if intrinsics is None else parse_intrinsics(intrinsics),
-        table=None if intrinsics_file is None else read_intrinsics_file(intrinsics_file),
-        table_path=intrinsics_file,
-    )
     return BatchOptions(
         camera=camera,
         keypoints=keypoints,

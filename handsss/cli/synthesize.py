@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from handsss.cli.options import OverwriteOption, QuietOption, ResumeOption, WorkersOption
+
 EPILOG = """[bold]Examples[/bold]
 
   handsss synthesize -n 10000 -o synthetic --backgrounds photos_without_hands/
@@ -29,15 +31,15 @@ def synthesize(
         typer.Option("--backgrounds", metavar="DIR", help="Photos without hands. Default: procedural pictures."),
     ] = None,
     occluders: Annotated[
-        float, typer.Option("--occluders", min=0.0, max=1.0, help="Share of pictures with a thing held or in front.")
+        float, typer.Option("--occluders", min=0.0, max=1.0, help="Share of pictures with an occluding object.")
     ] = 0.3,
     clean: Annotated[
         bool, typer.Option("--clean", help="No occluders, no motion blur, even exposure.")
     ] = False,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: one a core.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset or an unfinished run.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    workers: WorkersOption = None,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
 ) -> None:  # fmt: skip
     """Render hands with their truth (joints, mesh, camera, mask) in FreiHAND's layout, for anyone to train on."""
     import os
@@ -46,10 +48,7 @@ def synthesize(
     from handsss.cli.console import error_console, output_console, plain, progress_bar, resumable
     from handsss.data.synthetic.generate import SynthesizeOptions, settings_of
     from handsss.data.synthetic.generate import synthesize as make
-    from handsss.errors import UserError
 
-    if resume and overwrite:
-        raise UserError("--resume goes on and --overwrite begins anew. Leave one of them out.")
     options = SynthesizeOptions(
         training=number,
         evaluation=max(number // 10, 1) if evaluation is None else evaluation,
@@ -61,11 +60,13 @@ def synthesize(
     begin = time.perf_counter()
     with resumable(), progress_bar(error_console(), unit="picture", shown=not quiet) as progress:
         task = progress.add_task("drawing", total=number)
-        made = make(output, options, progress=lambda done, total: progress.update(task, completed=done, total=total))
+        summary = make(output, options, progress=lambda done, total: progress.update(task, completed=done, total=total))
     seconds = time.perf_counter() - begin
     out = output_console(quiet=quiet)
-    counts = ", ".join(f"{count} {split}" for split, count in made.pictures.items())
-    out.print(plain(f"{counts} pictures; {made.clean} clean, {made.occluded} with an occluder"), soft_wrap=True)
-    rate = f" in {seconds:.1f} s, {made.drawn / seconds:.1f} pictures/s" if made.drawn else ": was finished already"
-    out.print(plain(f"wrote {made.root}{rate}"), soft_wrap=True)
-    out.print(plain(f"next: handsss preprocess freihand {made.root} -o {made.root.name}.h5"), soft_wrap=True)
+    counts = ", ".join(f"{count} {split}" for split, count in summary.pictures.items())
+    out.print(plain(f"{counts} pictures; {summary.clean} clean, {summary.occluded} with an occluder"), soft_wrap=True)
+    rate = (
+        f" in {seconds:.1f} s, {summary.drawn / seconds:.1f} pictures/s" if summary.drawn else ": was finished already"
+    )
+    out.print(plain(f"wrote {summary.root}{rate}"), soft_wrap=True)
+    out.print(plain(f"next: handsss preprocess freihand {summary.root} -o {summary.root.name}.h5"), soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from handsss.cli.network_options import DEVICE_HELP
+from handsss.cli.options import DEVICE_HELP
 
 EPILOG = """[bold]Examples[/bold]
 

@@ -16,7 +16,7 @@ import numpy as np
 from handsss.data.annotated_image import AnnotatedImage
 from handsss.data.image_rows import make_rows
 from handsss.data.keypoints.sources import KeypointSource
-from handsss.data.resumable_jobs import Blocks, parts_folder
+from handsss.data.resumable_jobs import Blocks, check_resume, parts_folder
 from handsss.data.store.schema import ENCODINGS, FORMAT_VERSION, Row
 from handsss.data.store.writer import assemble, pack_rows
 from handsss.errors import BadPictureError, InputError, UserError
@@ -101,6 +101,7 @@ def preprocess(
         UserError: the file is there already, or cannot be written; an unfinished run of other settings.
         BadPictureError: a picture or annotation that cannot be used, unless ``skip_bad``.
     """
+    check_resume(options.resume, options.overwrite)
     if options.encoding not in ENCODINGS:
         raise UserError(f"encoding {options.encoding!r}: expected one of {', '.join(ENCODINGS)}.")
     numbers = _numbers(len(reader), options)

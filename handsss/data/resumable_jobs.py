@@ -78,6 +78,18 @@ def unwritable(target: Path, error: OSError) -> UserError:
     return UserError(f"{target}: cannot be written ({error.strerror or text}). Check the path and its permissions.")
 
 
+def check_resume(resume: bool, overwrite: bool) -> None:
+    """Refuse to go on and to begin anew at once.
+
+    Raises:
+        UserError: both were asked for.
+    """
+    if resume and overwrite:
+        raise UserError(
+            "{resume} goes on and {overwrite} begins anew. Leave one of them out.", options=("resume", "overwrite")
+        )
+
+
 class Blocks:
     """The folder of blocks of one run.
 

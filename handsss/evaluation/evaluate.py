@@ -1,253 +1,230 @@
-"""Evaluating a trained network, or anyone's predictions, against the truth of a store or dataset."""
+"""One call that evaluates: a trained network or a prediction file, on a store or dataset, with a report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
-from handsss.errors import InputError, UserError
-from handsss.evaluation.conventions import convert_predictions
-from handsss.evaluation.ground_truth import GroundTruth, open_ground_truth
-from handsss.evaluation.network_predictions import predict_images
-from handsss.evaluation.pairing import PairedPredictions, pair_network, pair_samples, project_points, score_pairs
-from handsss.evaluation.prediction_file import PredictionFile, read_prediction_file
-from handsss.evaluation.protocols import PROTOCOLS, Protocol, protocol_named
+from handsss.errors import UserError
+from handsss.evaluation.defaults import default_evaluation_data, newest_checkpoint
+from handsss.evaluation.evaluate_network import Submission, evaluate_network, submit_network
+from handsss.evaluation.evaluate_predictions import evaluate_predictions
+from handsss.evaluation.metric_tables import summary_tables
+from handsss.evaluation.network_hand import TexturedHands
+from handsss.evaluation.options import EvaluationOptions, OnProgress, StageProgress
+from handsss.evaluation.report.write import write_report
 from handsss.evaluation.samples import Evaluation
-from handsss.evaluation.submission import check_name, write_submission
+from handsss.evaluation.submission import check_name
+from handsss.evaluation.tables import Table
+from handsss.network.device import choose_device
 from handsss.network.precision import FLOAT32
-from handsss.training.trained_network import load_trained_network
+from handsss.training.memory import keep_memory
+from handsss.training.trained_network import TrainedNetwork, load_trained_network
 
-_MIRROR = np.array([-1.0, 1.0, 1.0])
+# Groups of metrics.json and figures in them, with the names that `EvaluationResult.metrics` gives them.
+_ALIGNMENTS = ("aligned", "aligned_official", "aligned_proper", "root_aligned", "scale_translation_aligned", "raw")
+_FIGURES_3D = {
+    "mpjpe_mm": "mpjpe_mm",
+    "mpvpe_mm": "mpvpe_mm",
+    "auc_j": "auc_joints",
+    "auc_v": "auc_vertices",
+    "f5": "f_5mm",
+    "f15": "f_15mm",
+}
+_FIGURES_2D = {
+    "per_joint": "auc_per_joint",
+    "frame_mean": "auc_frame_mean",
+    "frame_max": "auc_frame_max",
+    "mean_px": "mean_px",
+    "median_px": "median_px",
+}
 
-Progress = Callable[[int, int], None]  # pictures done and in all, of what was announced last
-Announce = Callable[[str], None]
+
+class EvaluationInputs(NamedTuple):
+    """What is evaluated, and on what."""
+
+    source: Path  # a checkpoint, a run's folder, weights, or a prediction file
+    data: Path
+    is_network: bool
+
+    def report_folder(self, split: str | None = None) -> Path:
+        """Where the command line writes the report: ``evaluation_DATA[_SPLIT]`` beside the source."""
+        name = self.data.stem if self.data.is_file() else self.data.resolve().name
+        folder = self.source if self.source.is_dir() else self.source.parent
+        return folder / f"evaluation_{name}{f'_{split}' if split else ''}"
 
 
-def _count_nothing(done: int, total: int) -> None:
-    pass
+@dataclass
+class EvaluationResult:
+    """Figures and files of an evaluation.
 
+    Attributes:
+        metrics: flat figures, units in their names: ``aligned_mpjpe_mm``, ``raw_mpvpe_mm``, ``root_aligned_auc_joints``
+            (0 to 50 mm), ``aligned_f_5mm``, ``projected_2d_mean_px``, ``projected_2d_auc_frame_max`` (0 to 50 px).
+            Figures that the data do not allow are left out; empty without ground truth.
+        tables: the same as tables of text; each has writers in :mod:`handsss.evaluation.tables`.
+        notes: what stands out: joint order, reflections, units, pictures left out.
+        evaluation: samples, per-frame errors, and the content of metrics.json; None without ground truth.
+        submission: the submission that was written.
+        files: of the report, report.html first; none before :meth:`write_report`.
+    """
 
-def _say_nothing(what: str) -> None:
-    pass
-
-
-class Submission(NamedTuple):
-    """What a submission was made of."""
-
-    path: Path
-    frames: int
-    evaluation: Evaluation | None  # None: the truth of these pictures is not known
+    inputs: EvaluationInputs
+    metrics: dict[str, float]
+    tables: list[Table]
     notes: list[str]
+    evaluation: Evaluation | None
+    submission: Submission | None = None
+    files: list[Path] = field(default_factory=list)
+    network: TrainedNetwork | None = None  # draws its textures in the report
+
+    @property
+    def report(self) -> Path | None:
+        """report.html; None if no report was written."""
+        return self.files[0] if self.files else None
+
+    def write_report(self, folder: Path, *, on_progress: OnProgress | None = None) -> Path:
+        """Write report.html, report.md, metrics.json, curves, and pictures of the worst and best samples.
+
+        Args:
+            folder: of the report; made if it is not there.
+            on_progress: told stage, pictures drawn and to draw.
+
+        Returns:
+            report.html.
+
+        Raises:
+            UserError: no ground truth to report on; the folder or a file cannot be written.
+        """
+        if self.evaluation is None:
+            raise UserError(f"{self.inputs.data}: has no ground truth, so there is nothing to report.")
+        progress = StageProgress(on_progress)
+        progress.begin("drawing samples")
+        redraw = None if self.network is None else TexturedHands(self.network, self.evaluation.samples)
+        self.files = write_report(self.evaluation, folder, redraw=redraw, progress=progress)
+        return self.files[0]
 
 
-def evaluate_checkpoint(
-    checkpoint: Path,
-    data: Path,
+def check_inputs(
+    checkpoint: Path | None = None,
+    predictions: Path | None = None,
+    data: Path | None = None,
     *,
-    protocol: str | None = None,
-    proper: bool = False,
-    split: str | None = None,
-    limit: int | None = None,
-    device: str | torch.device = "cpu",
-    precision: str = FLOAT32,
-    batch: int = 32,
-    progress: Progress | None = None,
-    announce: Announce | None = None,
-) -> Evaluation:
-    """Score a trained network.
-
-    Joints are compared in the definition of the data's own joints. 2D keypoints are compared in the definition that the
-    network's 2D branch was trained on: computed from the true mesh where that is one of a known hand model (joints
-    regressed from the posed mesh stand in for kinematic ones; they differ by millimetres), else with the projected true
-    joints.
-
-    Args:
-        checkpoint: a checkpoint or a run's folder.
-        data: a store, or a dataset's folder.
-        protocol: "freihand" or "ho3d"; the data's own by default.
-        proper: forbid reflections in the alignment.
-        split: "training" or "evaluation", of a folder.
-        limit: first pictures only.
-        device: that computes.
-        precision: of the network: float32, bfloat16 or float16.
-        batch: pictures at a time.
-        progress: told pictures done and in all.
-        announce: told what is done next.
-
-    Raises:
-        UserError, InputError: see :func:`load_trained_network` and :func:`open_ground_truth`.
-    """
-    progress, announce = progress or _count_nothing, announce or _say_nothing
-    trained = load_trained_network(checkpoint, device, precision)
-    announce("reading the truth")
-    truth = open_ground_truth(data, split, limit=limit, progress=progress)
-    chosen = protocol_for(protocol, truth)
-    rows = np.flatnonzero(truth.known)
-    announce("predicting")
-    run = predict_images(trained, truth, (truth.joints_set,), rows=rows, batch=batch, progress=progress)
-    announce("scoring")
-    return score_pairs(pair_network(trained, truth, run, rows), truth, chosen, proper=proper, progress=progress)
-
-
-def submit_checkpoint(
-    checkpoint: Path,
-    data: Path,
-    submission: Path,
-    *,
-    protocol: str | None = None,
-    proper: bool = False,
+    submission: Path | None = None,
     align_root: bool = False,
+) -> EvaluationInputs:
+    """What to evaluate: as given, else the newest run in runs/ and the evaluation file of `handsss preprocess`.
+
+    Args:
+        checkpoint, predictions, data, submission, align_root: see :func:`evaluate`.
+
+    Raises:
+        UserError: options that contradict each other.
+        InputError: nothing was given, and nothing is found.
+    """
+    if checkpoint is not None and predictions is not None:
+        raise UserError(
+            "{checkpoint} and {predictions} were both given. Leave one of them out.",
+            options=("checkpoint", "predictions"),
+        )
+    if predictions is not None and submission is not None:
+        raise UserError(
+            "{submission} is written from a network's predictions. Give {checkpoint}, not {predictions}.",
+            options=("submission", "checkpoint", "predictions"),
+        )
+    if align_root and submission is None:
+        raise UserError(
+            "{align_root} changes a submission, but no {submission} was given.", options=("align_root", "submission")
+        )
+    if submission is not None:
+        check_name(submission)
+    source = predictions or checkpoint or newest_checkpoint()
+    return EvaluationInputs(source, data or default_evaluation_data(), predictions is None)
+
+
+def evaluate(
+    *,
+    checkpoint: Path | None = None,
+    predictions: Path | None = None,
+    data: Path | None = None,
+    protocol: str | None = None,
     split: str | None = None,
     limit: int | None = None,
-    device: str | torch.device = "cpu",
+    proper: bool = False,
+    procrustes: bool = True,
+    out: Path | None = None,
+    submission: Path | None = None,
+    align_root: bool = False,
+    device: str | torch.device = "auto",
     precision: str = FLOAT32,
     batch: int = 32,
-    progress: Progress | None = None,
-    announce: Announce | None = None,
-) -> Submission:
-    """Write a network's predictions as the benchmark's official file, and score them where the truth is known.
-
-    Every picture of the split gets an entry, in its order. Joints are those that the benchmark defines, computed from
-    the predicted mesh and pose: FreiHAND's regressed from the posed mesh, HO-3D's of the kinematic chain, each with its
-    own fingertips.
+    on_progress: OnProgress | None = None,
+) -> EvaluationResult:
+    """Evaluate a trained network, or the predictions of any method.
 
     Args:
-        submission: a .zip or .json.
-        align_root: shift each hand to the root joint that the dataset gives; the paper does not use it.
-        checkpoint, data, protocol, proper, split, limit, device, precision, batch, progress, announce: see
-            :func:`evaluate_checkpoint`.
+        checkpoint: a checkpoint, a run's folder, weights, or the name of bundled weights; the newest run by default.
+        predictions: a pred.json or pred.zip to score instead of a network.
+        data: a store, or the folder of FreiHAND, HO-3D or a dataset in FreiHAND's layout; the evaluation file that
+            `handsss preprocess` writes by default.
+        protocol: "freihand" or "ho3d"; the data's own by default.
+        split: "training" or "evaluation", of a dataset's folder.
+        limit: first pictures only.
+        proper: forbid reflections in the Procrustes alignment.
+        procrustes: tables of all alignments; False: of camera-space errors alone, in cm (table 4 of the paper).
+        out: folder of the report; none is written by default.
+        submission: a .zip or .json to write the network's predictions to, as the benchmark's official file.
+        align_root: in the submission, shift hands to the root joints that the dataset gives.
+        device: "auto", "cpu", "cuda", "cuda:NUMBER".
+        precision: of the network: "float32", "bfloat16" or "float16".
+        batch: pictures at a time.
+        on_progress: told stage, items done and items in all (0: not known).
 
     Raises:
-        UserError, InputError: as there; root joints that the data does not have.
+        UserError: contradicting options, an unknown protocol or device, files that cannot be written.
+        InputError: no checkpoint, predictions or data that can be used, or data without ground truth.
     """
-    progress, announce = progress or _count_nothing, announce or _say_nothing
-    check_name(submission)
-    trained = load_trained_network(checkpoint, device, precision)
-    announce("reading the truth")
-    truth = open_ground_truth(data, split, scored=False, limit=limit, progress=progress)
-    chosen = protocol_for(protocol, truth)
-    if align_root and not np.isfinite(truth.roots).any():
-        raise InputError(
-            f"{truth.path}: gives no root joints to align to. Leave out {{align_root}}.", options=("align_root",)
+    inputs = check_inputs(checkpoint, predictions, data, submission=submission, align_root=align_root)
+    chosen = choose_device(device) if isinstance(device, str) else device
+    options = EvaluationOptions(protocol, proper, split, limit)
+    progress = StageProgress(on_progress)
+    trained, submitted = None, None
+    evaluation: Evaluation | None
+    if inputs.is_network:
+        keep_memory()
+        progress.begin("loading the network")
+        trained = load_trained_network(inputs.source, chosen, precision)
+    if trained is None:
+        evaluation = evaluate_predictions(inputs.source, inputs.data, options, progress=progress)
+    elif submission is not None:
+        submitted = submit_network(
+            trained, inputs.data, submission, options, align_root=align_root, batch=batch, progress=progress
         )
-    announce("predicting")
-    sets = tuple(dict.fromkeys((chosen.joints_set, truth.joints_set or chosen.joints_set)))
-    run = predict_images(trained, truth, sets, batch=batch, progress=progress)
-    announce("writing the submission")
-    signs = np.where(truth.mirrored[:, None, None], _MIRROR, 1.0)
-    write_submission(
-        submission,
-        run.joints[chosen.joints_set] * signs,
-        run.vertices * signs,
-        chosen,
-        roots=truth.roots * signs[:, 0] if align_root else None,
-        progress=progress,
-    )
-    notes = []
-    if not np.array_equal(truth.index, np.arange(truth.samples)):
-        notes.append(
-            f"The submission has {len(truth)} entries, for the pictures that were given. The split has "
-            f"{truth.samples}, and its evaluation expects an entry for each, in order."
-        )
-    if trained.network.hand.model.name in ("open", "open-detail"):
-        notes.append(
-            "The submission was made with the open hand. The benchmark's vertices and fingertips are MANO's: its "
-            "evaluation would compare other points. Train with MANO for it."
-        )
-    rows = np.flatnonzero(truth.known)
-    if not len(rows):
-        return Submission(submission, len(truth), None, notes)
-    announce("scoring")
-    prepared = pair_network(trained, truth, run.rows(rows), rows)
-    evaluation = score_pairs(prepared, truth, chosen, proper=proper, progress=progress)
-    return Submission(submission, len(truth), evaluation, notes)
-
-
-def evaluate_predictions(
-    predictions: Path,
-    data: Path,
-    *,
-    protocol: str | None = None,
-    proper: bool = False,
-    split: str | None = None,
-    limit: int | None = None,
-    progress: Progress | None = None,
-    announce: Announce | None = None,
-) -> Evaluation:
-    """Score a prediction file of anyone.
-
-    Args:
-        predictions: ``[xyz, verts]`` as JSON, or zipped; an entry for each picture or for each annotation of the split.
-        data, protocol, proper, split, limit, progress, announce: see :func:`evaluate_checkpoint`.
-
-    Raises:
-        InputError: the file is not such a file, or has other counts than the data; see also :func:`open_ground_truth`.
-    """
-    progress, announce = progress or _count_nothing, announce or _say_nothing
-    announce("reading the predictions")
-    file = read_prediction_file(predictions)
-    announce("reading the truth")
-    truth = open_ground_truth(data, split, limit=limit, progress=progress)
-    chosen = protocol_for(protocol, truth)
-    file = _matched(file, truth, limit)
-    signs = np.where(truth.mirrored[:, None, None], _MIRROR, 1.0)
-    meshes = None if file.vertices is None else file.vertices * signs
-    found = convert_predictions(file.joints * signs, meshes, truth.joints, chosen)
-    notes = [*truth.notes, *found.notes]
-    rows = np.flatnonzero(truth.known)
-    joints = found.joints[rows]
-    vertices = None if found.vertices is None else found.vertices[rows]
-    if vertices is None:
-        notes.append("The file holds no vertices: only joints were scored.")
-    keypoints, flat_truth = {}, None
-    if (joints[..., 2] > 0).all():  # none behind the camera: the hands are in its frame
-        keypoints["projected"] = project_points(joints, truth.K[rows])
-        flat_truth = project_points(truth.joints[rows], truth.K[rows])
-    samples = pair_samples(truth, rows, joints, vertices, keypoints=keypoints, true_keypoints=flat_truth)
-    prepared = PairedPredictions(
-        samples,
-        {"predictions": str(predictions)},
-        f"projected true joints ({truth.joints_set})" if keypoints else None,
-        notes,
-    )
-    announce("scoring")
-    return score_pairs(prepared, truth, chosen, proper=proper, progress=progress)
-
-
-def protocol_for(name: str | None, truth: GroundTruth) -> Protocol:
-    """The protocol asked for, or the data's own.
-
-    Raises:
-        UserError: an unknown name, or data without a protocol.
-    """
-    if name is not None:
-        return protocol_named(name)
-    if truth.dataset in PROTOCOLS:
-        return PROTOCOLS[truth.dataset]
-    raise UserError(
-        f"{truth.path}: dataset {truth.dataset!r} has no protocol of its own. Give {{protocol}}.", options=("protocol",)
-    )
-
-
-def _matched(file: PredictionFile, truth: GroundTruth, limit: int | None) -> PredictionFile:
-    """Predictions in the order of the truth's rows."""
-    count = len(file.joints)
-    if count == len(truth):
-        return file
-    chosen: np.ndarray | slice
-    if truth.samples and count == truth.samples:
-        # A store can hold some of the pictures; training pictures come in versions that share an annotation.
-        chosen = truth.index % truth.samples
-    elif limit is not None and count > len(truth):
-        chosen = slice(limit)
+        evaluation = submitted.evaluation
     else:
-        whole = f", of {truth.samples} annotations" if truth.samples and truth.samples != len(truth) else ""
-        raise InputError(
-            f"{file.path}: {count} predictions, but {truth.path} ({truth.dataset}, {truth.split}) has {len(truth)} "
-            f"pictures{whole}. Expected one entry for every picture, in the dataset's order."
-        )
-    return PredictionFile(file.path, file.joints[chosen], None if file.vertices is None else file.vertices[chosen])
+        evaluation = evaluate_network(trained, inputs.data, options, batch=batch, progress=progress)
+    if evaluation is None:
+        return EvaluationResult(inputs, {}, [], [], None, submitted)
+    tables = summary_tables(evaluation.metrics, procrustes=procrustes)
+    metrics = flat_metrics(evaluation.metrics)
+    result = EvaluationResult(inputs, metrics, tables, evaluation.notes, evaluation, submitted, network=trained)
+    if out is not None:
+        result.write_report(out, on_progress=on_progress)
+    return result
+
+
+def flat_metrics(metrics: dict[str, Any]) -> dict[str, float]:
+    """Figures of metrics.json under flat names with units; those that are missing are left out."""
+    flat: dict[str, float] = {}
+    for alignment in _ALIGNMENTS:
+        flat |= _named(f"{alignment}_", metrics[alignment], _FIGURES_3D)
+    for keypoints, values in metrics["keypoints_2d"].items():
+        flat |= _named(f"{keypoints}_2d_", values, _FIGURES_2D)
+    return flat
+
+
+def _named(prefix: str, values: dict[str, float | None], names: dict[str, str]) -> dict[str, float]:
+    return {prefix + name: float(value) for key, name in names.items() if (value := values.get(key)) is not None}

@@ -56,6 +56,11 @@ class GroundTruth:
         """[N] bool: the true joints are known."""
         return np.isfinite(self.joints).all((1, 2))
 
+    @property
+    def signs(self) -> np.ndarray:
+        """[N, 1, 3] factors that mirror left hands, from the store to the source picture and back."""
+        return np.where(self.mirrored[:, None, None], np.array([-1.0, 1.0, 1.0]), 1.0)
+
     def detections(self, rows: np.ndarray) -> DetectedKeypoints | None:
         """The detections of some pictures; None where the data bring none."""
         return None if self.detected is None else self.detected.rows(rows)

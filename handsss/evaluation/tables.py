@@ -1,27 +1,18 @@
-"""Tables of figures: made once, shown on a terminal, in markdown and in HTML."""
+"""Tables of figures and their writers: markdown, CSV, HTML, and the terminal."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
 
 MISSING = "–"
-# Of metrics.json, for a terminal: alignments, and their figures with decimals.
-ALIGNMENTS = (
-    ("aligned", "aligned (Procrustes)"),
-    ("scale_translation_aligned", "scale, translation"),
-    ("root_aligned", "root-aligned"),
-    ("raw", "raw (camera space)"),
-)
-SPACE_COLUMNS = (
-    ("mpjpe_mm", "MPJPE mm", 2),
-    ("mpvpe_mm", "MPVPE mm", 2),
-    ("auc_j", "AUC J", 3),
-    ("auc_v", "AUC V", 3),
-    ("f5", "F@5", 3),
-    ("f15", "F@15", 3),
-)
+_FOLDED = 8  # rows; longer tables are collapsed in HTML
 
 
 class Table(NamedTuple):
@@ -34,18 +25,48 @@ class Table(NamedTuple):
 
 
 def number(value: float | None, digits: int) -> str:
-    """A figure with so many decimals; a dash for none."""
+    """A number with so many decimals; a dash where there is none."""
     return MISSING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def markdown(table: Table) -> str:
-    """As GitHub shows it: a heading, the table, the notes."""
+    """GitHub's markdown: heading, table, notes."""
     lines = [f"## {table.title}", ""] if table.title else []
     lines.append("| " + " | ".join(_cell(text) for text in table.header) + " |")
     lines.append("|" + "|".join("---" if column == 0 else "---:" for column in range(len(table.header))) + "|")
     lines += ["| " + " | ".join(_cell(text) for text in row) + " |" for row in table.rows]
     lines += [part for note in table.notes for part in ("", escaped(note))]
     return "\n".join(lines) + "\n"
+
+
+def csv_text(table: Table) -> str:
+    """Comma-separated values: header and rows; a missing number is an empty field."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(table.header)
+    writer.writerows([["" if text == MISSING else text for text in row] for row in table.rows])
+    return stream.getvalue()
+
+
+def html(table: Table) -> str:
+    """An HTML element, all text escaped; long tables are collapsed."""
+    from handsss.evaluation.html import render
+
+    return render("table.html.j2", table=table, folded=len(table.rows) > _FOLDED)
+
+
+def console_table(table: Table) -> RichTable:
+    """A table for rich's console, without title and notes, which the console would wrap at the table's width."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table as RichTable
+
+    shown = RichTable(box=box.SIMPLE)
+    for column, name in enumerate(table.header):
+        shown.add_column(name, justify="left" if column == 0 else "right", no_wrap=column == 0)
+    for row in table.rows:
+        shown.add_row(*(escape(text.encode("utf-8", "backslashreplace").decode()) for text in row))
+    return shown
 
 
 def _cell(text: str) -> str:

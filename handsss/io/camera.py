@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from handsss.errors import InputError
+from handsss.errors import InputError, UserError
 from handsss.io.image import ExifCamera
 
 _DIAGONAL_35MM = math.hypot(36.0, 24.0)  # 35 mm equivalents compare diagonals (CIPA DCG-001)
@@ -36,6 +36,29 @@ class CameraOptions:
     intrinsics: np.ndarray | None = None  # [3, 3], for every photo
     table: Mapping[str, np.ndarray] | None = None  # file name -> [3, 3]
     table_path: Path | None = None
+
+
+def camera_options(intrinsics: str | None = None, intrinsics_file: Path | None = None) -> CameraOptions:
+    """What a user says about cameras, in words and files.
+
+    Args:
+        intrinsics: ``fx,fy,cx,cy`` of all photos, px; see :func:`parse_intrinsics`.
+        intrinsics_file: JSON of image name -> 3x3 matrix; see :func:`read_intrinsics_file`.
+
+    Raises:
+        UserError: both were given.
+        InputError: neither numbers nor a file that can be used.
+    """
+    if intrinsics is not None and intrinsics_file is not None:
+        raise UserError(
+            "{intrinsics} and {intrinsics_file} were both given. Leave one of them out.",
+            options=("intrinsics", "intrinsics_file"),
+        )
+    return CameraOptions(
+        intrinsics=None if intrinsics is None else parse_intrinsics(intrinsics),
+        table=None if intrinsics_file is None else read_intrinsics_file(intrinsics_file),
+        table_path=intrinsics_file,
+    )
 
 
 def parse_intrinsics(text: str) -> np.ndarray:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 
-from handsss.evaluation.samples import Samples
+from handsss.evaluation.evaluate import evaluate
+from handsss.evaluation.evaluate_network import Submission
+from handsss.evaluation.samples import Evaluation, Samples
 from handsss.geometry.cameras import to_opengl
 from handsss.hand.joints import reorder_indices
 from handsss.hand.layer import HandLayer
@@ -120,3 +122,24 @@ def write_checkpoint(
     }
     save_checkpoint(path, content)
     return path
+
+
+def score_network(checkpoint: Path, data: Path, **options: Any) -> Evaluation:
+    """A network's evaluation, on the CPU."""
+    found = evaluate(checkpoint=checkpoint, data=data, device="cpu", **options).evaluation
+    assert found is not None
+    return found
+
+
+def score_file(predictions: Path, data: Path, **options: Any) -> Evaluation:
+    """The evaluation of a prediction file."""
+    found = evaluate(predictions=predictions, data=data, device="cpu", **options).evaluation
+    assert found is not None
+    return found
+
+
+def submit(checkpoint: Path, data: Path, submission: Path, **options: Any) -> Submission:
+    """A network's predictions as the benchmark's file, made on the CPU."""
+    found = evaluate(checkpoint=checkpoint, data=data, submission=submission, device="cpu", **options).submission
+    assert found is not None
+    return found

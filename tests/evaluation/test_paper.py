@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from handsss.errors import InputError, UserError
-from handsss.evaluation.evaluate import evaluate_checkpoint
 from handsss.evaluation.paper import table4, table5
 from handsss.evaluation.paper.make import (
     PaperArtifact,
@@ -28,6 +27,7 @@ from handsss.evaluation.paper.runs import read_run, training_command
 from handsss.evaluation.paper.score import MeanErrors3d
 from handsss.evaluation.paper.sequences import choose_sequences, parse_rows, spread_rows
 from handsss.evaluation.score import Keypoints2d
+from tests.evaluation.makers import score_network
 from tests.evaluation.runs import write_run, write_store
 
 DIRECTIONS = "self-supervision (SSL), with E_con, prior of joint limits"
@@ -126,7 +126,7 @@ def test_table4_agrees_with_evaluate(lab: Lab) -> None:
     cells = {(cell["method"], cell["supervision"]): cell for cell in content["cells"]}  # type: ignore[attr-defined]
     assert set(cells) == {("ours", "ssl"), ("ours", "fsl"), ("mano-cnn", "ssl")}
     for place, path in ((("ours", "ssl"), lab.ours), (("mano-cnn", "ssl"), lab.baseline)):
-        metrics = evaluate_checkpoint(path, lab.store).metrics
+        metrics = score_network(path, lab.store).metrics
         assert cells[place]["mpjpe_cm"] == pytest.approx(metrics["raw"]["mpjpe_mm"] / 10, abs=1e-9)
         assert cells[place]["mpvpe_cm"] == pytest.approx(metrics["raw"]["mpvpe_mm"] / 10, abs=1e-9)
         assert cells[place]["aligned_mpjpe_cm"] == pytest.approx(metrics["aligned"]["mpjpe_mm"] / 10, abs=1e-9)
@@ -149,7 +149,7 @@ def test_table5_agrees_with_evaluate(lab: Lab) -> None:
     made = make_table5(PaperRequest([lab.without, lab.ours, lab.ours, lab.baseline]))
     areas = document(made)["auc_0_50_px"]
     for suffix, path in (("with", lab.ours), ("without", lab.without)):
-        scored = evaluate_checkpoint(path, lab.store).metrics["keypoints_2d"]
+        scored = score_network(path, lab.store).metrics["keypoints_2d"]
         for metric in ("per_joint", "frame_mean", "frame_max"):
             for kind in ("predicted", "projected"):
                 expected = pytest.approx(scored[kind][metric], abs=1e-12)
@@ -181,7 +181,7 @@ def test_table5_by_hand() -> None:
 def test_figure2_has_the_areas_of_table5(lab: Lab) -> None:
     made = make_figure2(PaperRequest([lab.ours]))
     shown = document(made)["areas"]
-    scored = evaluate_checkpoint(lab.ours, lab.store).metrics["keypoints_2d"]
+    scored = score_network(lab.ours, lab.store).metrics["keypoints_2d"]
     assert shown == {
         "detector": pytest.approx(scored["detector"]["frame_max"], abs=1e-12),
         "predicted with E_con": pytest.approx(scored["predicted"]["frame_max"], abs=1e-12),

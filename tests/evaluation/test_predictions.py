@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 from handsss.errors import InputError, UserError
-from handsss.evaluation.evaluate import evaluate_predictions
 from handsss.evaluation.prediction_file import read_prediction_file
 from handsss.evaluation.samples import Evaluation
 from handsss.hand.joints import reorder_indices
-from tests.evaluation.makers import Hands, hands, noisy, prediction_lists, write_freihand
+from tests.evaluation.makers import Hands, hands, noisy, prediction_lists, score_file, write_freihand
 
 Lists = list[Any]
 MIRROR = np.array([-1.0, 1.0, 1.0])
@@ -45,7 +44,7 @@ def write(tmp_path: Path) -> Callable[[Any], Path]:
 @pytest.fixture
 def score(root: Path, write: Callable[[Any], Path]) -> Callable[..., Evaluation]:
     def score(joints: np.ndarray, vertices: np.ndarray, *, ho3d: bool = False, **options: Any) -> Evaluation:
-        return evaluate_predictions(write(prediction_lists(joints, vertices, ho3d=ho3d)), root, **options)
+        return score_file(write(prediction_lists(joints, vertices, ho3d=ho3d)), root, **options)
 
     return score
 
@@ -80,7 +79,7 @@ def test_zip_and_large_files_are_read_alike(tmp_path: Path, made: Hands, write: 
 
 @pytest.mark.parametrize("verts", [[], [[]] * 6])
 def test_joints_alone(made: Hands, root: Path, write: Callable[[Any], Path], verts: Lists) -> None:
-    found = evaluate_predictions(write([made.freihand.tolist(), verts]), root)
+    found = score_file(write([made.freihand.tolist(), verts]), root)
     assert found.metrics["aligned"]["mpvpe_mm"] is None
     assert found.metrics["aligned"]["f5"] is None
     assert found.metrics["raw"]["mpjpe_mm"] < 0.01
@@ -131,7 +130,7 @@ def test_files_that_cannot_be_read(
 ) -> None:
     content = change([made.freihand.tolist(), made.vertices[:, :40].tolist()])
     with pytest.raises(InputError) as caught:
-        evaluate_predictions(write(content), root)
+        score_file(write(content), root)
     assert message in str(caught.value)
     assert "pred.json" in str(caught.value)
 
@@ -140,22 +139,22 @@ def test_a_wrong_count_says_what_was_expected(made: Hands, root: Path, write: Ca
     with pytest.raises(
         InputError, match=r"5 predictions, but .*FreiHAND \(freihand, evaluation\) has 6 pictures"
     ) as one:
-        evaluate_predictions(write([made.freihand[:5].tolist(), []]), root)
+        score_file(write([made.freihand[:5].tolist(), []]), root)
     assert "Expected one entry for every picture, in the dataset's order." in str(one.value)
 
 
 def test_damaged_and_foreign_files(tmp_path: Path, root: Path) -> None:
     with pytest.raises(InputError, match=r"absent.json: cannot be read \(No such file or directory\). Expected"):
-        evaluate_predictions(tmp_path / "absent.json", root)
+        score_file(tmp_path / "absent.json", root)
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
         archive.writestr("a.json", "[]")
         archive.writestr("b.json", "[]")
     with pytest.raises(InputError, match=r"holds a.json, b.json. Expected a zip with one JSON file in it, pred.json."):
-        evaluate_predictions(tmp_path / "two.zip", root)
+        score_file(tmp_path / "two.zip", root)
     whole = (tmp_path / "two.zip").read_bytes()
     (tmp_path / "broken.zip").write_bytes(whole[:10] + b"\0\0\0\0" + whole[14:])
     with pytest.raises(InputError, match="two.zip|broken.zip"):
-        evaluate_predictions(tmp_path / "broken.zip", root)
+        score_file(tmp_path / "broken.zip", root)
 
 
 def notes(found: Evaluation) -> str:

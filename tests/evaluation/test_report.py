@@ -16,14 +16,14 @@ import pytest
 
 from handsss.errors import UserError
 from handsss.evaluation.curves import Curve, Panel, draw, inline, keypoint_panels, space_panels
+from handsss.evaluation.metric_tables import table_3d
 from handsss.evaluation.metrics import LIMIT_2D, areas
 from handsss.evaluation.pairing import PairedPredictions, score_pairs
 from handsss.evaluation.protocols import PROTOCOLS
 from handsss.evaluation.report import write_report
-from handsss.evaluation.report.metric_tables import space_table
 from handsss.evaluation.report.pictures import ranked
 from handsss.evaluation.samples import Evaluation
-from handsss.evaluation.tables import Table, markdown, number
+from handsss.evaluation.tables import number
 from tests.evaluation.makers import CAMERA, hands, noisy, samples
 
 
@@ -249,10 +249,10 @@ def test_an_interruption_leaves_no_page(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_reflections_are_shown_where_they_matter() -> None:
     metrics = evaluation(2, whole=False).metrics
-    labels = [row[0] for row in space_table(metrics).rows]
+    labels = [row[0] for row in table_3d(metrics).rows]
     assert labels == ["Procrustes-aligned", "scale and translation aligned", "root-aligned", "raw, camera space"]
     mirrored = dict(metrics) | {"reflections": {"joints": 1, "vertices": 0, "allowed": True}}
-    assert [row[0] for row in space_table(mirrored).rows][4:] == [
+    assert [row[0] for row in table_3d(mirrored).rows][4:] == [
         "Procrustes, reflections allowed",
         "Procrustes, reflections forbidden",
     ]
@@ -288,10 +288,3 @@ def test_svg_is_xml_and_fits_into_a_page() -> None:
     element = inline(figure.svg, "some", 'what "it" shows')
     assert element.startswith('<svg role="img" aria-label="what &quot;it&quot; shows"')
     assert "http" not in element and "currentColor" in element
-
-
-def test_tables_as_markdown() -> None:
-    table = Table("T", ["a|b", "c"], [["x\ny", "1.0"], ["<b>", "–"]], ["note <i>"])
-    assert markdown(table) == "## T\n\n| a\\|b | c |\n|---|---:|\n| x y | 1.0 |\n| &lt;b> | – |\n\nnote &lt;i>\n"
-    assert number(None, 2) == number(float("inf"), 2) == "–"
-    assert number(1.005, 1) == "1.0"

@@ -17,7 +17,6 @@ from handsss.data.preprocess import PreprocessOptions, preprocess
 from handsss.data.readers.freihand import open_freihand
 from handsss.errors import InputError, UserError
 from handsss.evaluation.defaults import default_evaluation_data, newest_checkpoint
-from handsss.evaluation.evaluate import evaluate_checkpoint, evaluate_predictions, submit_checkpoint
 from handsss.evaluation.ground_truth import open_ground_truth
 from handsss.evaluation.mesh_topology import matching_model, mesh_keypoints, shares_topology
 from handsss.evaluation.prediction_file import read_prediction_file
@@ -32,7 +31,16 @@ from handsss.network.s2hand import NetworkSettings
 from handsss.training.checkpoint import save_checkpoint
 from handsss.training.trained_network import load_trained_network
 from tests.data.conftest import ho3d  # noqa: F401  fixture
-from tests.evaluation.makers import Hands, hands, write_checkpoint, write_freihand, write_lists
+from tests.evaluation.makers import (
+    Hands,
+    hands,
+    score_file,
+    score_network,
+    submit,
+    write_checkpoint,
+    write_freihand,
+    write_lists,
+)
 from tests.mano_files import Arrays, WriteMano
 
 
@@ -177,9 +185,11 @@ def test_submission_names_and_places(tmp_path: Path, made: Hands) -> None:
 
 
 def test_a_network_is_scored(root: Path, store: Path, checkpoint: Path) -> None:
-    steps: list[str] = []
-    found = evaluate_checkpoint(checkpoint, store, batch=3, announce=steps.append)
-    assert steps == ["reading the truth", "predicting", "scoring"]
+    steps: list[tuple[str, int, int]] = []
+    found = score_network(checkpoint, store, batch=3, on_progress=lambda *step: steps.append(step))
+    stages = list(dict.fromkeys(stage for stage, _, _ in steps))
+    assert stages == ["loading the network", "reading the ground truth", "predicting", "scoring"]
+    assert [step[1:] for step in steps if step[0] == "predicting"] == [(0, 0), (3, 4), (4, 4)]
     metrics = found.metrics
     assert (metrics["count"], metrics["checkpoint"]) == (4, str(checkpoint))
     assert metrics["keypoints_2d_definition"] == "freihand, of the true mesh"
@@ -197,33 +207,33 @@ def test_a_network_is_scored(root: Path, store: Path, checkpoint: Path) -> None:
     assert found.per_frame["raw_mpvpe"] == pytest.approx(1000 * errors.mean(1), rel=1e-4)
     np.testing.assert_array_equal(found.samples.crop(1), truth.crop(1))  # type: ignore[misc]
     # From the folder, the same (its pictures are JPEG files either way).
-    again = evaluate_checkpoint(checkpoint, root)
+    again = score_network(checkpoint, root)
     assert again.metrics["aligned"] == pytest.approx(metrics["aligned"], rel=1e-4)
 
 
 def test_submission_and_score_agree(tmp_path: Path, root: Path, checkpoint: Path) -> None:
     """The file that is written, scored as anyone's, gives the network's own figures."""
-    done = submit_checkpoint(checkpoint, root, tmp_path / "pred.zip")
+    done = submit(checkpoint, root, tmp_path / "pred.zip")
     assert done.frames == 4
     assert done.evaluation is not None
     assert "made with the open hand" in done.notes[0]
-    read = evaluate_predictions(tmp_path / "pred.zip", root)
+    read = score_file(tmp_path / "pred.zip", root)
     for name in ("raw", "aligned", "root_aligned", "scale_translation_aligned"):
         assert read.metrics[name] == pytest.approx(done.evaluation.metrics[name], abs=0.01)
 
 
 def test_submission_without_truth(tmp_path: Path, made: Hands, checkpoint: Path) -> None:
     bare = write_freihand(tmp_path / "FreiHAND", made, truth=False)
-    done = submit_checkpoint(checkpoint, bare, tmp_path / "pred.zip")
+    done = submit(checkpoint, bare, tmp_path / "pred.zip")
     assert done.evaluation is None
     assert len(read_prediction_file(tmp_path / "pred.zip").joints) == 4
     with pytest.raises(InputError, match="gives no root joints to align to. Leave out align_root."):
-        submit_checkpoint(checkpoint, bare, tmp_path / "pred.zip", align_root=True)
+        submit(checkpoint, bare, tmp_path / "pred.zip", align_root=True)
 
 
 def test_ho3d_submission_has_ho3d_joints(tmp_path: Path, ho3d_root: Path, checkpoint: Path) -> None:
     """Kinematic joints and HO-3D's tips, not FreiHAND's regressed ones; vertices turned along."""
-    done = submit_checkpoint(checkpoint, ho3d_root, tmp_path / "pred.json", align_root=True)
+    done = submit(checkpoint, ho3d_root, tmp_path / "pred.json", align_root=True)
     file = read_prediction_file(done.path)
     joints = PROTOCOLS["ho3d"].joints_from_file(file.joints)
     assert file.vertices is not None
@@ -250,7 +260,7 @@ def test_submissions_of_mano_have_each_benchmarks_fingertips(
     tips = {"freihand": [744, 320, 443, 555, 672], "ho3d": [744, 333, 444, 555, 672]}
     made = {}
     for name, numbers in tips.items():
-        done = submit_checkpoint(trained, root, tmp_path / f"{name}.json", protocol=name)
+        done = submit(trained, root, tmp_path / f"{name}.json", protocol=name)
         assert done.notes == []
         file = read_prediction_file(done.path)
         assert file.vertices is not None
@@ -267,7 +277,7 @@ def test_submissions_of_mano_have_each_benchmarks_fingertips(
 
 
 def test_incomplete_submissions_say_so(tmp_path: Path, root: Path, checkpoint: Path) -> None:
-    done = submit_checkpoint(checkpoint, root, tmp_path / "pred.zip", limit=2)
+    done = submit(checkpoint, root, tmp_path / "pred.zip", limit=2)
     assert "The submission has 2 entries, for the pictures that were given. The split has 4" in done.notes[0]
 
 
@@ -284,15 +294,15 @@ def test_detector_and_left_hands(tmp_path: Path, store: Path, checkpoint: Path, 
         file.attrs["keypoint_source"] = json.dumps({"source": "detect"})
     lists = [made.freihand.tolist(), made.vertices.tolist()]
     (tmp_path / "pred.json").write_text(json.dumps(lists))
-    found = evaluate_predictions(tmp_path / "pred.json", path)
+    found = score_file(tmp_path / "pred.json", path)
     assert found.metrics["raw"]["mpjpe_mm"] < 1e-3
     assert found.metrics["raw"]["mpvpe_mm"] < 1e-3
-    own = evaluate_checkpoint(checkpoint, path)
+    own = score_network(checkpoint, path)
     assert set(own.metrics["keypoints_2d"]) == {"detector", "predicted", "projected"}
     assert own.metrics["keypoints_2d"]["detector"]["unseen"] == pytest.approx(1 / 84)
     assert np.isnan(own.samples.keypoints["detector"][0, 5]).all()
     assert own.per_frame["detector"][2] == pytest.approx(3 * np.sqrt(2), abs=0.01)
-    submit_checkpoint(checkpoint, path, tmp_path / "out.json")
+    submit(checkpoint, path, tmp_path / "out.json")
     written = read_prediction_file(tmp_path / "out.json")
     np.testing.assert_allclose(written.joints[1], own.samples.joints[1] * [-1, 1, 1], atol=1e-5)
     np.testing.assert_allclose(written.joints[0], own.samples.joints[0], atol=1e-5)
@@ -300,7 +310,7 @@ def test_detector_and_left_hands(tmp_path: Path, store: Path, checkpoint: Path, 
     foreign.write_bytes(path.read_bytes())
     with h5py.File(foreign, "r+") as file:
         file.attrs["keypoint_set"] = "mediapipe"
-    other = evaluate_checkpoint(checkpoint, foreign)
+    other = score_network(checkpoint, foreign)
     assert "detector" not in other.metrics["keypoints_2d"]
     assert "defined as 'mediapipe', the network's as 'freihand': the detector was left out" in other.notes[0]
 
@@ -312,7 +322,7 @@ def test_other_meshes_and_networks(tmp_path: Path, store: Path, made: Hands) -> 
         file["vertices"][...] = file["vertices"][:][:, np.random.default_rng(0).permutation(778)]
     plain = NetworkSettings(encoder="efficientnet-b0", stacks=0, features=16, modules=1, appearance=False)
     baseline = write_checkpoint(tmp_path / "baseline.pt", settings=plain)
-    found = evaluate_checkpoint(baseline, path)
+    found = score_network(baseline, path)
     assert "are not numbered as those of the network's hand model (open)" in found.notes[0]
     assert found.metrics["aligned"]["mpvpe_mm"] is None
     assert found.metrics["aligned"]["f15"] > 0
@@ -325,10 +335,10 @@ def test_training_predictions_by_annotation(tmp_path: Path, root: Path, store: P
     path = tmp_path / "some.h5"
     preprocess(open_freihand(root, "evaluation"), TruthSource("freihand"), path, PreprocessOptions(shard=(1, 2)))
     (tmp_path / "pred.json").write_text(json.dumps([made.freihand.tolist(), []]))
-    found = evaluate_predictions(tmp_path / "pred.json", path)
+    found = score_file(tmp_path / "pred.json", path)
     assert found.metrics["count"] == 2
     assert found.metrics["raw"]["mpjpe_mm"] < 1e-3
-    assert evaluate_predictions(tmp_path / "pred.json", root, limit=3).metrics["count"] == 3
+    assert score_file(tmp_path / "pred.json", root, limit=3).metrics["count"] == 3
 
 
 def test_a_broken_network_is_named(tmp_path: Path, store: Path) -> None:
@@ -339,7 +349,7 @@ def test_a_broken_network_is_named(tmp_path: Path, store: Path) -> None:
     with pytest.raises(
         InputError, match=r"nan.pt: the network predicts numbers that are not finite for evaluation/rgb"
     ):
-        evaluate_checkpoint(tmp_path / "nan.pt", store)
+        score_network(tmp_path / "nan.pt", store)
 
 
 def test_numbering_is_told_from_edges(made: Hands) -> None:

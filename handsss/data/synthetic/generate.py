@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from handsss.data.resumable_jobs import Blocks, remove_strays, unwritable, write_atomically
+from handsss.data.resumable_jobs import Blocks, check_resume, remove_strays, unwritable, write_atomically
 from handsss.data.synthetic.background import list_backgrounds
 from handsss.data.synthetic.scene import SceneSettings, make_scene
 from handsss.errors import UserError
@@ -86,6 +86,7 @@ def synthesize(
     Raises:
         UserError: a finished or an unfinished dataset of other settings is there; the folder cannot be written.
     """
+    check_resume(options.resume, options.overwrite)
     counts = {"training": options.training, "evaluation": options.evaluation}
     plan = _plan(counts, options.scene)
     blocks = Blocks(root / ".parts")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from PIL import Image
 
 from handsss.evaluation.curves import draw
 from handsss.evaluation.defaults import default_evaluation_data
 from handsss.evaluation.ground_truth import GroundTruth
+from handsss.evaluation.options import StageProgress
 from handsss.evaluation.paper import table4, table5
+from handsss.evaluation.paper.artifact import ArtifactSources, PaperArtifact, sheet_artifact, table_artifact
 from handsss.evaluation.paper.bars import draw_bars
 from handsss.evaluation.paper.qualitative import PRIORS, figure1, figure3, figure6
 from handsss.evaluation.paper.runs import AssignedRuns, TrainedRun, assign_runs, find_runs, read_runs, training_command
@@ -28,9 +28,7 @@ from handsss.evaluation.paper.score import (
     training_data,
 )
 from handsss.evaluation.paper.sequences import choose_sequences, parse_rows, spread_rows
-from handsss.evaluation.report.write import finite
-from handsss.evaluation.tables import Table, markdown
-from handsss.visualize.sheet import as_png
+from handsss.evaluation.tables import Table
 
 
 @dataclass(frozen=True)
@@ -43,31 +41,17 @@ class PaperRequest:
     device: str | torch.device = "cpu"
     samples: str | None = None  # rows of a sheet, "3,17"
     count: int = 8  # rows of a sheet where none are named
-    progress: Callable[[int, int], None] = field(default=lambda done, total: None)
-    announce: Callable[[str], None] = field(default=lambda what: None)
+    progress: StageProgress = field(default_factory=StageProgress)
 
     def read(self) -> list[TrainedRun]:
         """The runs."""
         paths = self.runs or find_runs()
-        self.announce("reading the runs")
+        self.progress.begin("reading the runs")
         return read_runs(paths, self.device)
 
     def source(self) -> GroundTruthCache:
         """Where truth is read from."""
-        return GroundTruthCache(self.limit, self.progress, self.announce)
-
-
-class PaperArtifact(NamedTuple):
-    """A table or figure."""
-
-    name: str  # of its files
-    title: str
-    tables: list[Table]
-    used: list[str]  # runs and their places
-    missing: list[str]  # places without a run, with the command that trains one
-    left_out: list[str]  # runs without a place
-    notes: list[str]  # on how things were compared
-    files: dict[str, bytes]
+        return GroundTruthCache(self.limit, self.progress)
 
 
 def make_table4(request: PaperRequest) -> PaperArtifact:
@@ -90,7 +74,8 @@ def make_table4(request: PaperRequest) -> PaperArtifact:
     missing = table4.missing(filled.runs, _trained_on(filled.runs.values()))
     places = {f"{cell[0]} {cell[1]}": run for cell, run in filled.runs.items()}
     chart = draw_bars(table4.bars(scores), tables[0].title, "cm, unaligned", 2)
-    return _table("table4", tables, places, missing, filled, table4.document(scores), truth, chart, notes)
+    sources = ArtifactSources(places, missing, filled.left_out, truth)
+    return table_artifact("table4", tables, sources, table4.document(scores), chart, notes)
 
 
 def make_table5(request: PaperRequest) -> PaperArtifact:
@@ -104,7 +89,8 @@ def make_table5(request: PaperRequest) -> PaperArtifact:
     missing = table5.missing(filled.runs, areas, _trained_on(filled.runs.values()))
     table = table5.table5(areas, data)
     chart = draw_bars(table5.bars(areas), table.title, "area under the curve, 0 to 50 px", 3)
-    return _table("table5", [table], _consistency(filled), missing, filled, table5.document(areas), truth, chart, notes)
+    sources = ArtifactSources(_consistency(filled), missing, filled.left_out, truth)
+    return table_artifact("table5", [table], sources, table5.document(areas), chart, notes)
 
 
 def make_figure2(request: PaperRequest) -> PaperArtifact:
@@ -121,8 +107,9 @@ def make_figure2(request: PaperRequest) -> PaperArtifact:
     rows = [[line.label, f"{line.area:.3f}"] for line in panel.curves]
     table = Table(panel.title, ["keypoints", "area under the curve, 0 to 50 px"], rows)
     content = {"areas": {line.label: line.area for line in panel.curves}}
-    made = _table("figure2", [table], _consistency(filled), missing, filled, content, truth, figure.png, notes)
-    return made._replace(files={**made.files, "figure2.svg": figure.svg})
+    sources = ArtifactSources(_consistency(filled), missing, filled.left_out, truth)
+    artifact = table_artifact("figure2", [table], sources, content, figure.png, notes)
+    return artifact._replace(files={**artifact.files, "figure2.svg": figure.svg})
 
 
 def make_figure1(request: PaperRequest) -> PaperArtifact:
@@ -139,12 +126,12 @@ def make_figure1(request: PaperRequest) -> PaperArtifact:
     filled = assign_runs(request.read(), PRIORS, place_of, "figure 1")
     truth = _pictures(request)
     rows = _rows(request, truth)
-    request.announce("drawing")
+    request.progress.begin("drawing")
     picture = figure1(filled.runs, truth, rows, request.progress)
     data = _trained_on(filled.runs.values())
     missing = [f"{PRIORS[p]}: {training_command(data, prior=p)}" for p in PRIORS if p not in filled.runs]
     places = {PRIORS[prior]: run for prior, run in filled.runs.items()}
-    return _sheet("figure1", picture, places, missing, filled.left_out, truth, {"rows": rows})
+    return sheet_artifact("figure1", picture, ArtifactSources(places, missing, filled.left_out, truth), {"rows": rows})
 
 
 def make_figure3(request: PaperRequest) -> PaperArtifact:
@@ -156,9 +143,9 @@ def make_figure3(request: PaperRequest) -> PaperArtifact:
     run, left_out = _best(request.read(), "figure 3")
     truth = _pictures(request)
     rows = _rows(request, truth)
-    request.announce("drawing")
+    request.progress.begin("drawing")
     picture = figure3(run, truth, rows, request.progress)
-    return _sheet("figure3", picture, {"shown": run}, [], left_out, truth, {"rows": rows})
+    return sheet_artifact("figure3", picture, ArtifactSources({"shown": run}, [], left_out, truth), {"rows": rows})
 
 
 def make_figure6(request: PaperRequest) -> PaperArtifact:
@@ -170,10 +157,10 @@ def make_figure6(request: PaperRequest) -> PaperArtifact:
     run, left_out = _best(request.read(), "figure 6")
     truth = _pictures(request)
     chosen = choose_sequences(truth.names)
-    request.announce("drawing")
+    request.progress.begin("drawing")
     picture = figure6(run, truth, chosen, request.progress)
     content = {"sequences": [s._asdict() for s in chosen.sequences], "note": chosen.note}
-    return _sheet("figure6", picture, {"shown": run}, [], left_out, truth, content)
+    return sheet_artifact("figure6", picture, ArtifactSources({"shown": run}, [], left_out, truth), content)
 
 
 def _keypoints(
@@ -232,88 +219,11 @@ def _trained_on(runs: Any) -> str:
     return counted.most_common(1)[0][0] if counted else ""
 
 
-def _table(
-    name: str,
-    tables: list[Table],
-    places: Mapping[str, TrainedRun],
-    missing: list[str],
-    filled: AssignedRuns[Any],
-    content: dict[str, Any],
-    truth: GroundTruth,
-    chart: bytes,
-    notes: list[str],
-) -> PaperArtifact:
-    notes = list(dict.fromkeys(notes))
-    used = _used(places)
-    document = (
-        _about(name, truth, places)
-        | content
-        | {
-            "missing": missing,
-            "left_out": filled.left_out,
-            "notes": notes,
-        }
-    )
-    text = "\n".join(markdown(table) for table in tables) + f"\n![{tables[0].title}]({name}.png)\n"
-    text += _lists(used, missing, filled.left_out, notes)
-    files = {f"{name}.png": chart, f"{name}.md": text.encode(), f"{name}.json": _json(document)}
-    return PaperArtifact(name, tables[0].title, tables, used, missing, filled.left_out, notes, files)
-
-
-def _sheet(
-    name: str,
-    picture: Image.Image,
-    places: Mapping[str, TrainedRun],
-    missing: list[str],
-    left_out: list[str],
-    truth: GroundTruth,
-    content: dict[str, Any],
-) -> PaperArtifact:
-    title = f"Figure {name.removeprefix('figure')}, on {truth.path.name}"
-    used = _used(places)
-    document = _about(name, truth, places) | content | {"missing": missing, "left_out": left_out}
-    notes = list(truth.notes)
-    text = f"## {title}\n\n![{title}]({name}.png)\n" + _lists(used, missing, left_out, notes)
-    files = {f"{name}.png": as_png(picture), f"{name}.md": text.encode(), f"{name}.json": _json(document)}
-    return PaperArtifact(name, title, [], used, missing, left_out, notes, files)
-
-
-def _used(places: Mapping[str, TrainedRun]) -> list[str]:
-    return [
-        f"{place}: {run.path} (" + ", ".join(part for part in (run.describe(), run.training) if part) + ")"
-        for place, run in places.items()
-    ]
-
-
-def _about(name: str, truth: GroundTruth, places: Mapping[str, TrainedRun]) -> dict[str, Any]:
-    runs = {
-        place: {
-            "path": str(run.path),
-            "is": run.describe(),
-            "step": run.step,
-            "begun_with": run.begun_with or None,
-            "trained_on": run.data or None,
-            "hand_model": run.trained.model,
-        }
-        for place, run in places.items()
-    }
-    return {
-        "name": name,
-        "data": str(truth.path),
-        "dataset": truth.dataset,
-        "split": truth.split,
-        "frames": int(truth.known.sum()),
-        "runs": runs,
-    }
-
-
-def _lists(used: list[str], missing: list[str], left_out: list[str], notes: list[str]) -> str:
-    text = ""
-    for heading, lines in (("Runs", used), ("Missing", missing), ("Left out", left_out), ("Notes", notes)):
-        if lines:
-            text += f"\n{heading}:\n\n" + "".join(f"- {line}\n" for line in lines)
-    return text
-
-
-def _json(document: dict[str, Any]) -> bytes:
-    return (json.dumps(finite(document), indent=2, allow_nan=False) + "\n").encode()
+MAKERS: dict[str, Callable[[PaperRequest], PaperArtifact]] = {
+    "table4": make_table4,
+    "table5": make_table5,
+    "figure1": make_figure1,
+    "figure2": make_figure2,
+    "figure3": make_figure3,
+    "figure6": make_figure6,
+}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from handsss.errors import InputError
 from handsss.evaluation.ground_truth import GroundTruth, open_ground_truth
 from handsss.evaluation.metrics import distances
 from handsss.evaluation.network_predictions import predict_images
+from handsss.evaluation.options import StageProgress
 from handsss.evaluation.pairing import PairedPredictions, pair_network
 from handsss.evaluation.paper.runs import TrainedRun
 from handsss.evaluation.samples import Samples
@@ -19,8 +19,6 @@ from handsss.evaluation.score import Keypoints2d, score_2d
 from handsss.geometry.procrustes import procrustes
 
 _CHUNK = 256  # frames at a time
-Progress = Callable[[int, int], None]  # of what was announced last
-Announce = Callable[[str], None]
 
 
 class GroundTruthCache:
@@ -28,12 +26,11 @@ class GroundTruthCache:
 
     Args:
         limit: first pictures only.
-        progress: told pictures done and in all.
-        announce: told what is done next.
+        progress: a stage for each dataset and run.
     """
 
-    def __init__(self, limit: int | None, progress: Progress, announce: Announce) -> None:
-        self.limit, self.progress, self.announce = limit, progress, announce
+    def __init__(self, limit: int | None, progress: StageProgress) -> None:
+        self.limit, self.progress = limit, progress
         self._read: dict[tuple[Path, str | None, bool], GroundTruth] = {}
 
     def truth(self, path: Path, split: str | None = None, *, scored: bool = True) -> GroundTruth:
@@ -44,7 +41,7 @@ class GroundTruthCache:
         """
         key = (path.resolve(), split, scored)
         if key not in self._read:
-            self.announce(f"reading {path.name}")
+            self.progress.begin(f"reading {path.name}")
             self._read[key] = open_ground_truth(path, split, scored=scored, limit=self.limit, progress=self.progress)
         return self._read[key]
 
@@ -66,7 +63,7 @@ def predict_run(run: TrainedRun, truth: GroundTruth, data: GroundTruthCache, bat
         InputError: a picture that cannot be read, a diverged network.
     """
     rows = np.flatnonzero(truth.known)
-    data.announce(f"evaluating {run.name}")
+    data.progress.begin(f"evaluating {run.name}")
     made = predict_images(run.trained, truth, (truth.joints_set,), rows=rows, batch=batch, progress=data.progress)
     return pair_network(run.trained, truth, made, rows)
 

@@ -32,7 +32,7 @@ class ReportSample(NamedTuple):
     """One sample of the report."""
 
     kind: str  # "worst" or "best"
-    place: int  # 1 is the worst or the best
+    rank: int  # 1: the worst or the best
     sample: int  # its number
     name: str
     figures: str  # its errors in words
@@ -42,11 +42,11 @@ class ReportSample(NamedTuple):
     def file(self) -> str:
         """File name of its picture."""
         stem = re.sub(r"[^A-Za-z0-9._-]+", "_", PurePosixPath(self.name).stem)[-60:] or "sample"
-        return f"{self.kind}_{self.place:02d}_{stem}.jpg"
+        return f"{self.kind}_{self.rank:02d}_{stem}.jpg"
 
 
 def ranked(evaluation: Evaluation, count: int = SHOWN) -> list[tuple[str, int, int]]:
-    """The samples to show: kind, place, index; the worst first. No sample is among both.
+    """The samples to show: kind, rank, index; the worst first. No sample is among both.
 
     The order is that of the aligned joint error; samples without one are left out.
     """
@@ -54,8 +54,8 @@ def ranked(evaluation: Evaluation, count: int = SHOWN) -> list[tuple[str, int, i
     order = [int(i) for i in np.argsort(errors, kind="stable") if np.isfinite(errors[i])]
     worst = order[::-1][: min(count, -(-len(order) // 2))]
     best = order[: min(count, len(order) // 2)]
-    listed = [("worst", place + 1, index) for place, index in enumerate(worst)]
-    return listed + [("best", place + 1, index) for place, index in enumerate(best)]
+    listed = [("worst", rank + 1, index) for rank, index in enumerate(worst)]
+    return listed + [("best", rank + 1, index) for rank, index in enumerate(best)]
 
 
 def draw_samples(
@@ -74,11 +74,11 @@ def draw_samples(
     chosen = ranked(evaluation)
     model = matching_model(evaluation.samples.vertices)
     shown = []
-    for done, (kind, place, index) in enumerate(chosen):
+    for done, (kind, rank, index) in enumerate(chosen):
         progress(done, len(chosen))
         panels = _panels(evaluation.samples, index, None if model is None else model.faces, redraw)
         name = evaluation.samples.names[index]
-        shown.append(ReportSample(kind, place, index, name, _figures(evaluation, index), panels))
+        shown.append(ReportSample(kind, rank, index, name, _figures(evaluation, index), panels))
     progress(len(chosen), len(chosen))
     return shown
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from handsss.data.resumable_jobs import unwritable, write_atomically
 from handsss.evaluation.curves import Figure, draw, keypoint_panels, space_panels
-from handsss.evaluation.report.metric_tables import tables_of
+from handsss.evaluation.metric_tables import report_tables
 from handsss.evaluation.report.page import render_page
 from handsss.evaluation.report.pictures import Redraw, ReportSample, draw_samples
 from handsss.evaluation.samples import Evaluation
@@ -46,7 +46,7 @@ def write_report(
     """
     metrics = evaluation.metrics
     figures = _figures(evaluation)
-    tables = tables_of(metrics)
+    tables = report_tables(metrics)
     shown = draw_samples(evaluation, redraw, progress or (lambda done, total: None))
     files: dict[str, bytes] = {"metrics.json": _json(metrics)}
     for name, (_, figure) in figures.items():
@@ -89,7 +89,7 @@ def _figures(evaluation: Evaluation) -> dict[str, tuple[str, Figure]]:
 
 def _picture(one: ReportSample) -> bytes:
     labels = [label for label, _ in one.panels]
-    title = f"{one.kind} {one.place}: {one.name}"
+    title = f"{one.kind} {one.rank}: {one.name}"
     return as_jpeg(sheet([Line([panel for _, panel in one.panels])], columns=labels, title=title, notes=[one.figures]))
 
 
@@ -111,7 +111,7 @@ def _document(
         group = [one for one in shown if one.kind == kind]
         if group:
             lines += ["", f"## {kind.capitalize()} samples", "", "| | picture | errors |", "|---|---|---|"]
-            lines += [f"| {one.place} | [{_link(one.name)}](samples/{one.file}) | {one.figures} |" for one in group]
+            lines += [f"| {one.rank} | [{_link(one.name)}](samples/{one.file}) | {one.figures} |" for one in group]
     return ("\n".join(lines) + "\n").encode()
 
 

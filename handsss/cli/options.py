@@ -1,4 +1,4 @@
-"""Options that the subcommands of ``handsss preprocess`` have in common."""
+"""Options that several commands share, and the values that they take."""
 
 from __future__ import annotations
 
@@ -42,6 +42,14 @@ class Encoding(StrEnum):
     gzip = "gzip"
 
 
+class Precision(StrEnum):
+    """Values of --precision."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
 class Side(StrEnum):
     """Values of --hand."""
 
@@ -50,12 +58,31 @@ class Side(StrEnum):
     right = "right"
 
 
-Output = Annotated[
+DEVICE_HELP = "auto (a GPU where there is one), cpu, cuda or cuda:NUMBER."
+PRECISION_HELP = "Of the network, never of the hand. bfloat16 is faster where the processor multiplies it."
+
+DeviceOption = Annotated[str, typer.Option("--device", rich_help_panel="Run", help=DEVICE_HELP)]
+PrecisionOption = Annotated[Precision, typer.Option("--precision", rich_help_panel="Run", help=PRECISION_HELP)]
+BatchOption = Annotated[int, typer.Option("--batch", min=1, rich_help_panel="Run", help="Pictures at a time.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel="Run", help="Print errors only.")]
+EvaluationData = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", rich_help_panel="Output", help="The store. Default: a name of the "
-                 "dataset, version and split, in the current folder."),
+    typer.Option(
+        "--data",
+        metavar="PATH",
+        rich_help_panel="What",
+        help="A file of `handsss preprocess`, or the folder of FreiHAND, HO-3D or a dataset in FreiHAND's layout. "
+        "Default: freihand_evaluation.h5, ho3d_v2_evaluation.h5 or ho3d_v3_evaluation.h5, here, in data/ or in "
+        "HANDSSS_DATA.",
+    ),
+]
+SplitOption = Annotated[Split, typer.Option("--split", help="Which pictures.")]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", rich_help_panel="Output", help="The store. Default: "
+                 "DATASET_VERSION_SPLIT.h5 in the working folder."),
 ]  # fmt: skip
-Keypoints = Annotated[
+KeypointsOption = Annotated[
     str,
     typer.Option(
         "--keypoints",
@@ -65,17 +92,19 @@ Keypoints = Annotated[
         "(STEM_keypoints.json); or one JSON file [points, confidences, names].",
     ),
 ]
-OpenposeBin = Annotated[
+OpenposeBinOption = Annotated[
     Path | None,
     typer.Option(
         "--openpose-bin", metavar="FILE", rich_help_panel="Keypoints", help="Run this OpenPose program over the images."
     ),
 ]
-Workers = Annotated[
+WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, rich_help_panel="Run", help="Processes. Default: one a core.")
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, rich_help_panel="Run", help="Only the first N pictures.")]
-Shard = Annotated[
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, rich_help_panel="Run", help="Only the first N pictures.")
+]
+ShardOption = Annotated[
     str,
     typer.Option(
         "--shard",
@@ -84,13 +113,13 @@ Shard = Annotated[
         help="Part i (from 0) of n of the pictures, into a file of its own; join the files with merge.",
     ),
 ]
-Resume = Annotated[
+ResumeOption = Annotated[
     bool, typer.Option("--resume", rich_help_panel="Run", help="Go on where an interrupted run stopped.")
 ]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", rich_help_panel="Run", help="Replace a file or an unfinished run.")
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", rich_help_panel="Run", help="Replace what is there, or an unfinished run.")
 ]
-SkipBad = Annotated[
+SkipBadOption = Annotated[
     bool,
     typer.Option(
         "--skip-bad", rich_help_panel="Run", help="Leave out pictures that cannot be used and list them at the end."
@@ -100,7 +129,7 @@ EncodingOption = Annotated[
     Encoding,
     typer.Option("--encoding", rich_help_panel="Output", help="How crops are kept (docs/guides/store.md)."),
 ]
-Margin = Annotated[
+MarginOption = Annotated[
     float,
     typer.Option(
         "--margin",
@@ -110,10 +139,9 @@ Margin = Annotated[
         help="Around the keypoints' box, on every side, as a share of its longer side.",
     ),
 ]
-BoxMargin = Annotated[
+BoxMarginOption = Annotated[
     float,
     typer.Option(
         "--box-margin", min=0.0, max=3.0, rich_help_panel="Output", help="The same around a box of the dataset's own."
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel="Run", help="Print errors only.")]

@@ -1,0 +1,59 @@
+"""Prints tables, notes and progress of ``handsss evaluate`` and ``handsss paper``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from handsss.cli.console import error_console, output_console, plain, progress_bar
+
+if TYPE_CHECKING:
+    from handsss.evaluation.options import OnProgress
+    from handsss.evaluation.tables import Table
+
+
+class TablePrinter:
+    """Prints to the terminal, with a bar for long work.
+
+    Args:
+        quiet: errors only.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._output = output_console(quiet=quiet)
+
+    def say(self, text: str) -> None:
+        """One line, not wrapped."""
+        self._output.print(plain(text), soft_wrap=True)
+
+    @contextmanager
+    def progress(self) -> Iterator[OnProgress]:
+        """A bar for the current stage; gives the ``on_progress`` of the functions that work."""
+        with progress_bar(error_console(), unit="picture", shown=not self._quiet) as bar:
+            task = bar.add_task("starting", total=None)
+            current = ""
+
+            def on_progress(stage: str, done: int, total: int) -> None:
+                nonlocal current
+                if stage != current:
+                    current = stage
+                    bar.reset(task, total=None, description=stage)
+                bar.update(task, completed=done, total=total or None)
+
+            yield on_progress
+
+    def table(self, table: Table) -> None:
+        """A table under its title, with its notes."""
+        from handsss.evaluation.tables import console_table
+
+        self.say(table.title)
+        self._output.print(console_table(table))
+        for note in table.notes:
+            self.say(note)
+
+    def notes(self, notes: Sequence[str]) -> None:
+        """Remarks on the predictions."""
+        for note in notes:
+            self._output.print(f"[yellow]note:[/yellow] {plain(note)}", soft_wrap=True)

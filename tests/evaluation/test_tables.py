@@ -1,0 +1,54 @@
+"""Tables as markdown, CSV, HTML, and on the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from importlib.resources import files
+
+import jinja2
+import pytest
+from rich.console import Console
+
+from handsss.evaluation.html import render
+from handsss.evaluation.tables import Table, console_table, csv_text, html, markdown, number
+
+STRANGE = Table("<T>", ["a|b", "c"], [["x\ny", "1.0"], ["<script>alert(1)</script>", "–"]], ["note <i>"])
+
+
+def test_tables_as_markdown() -> None:
+    table = Table("T", ["a|b", "c"], [["x\ny", "1.0"], ["<b>", "–"]], ["note <i>"])
+    assert markdown(table) == "## T\n\n| a\\|b | c |\n|---|---:|\n| x y | 1.0 |\n| &lt;b> | – |\n\nnote &lt;i>\n"
+    assert number(None, 2) == number(float("inf"), 2) == "–"
+    assert number(1.005, 1) == "1.0"
+
+
+def test_tables_as_csv() -> None:
+    table = Table("T", ["a,b", "c"], [['say "x"', "1.0"], ["y", "–"]])
+    assert csv_text(table) == '"a,b",c\n"say ""x""",1.0\ny,\n'
+    assert list(csv.reader(io.StringIO(csv_text(table)))) == [["a,b", "c"], ['say "x"', "1.0"], ["y", ""]]
+
+
+def test_tables_as_html_are_escaped() -> None:
+    text = html(STRANGE)
+    assert "<script" not in text and "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "<caption>&lt;T&gt;</caption>" in text and "note &lt;i&gt;" in text
+    assert "<details>" not in text
+    long = html(Table("T", ["a"], [["x"]] * 9))
+    assert "<details><summary>T</summary>" in long and "<caption>" not in long
+    assert long.count("<tr>") == 10
+
+
+def test_tables_on_the_terminal() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(console_table(Table("T", ["a", "b"], [["[bold]x[/bold]", "1.0"]])))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "[bold]x[/bold]" in shown and "1.0" in shown
+
+
+def test_templates_are_in_the_package() -> None:
+    folder = files("handsss.evaluation") / "templates"
+    names = {entry.name for entry in folder.iterdir()}
+    assert {"report.html.j2", "table.html.j2", "report.css"} <= names
+    with pytest.raises(jinja2.UndefinedError):
+        render("table.html.j2", folded=False)
