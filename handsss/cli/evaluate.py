@@ -33,11 +33,7 @@ EPILOG = """[bold]Examples[/bold]
 """
 
 
-class ProtocolName(StrEnum):
-    """Values of --protocol."""
-
-    freihand = "freihand"
-    ho3d = "ho3d"
+ProtocolName = StrEnum("ProtocolName", ["freihand", "ho3d"])  # --protocol
 
 
 def evaluate(

@@ -8,50 +8,15 @@ from typing import Annotated
 
 import typer
 
-
-class Split(StrEnum):
-    """Values of --split."""
-
-    training = "training"
-    evaluation = "evaluation"
-
-
-class FreihandVersion(StrEnum):
-    """Values of --version of FreiHAND."""
-
-    gs = "gs"
-    hom = "hom"
-    sample = "sample"
-    auto = "auto"
-    all = "all"
+Split = StrEnum("Split", ["training", "evaluation"])  # --split
+FreihandVersion = StrEnum("FreihandVersion", ["gs", "hom", "sample", "auto", "all"])  # --version of FreiHAND
+Ho3dVersion = StrEnum("Ho3dVersion", ["v2", "v3"])  # --version of HO-3D
+Encoding = StrEnum("Encoding", ["jpeg", "raw", "lzf", "gzip"])  # --encoding
+Precision = StrEnum("Precision", ["float32", "bfloat16", "float16"])  # --precision
 
 
-class Ho3dVersion(StrEnum):
-    """Values of --version of HO-3D."""
-
-    v2 = "v2"
-    v3 = "v3"
-
-
-class Encoding(StrEnum):
-    """Values of --encoding."""
-
-    jpeg = "jpeg"
-    raw = "raw"
-    lzf = "lzf"
-    gzip = "gzip"
-
-
-class Precision(StrEnum):
-    """Values of --precision."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-
-
-class Side(StrEnum):
-    """Values of --hand."""
+class HandSide(StrEnum):
+    """Values of --hand; a class, so that a type checker knows them."""
 
     auto = "auto"
     left = "left"

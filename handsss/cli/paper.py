@@ -1,7 +1,5 @@
 """``handsss paper``: the paper's tables and figures from trained runs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,107 +25,114 @@ pose prior) is read from the run itself. See docs/guides/paper.md.
 """,
 )
 
-EPILOG = """[bold]Exit codes[/bold]: 0 done (also if places have no run: the command that
+_EXIT = """[bold]Exit codes[/bold]: 0 done (also if places have no run: the command that
 trains one is shown), 1 full disk, 2 no run fits, wrong usage or file,
 130 interrupted."""
+
+_TEST_DATA = (
+    "A file of `handsss preprocess`, or a dataset's folder (its evaluation split). Default: as in `handsss evaluate`."
+)
+_TRAINING_DATA = (
+    "Training images with truth and detected keypoints: a file of `handsss preprocess`. Default: what the runs were "
+    "trained on."
+)
+_FIGURES = Path("paper")
 
 Runs = Annotated[
     list[Path] | None,
     typer.Argument(metavar="RUNS...", help="Folders of trained runs, or checkpoints. Default: all in runs/."),
 ]
-TestData = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="PATH", help="A file of `handsss preprocess`, or a dataset's folder (its evaluation "
-                 "split). Default: as in `handsss evaluate`."),
-]  # fmt: skip
-TrainingData = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="PATH", help="Training images with truth and detected keypoints: a file of `handsss "
-                 "preprocess`. Default: what the runs were trained on."),
-]  # fmt: skip
-Out = Annotated[
-    Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Write .md, .json and .png there. Default: print.")
-]
 FigureOut = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where .png, .md and .json go.")]
-Samples = Annotated[
-    str | None, typer.Option("--samples", metavar="3,17,...", help="Rows to show. Default: spread over the data.")
-]
-Count = Annotated[int, typer.Option("--count", min=1, help="Number of pictures, where no --samples are named.")]
-
-_FIGURES = Path("paper")
 
 
-@app.command(epilog=EPILOG)
-def table4(
-    runs: Runs = None,
-    data: TestData = None,
-    out: Out = None,
-    limit: LimitOption = None,
-    device: DeviceOption = "auto",
-    quiet: QuietOption = False,
-) -> None:
-    """Unaligned errors of MANO-CNN and ours, full and self-supervised, and the degradation between them."""
-    _run("table4", runs, data, out, limit=limit, device=device, quiet=quiet)
+def _table_command(name: str, text: str, data_help: str, *, written: Path | None = None) -> None:
+    """Add a command for errors or curves over a whole dataset.
+
+    Args:
+        name: of the table or figure.
+        text: help.
+        data_help: help of --data.
+        written: default of --out; None: the table is printed only.
+    """
+
+    default = " Default: print only." if written is None else ""
+
+    def command(
+        runs: Runs = None,
+        data: Annotated[Path | None, typer.Option("--data", metavar="PATH", help=data_help)] = None,
+        out: Annotated[
+            Path | None,
+            typer.Option("--out", "-o", metavar="FOLDER", help=f"Write .md, .json and .png there.{default}"),
+        ] = written,
+        limit: LimitOption = None,
+        device: DeviceOption = "auto",
+        quiet: QuietOption = False,
+    ) -> None:
+        _run(name, runs, data, out, limit=limit, device=device, quiet=quiet)
+
+    app.command(name, help=text, epilog=_EXIT)(command)
 
 
-@app.command(epilog=EPILOG)
-def table5(
-    runs: Runs = None,
-    data: TrainingData = None,
-    out: Out = None,
-    limit: LimitOption = None,
-    device: DeviceOption = "auto",
-    quiet: QuietOption = False,
-) -> None:
-    """2D keypoints on the training images: detector, 2D branch and projection, with and without E_con."""
-    _run("table5", runs, data, out, limit=limit, device=device, quiet=quiet)
+def _sheet_command(name: str, text: str, *, pictures: int) -> None:
+    """Add a command for a sheet of pictures.
+
+    Args:
+        name: of the figure.
+        text: help.
+        pictures: default of --count.
+    """
+
+    def command(
+        runs: Runs = None,
+        data: Annotated[Path | None, typer.Option("--data", metavar="PATH", help=_TEST_DATA)] = None,
+        out: FigureOut = _FIGURES,
+        samples: Annotated[
+            str | None,
+            typer.Option("--samples", metavar="3,17,...", help="Rows to show. Default: spread over the data."),
+        ] = None,
+        count: Annotated[
+            int, typer.Option("--count", min=1, help="Pictures, where no --samples are given.")
+        ] = pictures,
+        device: DeviceOption = "auto",
+        quiet: QuietOption = False,
+    ) -> None:
+        _run(name, runs, data, out, samples=samples, count=count, device=device, quiet=quiet)
+
+    app.command(name, help=text, epilog=_EXIT)(command)
 
 
-@app.command(epilog=EPILOG)
-def figure1(
-    runs: Runs = None,
-    data: TestData = None,
-    out: FigureOut = _FIGURES,
-    samples: Samples = None,
-    count: Count = 2,
-    device: DeviceOption = "auto",
-    quiet: QuietOption = False,
-) -> None:
-    """Average pose prior and joint limits on the same pictures: input, keypoints, mesh in two views."""
-    _run("figure1", runs, data, out, samples=samples, count=count, device=device, quiet=quiet)
+_table_command(
+    "table4",
+    "Unaligned errors of MANO-CNN and ours, full and self-supervised, and the degradation between them.",
+    _TEST_DATA,
+)
+_table_command(
+    "table5",
+    "2D keypoints on the training images: detector, 2D branch and projection, with and without E_con.",
+    _TRAINING_DATA,
+)
+_sheet_command(
+    "figure1",
+    "Average pose prior and joint limits on the same pictures: input, keypoints, mesh in two views.",
+    pictures=2,
+)
+_table_command(
+    "figure2",
+    "Share of frames within a largest 2D error, for table 5's keypoints, on the training images.",
+    _TRAINING_DATA,
+    written=_FIGURES,
+)
+_sheet_command(
+    "figure3",
+    "Input, projected joints, projected mesh and the mesh from seven sides (figures 3, 4 and 5).",
+    pictures=8,
+)
 
 
-@app.command(epilog=EPILOG)
-def figure2(
-    runs: Runs = None,
-    data: TrainingData = None,
-    out: FigureOut = _FIGURES,
-    limit: LimitOption = None,
-    device: DeviceOption = "auto",
-    quiet: QuietOption = False,
-) -> None:
-    """Share of frames within a largest 2D error, for table 5's keypoints, on the training images."""
-    _run("figure2", runs, data, out, limit=limit, device=device, quiet=quiet)
-
-
-@app.command(epilog=EPILOG)
-def figure3(
-    runs: Runs = None,
-    data: TestData = None,
-    out: FigureOut = _FIGURES,
-    samples: Samples = None,
-    count: Count = 8,
-    device: DeviceOption = "auto",
-    quiet: QuietOption = False,
-) -> None:
-    """Input, projected joints, projected mesh and the mesh from seven sides (figures 3, 4 and 5)."""
-    _run("figure3", runs, data, out, samples=samples, count=count, device=device, quiet=quiet)
-
-
-@app.command(epilog=EPILOG)
+@app.command(epilog=_EXIT)
 def figure6(
     runs: Runs = None,
-    data: TestData = None,
+    data: Annotated[Path | None, typer.Option("--data", metavar="PATH", help=_TEST_DATA)] = None,
     out: FigureOut = _FIGURES,
     device: DeviceOption = "auto",
     quiet: QuietOption = False,

@@ -12,6 +12,7 @@ from handsss.cli.options import (
     Encoding,
     EncodingOption,
     FreihandVersion,
+    HandSide,
     Ho3dVersion,
     KeypointsOption,
     LimitOption,
@@ -21,7 +22,6 @@ from handsss.cli.options import (
     QuietOption,
     ResumeOption,
     ShardOption,
-    Side,
     SkipBadOption,
     Split,
     SplitOption,
@@ -122,9 +122,9 @@ def images(
     output: StoreOption = None,
     keypoints: KeypointsOption = "detect",
     hand: Annotated[
-        Side, typer.Option("--hand", help="auto: every hand found, a row each; left or right: every photo shows one "
-                           "hand of this side.")
-    ] = Side.auto,
+        HandSide, typer.Option("--hand", help="auto: a row for every detected hand; left or right: every photo shows "
+                               "one hand of this side.")
+    ] = HandSide.auto,
     intrinsics: Annotated[
         str | None, typer.Option("--intrinsics", metavar="fx,fy,cx,cy", help="Camera of all photos, px.")
     ] = None,

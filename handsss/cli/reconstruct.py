@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from handsss.cli.options import DEVICE_HELP, PRECISION_HELP, Precision
+from handsss.cli.options import DEVICE_HELP, PRECISION_HELP, HandSide, Precision
 
 EPILOG = """[bold]Examples[/bold]
 
@@ -25,14 +25,6 @@ EPILOG = """[bold]Examples[/bold]
 [bold]Exit codes[/bold]: 0 all done, 1 an input failed, 2 usage, 3 none failed but none showed a hand, \
 130 interrupted.
 """
-
-
-class Hand(StrEnum):
-    """Values of --hand."""
-
-    auto = "auto"
-    left = "left"
-    right = "right"
 
 
 class Start(StrEnum):
@@ -70,7 +62,9 @@ def reconstruct(
         MeshFormat | None,
         typer.Option("--format", rich_help_panel="Output", help="Kind of mesh in a folder. Default: obj."),
     ] = None,
-    hand: Annotated[Hand, typer.Option("--hand", rich_help_panel="Hand", help="Which hand to look for.")] = Hand.auto,
+    hand: Annotated[
+        HandSide, typer.Option("--hand", rich_help_panel="Hand", help="Which hand to look for.")
+    ] = HandSide.auto,
     all_hands: Annotated[
         bool,
         typer.Option(

@@ -8,35 +8,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
-from handsss.cli.main import run as program
 from tests.evaluation.makers import hands, noisy, prediction_lists, write_checkpoint, write_freihand
 
-
-class Done(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Done]
+Run = Callable[..., Any]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command in this process: starting Python anew takes longer than most of the work here."""
-
-    def run(*arguments: str | Path, folder: Path, command: str = "evaluate") -> Done:
-        monkeypatch.chdir(folder)
-        monkeypatch.setenv("HANDSSS_DATA", "")
-        monkeypatch.setenv("COLUMNS", "140")
-        with pytest.raises(SystemExit) as end:
-            program([command, *map(str, arguments)])
-        return Done(int(end.value.code or 0), *capsys.readouterr())
+def run(program: Run) -> Run:
+    def run(*arguments: str | Path, folder: Path, command: str = "evaluate") -> Any:
+        return program(command, *arguments, folder=folder)
 
     return run
 

@@ -5,37 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import pytest
 
-from handsss.cli.main import run as program
 from tests.evaluation.runs import write_run, write_store
 
-
-class Done(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Done]
+Run = Callable[..., Any]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command in this process."""
-
-    def run(*arguments: str | Path, folder: Path) -> Done:
-        monkeypatch.chdir(folder)
-        monkeypatch.setenv("HANDSSS_DATA", "")
-        monkeypatch.setenv("COLUMNS", "120")
-        with pytest.raises(SystemExit) as end:
-            program(["paper", *map(str, arguments)])
-        return Done(int(end.value.code or 0), *capsys.readouterr())
-
-    return run
+def run(program: Run) -> Run:
+    return partial(program, "paper")
 
 
 @pytest.fixture(scope="module")
