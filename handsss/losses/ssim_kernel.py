@@ -45,7 +45,7 @@ def _filtered(plane: Any, kernel: Any, rows: Any, out: Any) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def ssim_planes(a: Any, b: Any, kernel: Any, c1: float, c2: float, grad_a: Any, grad_b: Any, wanted: bool) -> float:
-    """The sum of SSIM over planes a and b [N, H, W], and, where wanted, its gradients."""
+    """Sum of SSIM over planes a and b [N, H, W]; if wanted, its gradients in ``grad_a`` and ``grad_b``."""
     count, height, width = a.shape
     shape = (7, height, width)
     work = np.empty(shape, a.dtype)
@@ -72,7 +72,7 @@ def ssim_planes(a: Any, b: Any, kernel: Any, c1: float, c2: float, grad_a: Any, 
                 value = first * second * below
                 line += value
                 if wanted:
-                    # Derivatives by Gx, Gy, G(xx + yy) and G(xy) take the places of these.
+                    # Derivatives by Gx, Gy, G(xx + yy) and G(xy) overwrite these.
                     cross = 2 * (second - first) * below
                     along = 2 * value * (1 / fourth - 1 / third)
                     mean_a[i, j] = v * cross + u * along
@@ -94,11 +94,11 @@ def ssim_planes(a: Any, b: Any, kernel: Any, c1: float, c2: float, grad_a: Any, 
 
 
 class FusedSsim(torch.autograd.Function):
-    """Mean SSIM of pictures [B, C, H, W] on the CPU, float32 or float64."""
+    """Mean SSIM of images [B, C, H, W] on the CPU, float32 or float64."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, kernel: Tensor, c1: float, c2: float) -> Tensor:
-        x, y = (picture.detach().contiguous().flatten(0, 1) for picture in (a, b))
+        x, y = (image.detach().contiguous().flatten(0, 1) for image in (a, b))
         wanted = any(ctx.needs_input_grad[:2])
         gradients = [torch.empty_like(x) if wanted else x[:0] for _ in range(2)]
         arrays = [tensor.numpy() for tensor in (x, y, kernel, *gradients)]

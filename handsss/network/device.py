@@ -1,4 +1,4 @@
-"""Where a network computes."""
+"""Choice of the device."""
 
 from __future__ import annotations
 

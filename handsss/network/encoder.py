@@ -14,14 +14,14 @@ from handsss.errors import InputError, UserError
 from handsss.geometry.framing import CROP
 
 NORM_MOMENTUM = 0.01  # EfficientNet's own
-_SIZES = (CROP, CROP // 2, CROP // 4)  # px; the paddings, fixed for the first, are right for the others too
+_SIZES = (CROP, CROP // 2, CROP // 4)  # px; the paddings for the first are right for the others too
 # Channels of the 7 x 7 and of the 56 x 56 feature map. The supplement's tables have b3's.
 CHANNELS = {"efficientnet-b0": (1280, 24), "efficientnet-b3": (1536, 32)}
 _BETWEEN = {"efficientnet-b0": (40, 112), "efficientnet-b3": (48, 136)}  # of the 28 x 28 and of the 14 x 14 map
 
 
 class Features(NamedTuple):
-    """What the encoder sees."""
+    """Feature maps and pooled vector."""
 
     high: Tensor  # [B, C_h, 7, 7]
     low: Tensor  # [B, C_l, 56, 56]
@@ -41,8 +41,8 @@ class Encoder(nn.Module):
     Args:
         name: "efficientnet-b0" or "efficientnet-b3".
         pooling: "max" (supplement) or "average" (released code) over the 7 x 7 map.
-        drop_connect: chance that a step of the training skips the last block for a sample, rising from 0 at the first.
-        norm_momentum: what a step's batch gives to the running statistics of batch norm.
+        drop_connect: probability of skipping the last block for a sample in training; rises from 0 at the first.
+        norm_momentum: of batch norm's running statistics.
 
     Raises:
         UserError: another name or pooling.
@@ -62,7 +62,7 @@ class Encoder(nn.Module):
             raise UserError(f"pooling {pooling!r}: expected max or average.")
         self.name, self.pooling = name, pooling
         self.high_channels, self.low_channels = CHANNELS[name]
-        # The paddings are fixed for the size of the picture, so it is given.
+        # The paddings are computed for the input's size.
         self.body = EfficientNet.from_name(name, image_size=CROP, drop_connect_rate=drop_connect)
         del self.body._fc, self.body._dropout, self.body._avg_pooling
         _plain_silu(self.body)
@@ -76,16 +76,16 @@ class Encoder(nn.Module):
         return self.low_channels, *_BETWEEN[self.name], self.high_channels
 
     def forward(self, image: Tensor) -> Features:
-        """Encode pictures [B, 3, 224, 224], normalised as ImageNet's; half or a quarter of the size is possible."""
+        """Encode images [B, 3, S, S] with ImageNet's normalisation; S is 224, 112 or 56."""
         if image.ndim != 4 or image.shape[1] != 3 or image.shape[2] != image.shape[3] or image.shape[2] not in _SIZES:
-            raise ValueError(f"expected pictures [B, 3, {CROP}, {CROP}], got {list(image.shape)}")
+            raise ValueError(f"expected images [B, 3, {CROP}, {CROP}], got {list(image.shape)}")
         ends = self.body.extract_endpoints(image.contiguous(memory_format=torch.channels_last))
         high, low = ends["reduction_6"], ends["reduction_2"]
         pooled = high.amax((2, 3)) if self.pooling == "max" else high.mean((2, 3))
         return Features(high, low, pooled, ends["reduction_3"], ends["reduction_4"])
 
     def load_imagenet(self, path: Path) -> None:
-        """Take weights from a file as EfficientNet's authors' port publishes them.
+        """Load ImageNet weights from a file in efficientnet_pytorch's format.
 
         Raises:
             InputError: missing, unsafe, or of another network; names what does not fit.
@@ -112,7 +112,7 @@ class Encoder(nn.Module):
 
 
 def _plain_silu(module: nn.Module) -> None:
-    """torch's own SiLU in place of the package's memory-saving one, which computes it twice."""
+    """Replace the package's memory-efficient swish, which recomputes it, by torch's SiLU."""
     for name, child in module.named_children():
         if isinstance(child, (Swish, MemoryEfficientSwish)):
             setattr(module, name, nn.SiLU())

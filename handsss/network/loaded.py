@@ -1,4 +1,4 @@
-"""What a file of a trained network holds of use without its training."""
+"""A trained network, read from a checkpoint or a weights file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from handsss.network.s2hand import S2Hand
 
 
 class LoadedNetwork(NamedTuple):
-    """What a checkpoint holds of use without its training."""
+    """A trained network and its description."""
 
     path: Path  # of the file that was read
     network: S2Hand  # for right hands, in evaluation mode

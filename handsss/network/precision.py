@@ -1,4 +1,4 @@
-"""Lower precision: what of the network is computed in it, and when that pays."""
+"""Mixed precision: which parts of the network use it, and where it is faster."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Precision(NamedTuple):
 
 
 def for_prediction(name: str) -> Precision:
-    """The precision that predictions are asked for in.
+    """The precision of predictions, by name.
 
     Raises:
         UserError: an unknown name.
@@ -43,7 +43,7 @@ def for_prediction(name: str) -> Precision:
 
 
 def for_training(name: str, device: torch.device) -> Precision:
-    """The precision of a run's setting.
+    """The precision of training, by the setting ``schedule.precision``.
 
     "auto" is bfloat16 where it is faster: for all of the network on GPUs that compute with it; for the keypoint branch,
     which is large convolutions, on CPUs that multiply it (AMX, AVX512-BF16); nowhere else. The encoder's many thin

@@ -1,4 +1,4 @@
-"""From features to a hand: pose, shape, placement, texture, light (supplement, tables 2 and 3)."""
+"""Regressors of pose, shape, rotation, translation, scale, texture and light (supplement, tables 2 and 3)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 POSE, SHAPE, LIGHT = 30, 10, 11
-SCALE_START, DEPTH_START = 0.95, 0.65  # so that the first hand is about a hand's size, an arm's length away (m)
+SCALE_START, DEPTH_START = 0.95, 0.65  # initial hands: about life size, at arm's length (m)
 MEAN_SKIN = (200 / 256, 150 / 256, 150 / 256)
-# A lit hand to begin with: ambient and directional intensity, their colours, the direction towards the light.
+# Initial light: ambient and directional intensity, their colours (RGB), direction towards the light.
 LIGHT_START = (0.6, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.2, -0.5, -0.8)
-_SMALL = 1e-3  # standard deviation of weights whose outputs should start at their bias
+_SMALL = 1e-3  # standard deviation of initial weights whose outputs start at their bias
 
 
 class HandVector(NamedTuple):

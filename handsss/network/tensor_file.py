@@ -1,4 +1,4 @@
-"""Files of tensors in half precision with a description: safetensors, read without running anything in them."""
+"""Files of tensors in half precision with a description: safetensors, read without executing anything in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints are written whole or not at all. For reading see :mod:`handsss.network.checkpoint`."""
+"""Writes checkpoints atomically. For reading see :mod:`handsss.network.checkpoint`."""
 
 from __future__ import annotations
 

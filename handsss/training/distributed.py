@@ -1,4 +1,4 @@
-"""Several processes, by ``torchrun``: one a GPU, or several on CPUs (gloo)."""
+"""Data-parallel training in the processes of ``torchrun``: one per GPU (NCCL), or on CPUs (gloo)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Processes(NamedTuple):
 
 
 def from_environment() -> Processes:
-    """What ``torchrun`` says of this process; alone without it."""
+    """This process by ``torchrun``'s environment variables; a single process without them."""
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     if any(name not in os.environ for name in names):
         return Processes()
@@ -40,7 +40,7 @@ def from_environment() -> Processes:
 
 @contextmanager
 def process_group(processes: Processes, device: torch.device) -> Iterator[None]:
-    """The processes find each other, and part at the end; nothing for one alone."""
+    """Initialises the process group and destroys it at the end; nothing for a single process."""
     if processes.size == 1:
         yield
         return
@@ -52,10 +52,10 @@ def process_group(processes: Processes, device: torch.device) -> Iterator[None]:
 
 
 def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a value (without gradient) over all processes; the value itself for one alone.
+    """The mean of a value (without gradient) over all processes; the value itself for a single one.
 
-    The losses divide by sums of weights over the whole batch. DistributedDataParallel averages gradients over the
-    processes, so each divides its part by this mean of sums, and the average is the whole batch's quotient.
+    Losses divide by sums of weights over the whole batch. DistributedDataParallel averages gradients over processes, so
+    each divides its part by this mean of sums: the average is the quotient over the whole batch.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return value
@@ -65,7 +65,7 @@ def mean_over_processes(value: Tensor) -> Tensor:
 
 
 def any_process(flag: bool, device: torch.device) -> bool:
-    """Whether any process says yes; all get the same answer."""
+    """Whether the flag is set in any process; all get the same answer."""
     if not (dist.is_available() and dist.is_initialized()):
         return flag
     votes = torch.tensor(float(flag), device=device)

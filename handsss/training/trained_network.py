@@ -16,7 +16,7 @@ __all__ = ["FINAL", "LATEST", "TrainedNetwork", "checkpoint_file", "load_trained
 
 
 class TrainedNetwork(NamedTuple):
-    """What a checkpoint holds."""
+    """A checkpoint's network, settings and description."""
 
     path: Path  # of the file that was read
     network: S2Hand  # for right hands, in evaluation mode

@@ -63,7 +63,7 @@ def test_pooling_and_wrong_names() -> None:
         Encoder("resnet50")
     with pytest.raises(UserError, match="expected max or average"):
         Encoder("efficientnet-b0", "sum")
-    with pytest.raises(ValueError, match=r"expected pictures \[B, 3, 224, 224\]"):
+    with pytest.raises(ValueError, match=r"expected images \[B, 3, 224, 224\]"):
         Encoder("efficientnet-b0")(torch.rand(1, 3, 256, 256))
 
 

@@ -97,12 +97,12 @@ def test_stopping_and_going_on_is_the_same_bit_for_bit(tmp_path: Path, stores: t
     assert figures[0] == figures[1]
 
 
-def test_the_pace_is_that_of_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_throughput_is_that_of_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 2.0, 4.0, 5.0, 6.0, 8.0])
     monkeypatch.setattr("handsss.training.throughput.time.perf_counter", lambda: next(clock))
-    pace = Throughput(batch=10)
-    assert [pace.after("keypoints", number) for number in (7, 8)] == [5.0, 5.0]
-    assert [pace.after("shape", number) for number in (9, 10, 11)] == [10.0, 10.0, 7.5]
+    throughput = Throughput(batch=10)
+    assert [throughput.update("keypoints", number) for number in (7, 8)] == [5.0, 5.0]
+    assert [throughput.update("shape", number) for number in (9, 10, 11)] == [10.0, 10.0, 7.5]
 
 
 def test_the_device_turns_and_recolours_as_readers_do(tmp_path: Path, stores: tuple[Path, Path]) -> None:

@@ -12,7 +12,7 @@ from handsss.network.checkpoint import non_finite_error
 from handsss.network.loaded import LoadedNetwork
 from handsss.network.onnx.export import OUTPUTS, check_installed, example, named_outputs
 
-BATCHES = (1, 3)  # pictures
+BATCHES = (1, 3)  # images
 
 
 class ExportError(UserError):
@@ -22,10 +22,10 @@ class ExportError(UserError):
 
 
 class Difference(NamedTuple):
-    """Of one output, over all pictures that were compared."""
+    """Largest difference of one output over all compared images."""
 
     output: str
-    shape: tuple[int, ...]  # of one picture
+    shape: tuple[int, ...]  # per image
     largest: float  # in the output's unit
     allowed: float
     unit: str
@@ -34,7 +34,7 @@ class Difference(NamedTuple):
 def compare(content: bytes, loaded: LoadedNetwork, *, keypoints: bool = False) -> list[Difference]:
     """Run a file in ONNX Runtime on the CPU beside the network in torch, on random images.
 
-    Differences of values beyond the usual size (a picture's side, a metre, one) are taken relative to it.
+    Differences of values beyond the usual size (an image's side, a metre, one) are relative.
 
     Args:
         content: of the ONNX file.

@@ -149,9 +149,9 @@ def export_onnx(loaded: LoadedNetwork, *, opset: int = OPSET, keypoints: bool = 
 
 
 def metadata(loaded: LoadedNetwork, names: list[str]) -> dict[str, str]:
-    """What a file says of itself; values that are not plain text are JSON.
+    """Metadata of a file; values other than plain text are JSON.
 
-    ``preparation`` says how pictures of hands must be prepared, ``faces`` [F, 3] joins the vertices to a mesh.
+    ``preparation`` says how crops must be prepared, ``faces`` [F, 3] are the mesh's triangles.
 
     Args:
         loaded: the network.
