@@ -105,42 +105,42 @@ class FastPosing(torch.autograd.Function):
 def _backward_fast(ctx: Any, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     rotations, shape, scale, _, rest, shaped, blended, posed, *levels = ctx.saved_tensors
     constants, chain = ctx.constants, _Chain(*levels)
-    on_vertices, on_joints, given_transforms = gradients
+    grad_vertices, grad_joints, given_transforms = gradients
     batch, _, count = shaped.shape
-    on_transforms = shaped.new_zeros(batch, 16, 4, 4)  # last rows stay zero
+    grad_transforms = shaped.new_zeros(batch, 16, 4, 4)  # last rows stay zero
     if given_transforms is not None:
-        on_transforms[:, :, :3] = given_transforms[:, :, :3]
-    on_tips = None
-    if on_joints is not None:
-        ordered = on_joints.index_select(1, constants.inverse_order)
-        on_transforms[:, :, :3, 3] += ordered[:, :16]
-        on_tips = ordered[:, 16:].transpose(1, 2)
-    on_coefficients = None
-    if on_vertices is None and on_tips is None:
-        on_rest = shaped.new_zeros(batch, 16, 3)
+        grad_transforms[:, :, :3] = given_transforms[:, :, :3]
+    grad_tips = None
+    if grad_joints is not None:
+        ordered = grad_joints.index_select(1, constants.inverse_order)
+        grad_transforms[:, :, :3, 3] += ordered[:, :16]
+        grad_tips = ordered[:, 16:].transpose(1, 2)
+    grad_coefficients = None
+    if grad_vertices is None and grad_tips is None:
+        grad_rest = shaped.new_zeros(batch, 16, 3)
     else:
-        outward = shaped.new_zeros(batch, 3, count) if on_vertices is None else torch.empty_like(shaped)
-        if on_vertices is not None:
-            outward.copy_(on_vertices.transpose(1, 2))
-        if on_tips is not None:
-            outward.index_add_(2, constants.tips, on_tips)
-        on_rest = _skinning_backward(constants.skinning, posed, rest, shaped, outward, on_transforms)
+        outward = shaped.new_zeros(batch, 3, count) if grad_vertices is None else torch.empty_like(shaped)
+        if grad_vertices is not None:
+            outward.copy_(grad_vertices.transpose(1, 2))
+        if grad_tips is not None:
+            outward.index_add_(2, constants.tips, grad_tips)
+        grad_rest = _skinning_backward(constants.skinning, posed, rest, shaped, outward, grad_transforms)
         if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
             inward = blended[:, 0, :3] * outward[:, :1]
             inward.addcmul_(blended[:, 1, :3], outward[:, 1:2]).addcmul_(blended[:, 2, :3], outward[:, 2:])
             skip = 10 if shape is None else 0
-            on_coefficients = torch.mm(inward.view(batch, 3 * count), constants.blend[skip:].t())
-    on_rotations, on_scale, on_translation = _chain_backward(
-        constants, chain, rotations, scale, rest, on_transforms, on_rest
+            grad_coefficients = torch.mm(inward.view(batch, 3 * count), constants.blend[skip:].t())
+    grad_rotations, grad_scale, grad_translation = _chain_backward(
+        constants, chain, rotations, scale, rest, grad_transforms, grad_rest
     )
-    on_shape = None
+    grad_shape = None
     if shape is not None and ctx.needs_input_grad[2]:
-        on_shape = torch.mm(on_rest.view(batch, 48), constants.joint_blend.t())
-    if on_coefficients is not None:
-        on_rotations[:, 1:] += on_coefficients[:, -135:].view(batch, 15, 3, 3)
-        if on_shape is not None:
-            on_shape += on_coefficients[:, :10]
-    return None, on_rotations, on_shape, on_scale, on_translation if ctx.needs_input_grad[4] else None
+        grad_shape = torch.mm(grad_rest.view(batch, 48), constants.joint_blend.t())
+    if grad_coefficients is not None:
+        grad_rotations[:, 1:] += grad_coefficients[:, -135:].view(batch, 15, 3, 3)
+        if grad_shape is not None:
+            grad_shape += grad_coefficients[:, :10]
+    return None, grad_rotations, grad_shape, grad_scale, grad_translation if ctx.needs_input_grad[4] else None
 
 
 def _skin(affine: Tensor, skinning: Tensor, shaped: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,9 +153,9 @@ def _skin(affine: Tensor, skinning: Tensor, shaped: Tensor) -> tuple[Tensor, Ten
 
 
 def _skinning_backward(
-    skinning: Tensor, posed: Tensor, rest: Tensor, shaped: Tensor, outward: Tensor, on_transforms: Tensor
+    skinning: Tensor, posed: Tensor, rest: Tensor, shaped: Tensor, outward: Tensor, grad_transforms: Tensor
 ) -> Tensor:
-    """Through the joints' affine maps: adds to ``on_transforms`` [B, 16, 4, 4], returns the gradient on ``rest``.
+    """Through the joints' affine maps: adds to ``grad_transforms`` [B, 16, 4, 4], returns the gradient on ``rest``.
 
     Args:
         skinning: [16, V].
@@ -163,17 +163,17 @@ def _skinning_backward(
         rest: [B, 16, 3].
         shaped: [B, 3, V] blended, unskinned vertices.
         outward: [B, 3, V] gradient on the vertices.
-        on_transforms: changed in place.
+        grad_transforms: changed in place.
     """
     batch, _, count = shaped.shape
     moments = (outward[:, :, None] * shaped[:, None]).view(batch * 9, count)
-    on_matrices = torch.mm(moments, skinning.t()).view(batch, 3, 3, 16).permute(0, 3, 1, 2)
-    on_offsets = torch.mm(outward.view(batch * 3, count), skinning.t()).view(batch, 3, 16).transpose(1, 2)
+    grad_matrices = torch.mm(moments, skinning.t()).view(batch, 3, 3, 16).permute(0, 3, 1, 2)
+    grad_offsets = torch.mm(outward.view(batch * 3, count), skinning.t()).view(batch, 3, 16).transpose(1, 2)
     # A joint's affine map is (G, position - G rest).
-    on_transforms[:, :, :3, 3] += on_offsets
-    on_transforms[:, :, :3, :3] += on_matrices
-    on_transforms[:, :, :3, :3].addcmul_(on_offsets[..., None], rest[:, :, None], value=-1)
-    return (posed[:, :, :3, :3] * on_offsets[..., None]).sum(2).neg_()
+    grad_transforms[:, :, :3, 3] += grad_offsets
+    grad_transforms[:, :, :3, :3] += grad_matrices
+    grad_transforms[:, :, :3, :3].addcmul_(grad_offsets[..., None], rest[:, :, None], value=-1)
+    return (posed[:, :, :3, :3] * grad_offsets[..., None]).sum(2).neg_()
 
 
 def _chain_backward(
@@ -182,40 +182,42 @@ def _chain_backward(
     rotations: Tensor,
     scale: Tensor | None,
     rest: Tensor,
-    on_transforms: Tensor,
-    on_rest: Tensor,
+    grad_transforms: Tensor,
+    grad_rest: Tensor,
 ) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Gradients on rotations [B, 16, 3, 3], scale [B] and translation [B, 3]; adds to ``on_rest`` in place."""
+    """Gradients on rotations [B, 16, 3, 3], scale [B] and translation [B, 3]; adds to ``grad_rest`` in place."""
     batch = rotations.shape[0]
-    on_world = on_transforms[:, 1:].view(batch, 5, 3, 4, 4).permute(2, 0, 1, 3, 4).contiguous().view(3, -1, 4, 4)
-    on_steps = torch.empty_like(on_world)
+    grad_world = grad_transforms[:, 1:].view(batch, 5, 3, 4, 4).permute(2, 0, 1, 3, 4).contiguous().view(3, -1, 4, 4)
+    grad_steps = torch.empty_like(grad_world)
     steps, world = chain.local.view(3, -1, 4, 4), chain.world.view(3, -1, 4, 4)
     for level in (2, 1):
-        torch.bmm(world[level - 1].transpose(1, 2), on_world[level], out=on_steps[level])
-        on_world[level - 1].baddbmm_(on_world[level], steps[level].transpose(1, 2))
-    torch.bmm(chain.root.view(-1, 4, 4).transpose(1, 2), on_world[0], out=on_steps[0])
-    on_root = torch.bmm(on_world[0], steps[0].transpose(1, 2)).view(batch, 5, 4, 4).sum(1).add_(on_transforms[:, 0])
+        torch.bmm(world[level - 1].transpose(1, 2), grad_world[level], out=grad_steps[level])
+        grad_world[level - 1].baddbmm_(grad_world[level], steps[level].transpose(1, 2))
+    torch.bmm(chain.root.view(-1, 4, 4).transpose(1, 2), grad_world[0], out=grad_steps[0])
+    grad_root = (
+        torch.bmm(grad_world[0], steps[0].transpose(1, 2)).view(batch, 5, 4, 4).sum(1).add_(grad_transforms[:, 0])
+    )
     # Bones are differences of rest joints.
-    steps_by_finger = on_steps.view(3, batch, 5, 4, 4).permute(1, 2, 0, 3, 4)
-    on_bones = steps_by_finger[..., :3, 3]  # [B, 5, 3, 3]
-    on_fingers = on_rest[:, 1:].view(batch, 5, 3, 3)
-    on_fingers += on_bones
-    on_fingers[:, :, :2] -= on_bones[:, :, 1:]
-    on_rest[:, 0] -= on_bones[:, :, 0].sum(1)
-    on_turn, on_wrist = on_root[:, :3, :3], on_root[:, :3, 3]
+    steps_by_finger = grad_steps.view(3, batch, 5, 4, 4).permute(1, 2, 0, 3, 4)
+    grad_bones = steps_by_finger[..., :3, 3]  # [B, 5, 3, 3]
+    grad_fingers = grad_rest[:, 1:].view(batch, 5, 3, 3)
+    grad_fingers += grad_bones
+    grad_fingers[:, :, :2] -= grad_bones[:, :, 1:]
+    grad_rest[:, 0] -= grad_bones[:, :, 0].sum(1)
+    grad_turn, grad_wrist = grad_root[:, :3, :3], grad_root[:, :3, 3]
     if constants.pivot_wrist:
-        on_rest[:, 0] += on_wrist
+        grad_rest[:, 0] += grad_wrist
     else:  # the wrist stands at turn @ rest + translation
-        on_turn = torch.addcmul(on_turn, on_wrist[:, :, None], rest[:, :1])
-        on_rest[:, 0] += (chain.root[:, 0, :3, :3] * on_wrist[:, :, None]).sum(1)
-    on_scale = None
+        grad_turn = torch.addcmul(grad_turn, grad_wrist[:, :, None], rest[:, :1])
+        grad_rest[:, 0] += (chain.root[:, 0, :3, :3] * grad_wrist[:, :, None]).sum(1)
+    grad_scale = None
     if scale is not None:
-        on_scale = (on_turn * rotations[:, 0]).sum((1, 2)).mul_(scale.sign())
-        on_turn = on_turn * scale.abs()[:, None, None]
-    on_rotations = rotations.new_empty(batch, 16, 3, 3)
-    on_rotations[:, 0] = on_turn
-    on_rotations[:, 1:].view(batch, 5, 3, 3, 3).copy_(steps_by_finger[..., :3, :3])
-    return on_rotations, on_scale, on_wrist
+        grad_scale = (grad_turn * rotations[:, 0]).sum((1, 2)).mul_(scale.sign())
+        grad_turn = grad_turn * scale.abs()[:, None, None]
+    grad_rotations = rotations.new_empty(batch, 16, 3, 3)
+    grad_rotations[:, 0] = grad_turn
+    grad_rotations[:, 1:].view(batch, 5, 3, 3, 3).copy_(steps_by_finger[..., :3, :3])
+    return grad_rotations, grad_scale, grad_wrist
 
 
 def _backward_plain(ctx: Any, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:

@@ -1,4 +1,7 @@
-"""Which renderer does the work: a table of backends, each with the same operations."""
+"""Which renderer does the work: a registry of backends, each a table of the same operations.
+
+A backend's module is imported when it is first chosen, so that nobody needs numba or Triton without using them.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +9,28 @@ import functools
 import importlib.util
 import os
 import warnings
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from handsss.errors import UserError
-from handsss.rendering.shading import lit, to_screen, vertex_normals
-from handsss.rendering.topology import face_neighbours
-
-BACKENDS = ("torch", "numba", "triton", "pytorch3d")
+from handsss.rendering import reference, shading
 
 
-class Backend(Protocol):
-    """The operations of a rendering backend; shapes as in ``reference.py`` and ``shading.py``."""
+@dataclass(frozen=True)
+class Backend:
+    """The operations of a rendering backend; arguments, shapes and results as in ``reference.py``."""
 
-    def to_screen(self, vertices: Tensor, intrinsics: Tensor) -> Tensor: ...
-
-    def rasterise(
-        self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool
-    ) -> tuple[Tensor, Tensor]: ...
-
-    def interpolate(
-        self, screen: Tensor, faces: Tensor, face_id: Tensor, attributes: Tensor, attribute_faces: Tensor
-    ) -> tuple[Tensor, Tensor]: ...
-
-    def antialias(
-        self, screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor
-    ) -> Tensor: ...
+    name: str
+    to_screen: Callable[[Tensor, Tensor], Tensor]
+    rasterise: Callable[[Tensor, Tensor, int, int, bool], tuple[Tensor, Tensor]]
+    interpolate: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+    antialias: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+    vertex_lighting: Callable[[Tensor, Tensor, Tensor], Tensor]
+    # All of ``paint`` in one operation, without full-size pictures in between; it gives the background no gradient.
+    fused_paint: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, bool], tuple[Tensor, Tensor, Tensor]] | None
 
     def paint(
         self,
@@ -46,177 +42,98 @@ class Backend(Protocol):
         background: Tensor,
         antialias: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Colour, silhouette and depth of vertex colours [B, V, 3] before a background [1|B, 1|H, 1|W, 3]."""
-        ...
+        """Vertex colours before a background.
 
-    def arriving(self, vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
-        """Light [B, V, 3] that arrives at vertices [B, V, 3] from light [B, 11]."""
-        ...
+        Args:
+            screen: [B, V, 3] x px, y px, z metres.
+            faces: [F, 3].
+            face_id: [B, H, W] int32, -1 where nothing is hit.
+            z_buffer: [B, H, W] metres, inf where nothing is hit.
+            colours: [B, V, 3].
+            background: [1 or B, 1 or H, 1 or W, 3].
+            antialias: blend across silhouette edges.
 
-
-def paint_in_steps(
-    worker: Backend,
-    screen: Tensor,
-    faces: Tensor,
-    face_id: Tensor,
-    z_buffer: Tensor,
-    surface: Tensor,
-    background: Tensor,
-    antialias: bool,
-) -> tuple[Tensor, Tensor]:
-    """Colour [B, H, W, 3] and silhouette [B, H, W] of a surface [B, H, W, 3] in front of a background."""
-    hit = (face_id >= 0)[..., None]
-    picture = torch.cat([torch.where(hit, surface, background), hit.to(surface.dtype)], -1)
-    if antialias:
-        picture = worker.antialias(screen, faces, face_neighbours(faces), face_id, z_buffer, picture)
-    return picture[..., :3], picture[..., 3]
-
-
-class _Torch:
-    def to_screen(self, vertices: Tensor, intrinsics: Tensor) -> Tensor:
-        return to_screen(vertices, intrinsics)
-
-    def rasterise(self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
-        from handsss.rendering import reference
-
-        return reference.rasterise(screen, faces, height, width, cull)
-
-    def interpolate(
-        self, screen: Tensor, faces: Tensor, face_id: Tensor, attributes: Tensor, attribute_faces: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        from handsss.rendering import reference
-
-        return reference.interpolate(screen, faces, face_id, attributes, attribute_faces)
-
-    def antialias(
-        self, screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor
-    ) -> Tensor:
-        from handsss.rendering import reference
-
-        events = reference.find_events(screen, faces, neighbours, face_id, depth)
-        return reference.blend(screen, events, picture)
-
-    def paint(
-        self,
-        screen: Tensor,
-        faces: Tensor,
-        face_id: Tensor,
-        z_buffer: Tensor,
-        colours: Tensor,
-        background: Tensor,
-        antialias: bool,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        Returns:
+            colour [B, H, W, 3], silhouette [B, H, W] and depth [B, H, W].
+        """
+        if self.fused_paint is not None and not background.requires_grad:
+            return self.fused_paint(screen, faces, face_id, z_buffer, colours, background, antialias)
         surface, depth = self.interpolate(screen, faces, face_id, colours, faces)
-        picture = paint_in_steps(self, screen, faces, face_id, z_buffer, surface, background, antialias)
-        return *picture, depth
+        return *self.compose(screen, faces, face_id, z_buffer, surface, background, antialias), depth
 
-    def arriving(self, vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
-        return lit(vertex_normals(vertices, faces.long()), light)
-
-
-class _Numba(_Torch):
-    def rasterise(self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
-        from handsss.rendering.cpu import backend as numba_backend
-
-        return numba_backend.rasterise(screen, faces, height, width, cull)
-
-    def interpolate(
-        self, screen: Tensor, faces: Tensor, face_id: Tensor, attributes: Tensor, attribute_faces: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        from handsss.rendering.cpu import backend as numba_backend
-
-        return numba_backend.interpolate(screen, faces, face_id, attributes, attribute_faces)
-
-    def antialias(
-        self, screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor
-    ) -> Tensor:
-        from handsss.rendering.cpu import backend as numba_backend
-
-        return numba_backend.antialias(screen, faces, neighbours, face_id, depth, picture)
-
-    def paint(
+    def compose(
         self,
         screen: Tensor,
         faces: Tensor,
         face_id: Tensor,
         z_buffer: Tensor,
-        colours: Tensor,
+        surface: Tensor,
         background: Tensor,
         antialias: bool,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        if background.requires_grad:
-            return super().paint(screen, faces, face_id, z_buffer, colours, background, antialias)
-        from handsss.rendering.cpu import paint as numba_paint
-
+    ) -> tuple[Tensor, Tensor]:
+        """Colour [B, H, W, 3] and silhouette [B, H, W] of a surface [B, H, W, 3] before a background; other arguments
+        as in :meth:`paint`."""
+        hit = (face_id >= 0)[..., None]
+        picture = torch.cat([torch.where(hit, surface, background), hit.to(surface.dtype)], -1)
         if antialias:
-            neighbours = face_neighbours(faces)
-            events = numba_paint.silhouette_events(screen, faces, neighbours, face_id, z_buffer)
-        else:
-            events = [np.empty((0, 5), dtype=np.int32)] * len(screen)
-        return numba_paint.paint(screen, faces, face_id, colours, background, events)
-
-    def arriving(self, vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
-        from handsss.rendering.cpu import light as numba_light
-
-        return numba_light.arriving(vertices, faces, light)
+            picture = self.antialias(screen, faces, face_id, z_buffer, picture)
+        return picture[..., :3], picture[..., 3]
 
 
-class _Triton(_Torch):
-    def to_screen(self, vertices: Tensor, intrinsics: Tensor) -> Tensor:
-        if intrinsics.requires_grad:
-            return super().to_screen(vertices, intrinsics)
-        from handsss.rendering.cuda import backend as triton_backend
-
-        return triton_backend.to_screen(vertices, intrinsics)
-
-    def rasterise(self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
-        from handsss.rendering.cuda import backend as triton_backend
-
-        return triton_backend.rasterise(screen, faces, height, width, cull)
-
-    def interpolate(
-        self, screen: Tensor, faces: Tensor, face_id: Tensor, attributes: Tensor, attribute_faces: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        from handsss.rendering.cuda import backend as triton_backend
-
-        return triton_backend.interpolate(screen, faces, face_id, attributes, attribute_faces)
-
-    def antialias(
-        self, screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor
-    ) -> Tensor:
-        from handsss.rendering.cuda import backend as triton_backend
-
-        return triton_backend.antialias(screen, faces, face_id, depth, picture)
-
-    def paint(
-        self,
-        screen: Tensor,
-        faces: Tensor,
-        face_id: Tensor,
-        z_buffer: Tensor,
-        colours: Tensor,
-        background: Tensor,
-        antialias: bool,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        if background.requires_grad:
-            return super().paint(screen, faces, face_id, z_buffer, colours, background, antialias)
-        from handsss.rendering.cuda import backend as triton_backend
-
-        return triton_backend.paint(screen, faces, face_id, z_buffer, colours, background, antialias)
-
-    def arriving(self, vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
-        from handsss.rendering.cuda import backend as triton_backend
-
-        return triton_backend.arriving(vertices, faces, light)
+def _torch() -> Backend:
+    return Backend(
+        "torch",
+        to_screen=shading.to_screen,
+        rasterise=reference.rasterise,
+        interpolate=reference.interpolate,
+        antialias=reference.antialias,
+        vertex_lighting=shading.vertex_lighting,
+        fused_paint=None,
+    )
 
 
-class _PyTorch3D(_Torch):
+def _numba() -> Backend:
+    from handsss.rendering.cpu import backend, light, paint
+
+    return Backend(
+        "numba",
+        to_screen=shading.to_screen,
+        rasterise=backend.rasterise,
+        interpolate=backend.interpolate,
+        antialias=backend.antialias,
+        vertex_lighting=light.vertex_lighting,
+        fused_paint=paint.paint,
+    )
+
+
+def _triton() -> Backend:
+    from handsss.rendering.cuda import backend
+
+    return Backend(
+        "triton",
+        to_screen=backend.to_screen,
+        rasterise=backend.rasterise,
+        interpolate=backend.interpolate,
+        antialias=backend.antialias,
+        vertex_lighting=backend.vertex_lighting,
+        fused_paint=backend.paint,
+    )
+
+
+def _pytorch3d() -> Backend:
     """PyTorch3D finds the faces; the rest is the plain torch path."""
+    from handsss.rendering import adapters
 
-    def rasterise(self, screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
-        from handsss.rendering import adapters as pytorch3d_backend
+    return replace(_torch(), name="pytorch3d", rasterise=adapters.rasterise)
 
-        return pytorch3d_backend.rasterise(screen, faces, height, width, cull)
+
+_REGISTRY: dict[str, Callable[[], Backend]] = {
+    "torch": _torch,
+    "numba": _numba,
+    "triton": _triton,
+    "pytorch3d": _pytorch3d,
+}
+BACKENDS = tuple(_REGISTRY)
 
 
 def _triton_runs_on(device_type: str) -> bool:
@@ -234,7 +151,7 @@ def available_backends() -> tuple[str, ...]:
 
 
 @functools.cache
-def _say_that_triton_is_missing() -> None:
+def _warn_that_triton_is_missing() -> None:
     warnings.warn(
         "Triton is not installed, so pictures on CUDA are rendered by the slow reference; CUDA builds of torch bring "
         "Triton on Linux, elsewhere install triton or its port for your system.",
@@ -243,8 +160,8 @@ def _say_that_triton_is_missing() -> None:
     )
 
 
-def choose(name: str, device: torch.device) -> Backend:
-    """The backend of a name; "auto" takes numba for CPU tensors, Triton for CUDA and plain torch elsewhere.
+def choose_name(name: str, device: torch.device) -> str:
+    """The name of the backend that is used; "auto" takes numba for CPU tensors, Triton for CUDA, torch elsewhere.
 
     Raises:
         ValueError: unknown name.
@@ -253,7 +170,7 @@ def choose(name: str, device: torch.device) -> Backend:
     if name == "auto":
         name = {"cpu": "numba", "cuda": "triton"}.get(device.type, "torch")
         if name == "triton" and not _triton_runs_on("cuda"):
-            _say_that_triton_is_missing()
+            _warn_that_triton_is_missing()
             name = "torch"
     if name not in BACKENDS:
         raise ValueError(f"unknown rendering backend {name!r}; known: auto, {', '.join(BACKENDS)}")
@@ -263,11 +180,19 @@ def choose(name: str, device: torch.device) -> Backend:
         if importlib.util.find_spec("triton") is None:
             raise UserError("backend='triton' needs Triton, which CUDA builds of torch bring; use backend='auto'.")
         raise UserError(f"the Triton renderer works on CUDA, but the tensors are on {device}; use backend='auto'.")
-    if name == "pytorch3d":
-        if "pytorch3d" not in available_backends():
-            raise UserError(
-                "backend='pytorch3d' needs PyTorch3D, which is not installed and has no wheel for current torch; "
-                "build it from source as its INSTALL.md says, or use backend='auto'."
-            )
-        return _PyTorch3D()
-    return {"numba": _Numba, "triton": _Triton}.get(name, _Torch)()
+    if name == "pytorch3d" and "pytorch3d" not in available_backends():
+        raise UserError(
+            "backend='pytorch3d' needs PyTorch3D, which is not installed and has no wheel for current torch; "
+            "build it from source as its INSTALL.md says, or use backend='auto'."
+        )
+    return name
+
+
+def choose(name: str, device: torch.device) -> Backend:
+    """The backend of a name; see :func:`choose_name`, also for what is raised."""
+    return _backend(choose_name(name, device))
+
+
+@functools.cache
+def _backend(name: str) -> Backend:
+    return _REGISTRY[name]()

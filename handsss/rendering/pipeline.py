@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from handsss.rendering.backends import Backend, choose, paint_in_steps
+from handsss.rendering.backends import Backend, choose
 from handsss.rendering.shading import sample_texture
 from handsss.rendering.types import Fragments, RenderOutput, Texture
 
@@ -75,7 +75,8 @@ def render(
     interpolated with perspective (method: "shading per vertex or pixel"). Interior gradients run through barycentrics,
     depth and normals; occlusion edges get theirs from anti-aliasing, where neighbouring pixels are blended by where
     the silhouette edge passes between their centres. Faces with a vertex nearer than 1 mm or not finite, and faces off
-    the picture, are dropped. In float32 depth is right to about 1e-6 of itself, 1 micrometre at 1 m.
+    the picture, are dropped. An empty batch gives empty results.
+    In float32 depth is right to about 1e-6 of itself, 1 micrometre at 1 m.
 
     Args:
         vertices: [B, V, 3] metres, camera frame.
@@ -99,10 +100,14 @@ def render(
         raise ValueError("give either colours or a texture")
     worker = choose(backend, vertices.device)
     batch, dtype, device = len(vertices), vertices.dtype, vertices.device
+    if batch == 0:
+        nothing = vertices.new_zeros(0, *size) + vertices.sum()  # has a gradient, as other results do
+        ids = torch.full((0, *size), -1, dtype=torch.int32, device=device)
+        return RenderOutput(nothing[..., None].expand(0, *size, 3), nothing, nothing, ids)
     screen = worker.to_screen(vertices, camera)
     with torch.no_grad():
         face_id, z_buffer = worker.rasterise(screen.detach(), faces, *size, cull)
-    arriving = None if light is None else _arriving(worker, vertices, faces, light)
+    lighting = None if light is None else _lighting(worker, vertices, faces, light)
     if isinstance(background, (int, float)):  # no copy from the host
         behind = torch.full((), background, dtype=dtype, device=device)
     else:
@@ -116,25 +121,28 @@ def render(
         shades = colours.to(dtype).expand(batch, -1, 3)
         if shades.shape[1] != vertices.shape[1]:
             raise ValueError(f"colours should be [B, {vertices.shape[1]}, 3], got {list(colours.shape)}")
-        shades = shades if arriving is None else shades * arriving
+        shades = shades if lighting is None else shades * lighting
         colour, silhouette, depth = worker.paint(screen, faces, face_id, z_buffer, shades, behind, antialias)
         return RenderOutput(colour, silhouette, depth, face_id)
     assert texture is not None
-    surface, depth = _textured(worker, screen, faces, face_id, texture, arriving)
-    colour, silhouette = paint_in_steps(worker, screen, faces, face_id, z_buffer, surface, behind, antialias)
+    surface, depth = _textured(worker, screen, faces, face_id, texture, lighting)
+    colour, silhouette = worker.compose(screen, faces, face_id, z_buffer, surface, behind, antialias)
     return RenderOutput(colour, silhouette, depth, face_id)
 
 
-def _arriving(worker: Backend, vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
+def _lighting(worker: Backend, vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
     light = light.to(vertices.dtype)
     if light.ndim not in (1, 2) or light.shape[-1] != 11:
         raise ValueError(f"light should be [11] or [B, 11], got {list(light.shape)}")
+    # The faces of a vertex that is not finite are dropped; it must not reach its neighbours through their normals.
+    finite = torch.isfinite(vertices).all(-1, keepdim=True)
+    vertices = torch.where(finite, vertices, torch.zeros_like(vertices))
     with torch.autocast(vertices.device.type, enabled=False):
-        return worker.arriving(vertices, faces, light.expand(len(vertices), -1))
+        return worker.vertex_lighting(vertices, faces, light.expand(len(vertices), -1))
 
 
 def _textured(
-    worker: Backend, screen: Tensor, faces: Tensor, face_id: Tensor, texture: Texture, arriving: Tensor | None
+    worker: Backend, screen: Tensor, faces: Tensor, face_id: Tensor, texture: Texture, lighting: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Colour [B, H, W, 3] and depth [B, H, W] of visible points."""
     batch = len(screen)
@@ -143,6 +151,6 @@ def _textured(
     image = texture.image.to(screen.dtype)
     image = image.expand(batch, *image.shape) if image.ndim == 3 else image
     surface = sample_texture(image, coordinates)
-    if arriving is not None:
-        surface = surface * worker.interpolate(screen, faces, face_id, arriving, faces)[0]
+    if lighting is not None:
+        surface = surface * worker.interpolate(screen, faces, face_id, lighting, faces)[0]
     return surface, depth

@@ -1,6 +1,6 @@
-"""The renderer in plain torch: the truth that fast backends are compared with, on any device and in any precision.
+"""The renderer in plain torch, which fast backends are compared with: any device, any precision.
 
-Gradients come from autograd alone. Speed is no aim here.
+Gradients come from autograd alone; this backend is not optimised for speed.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from handsss.rendering.types import NEAR, Events
+from handsss.rendering.topology import face_neighbours
+from handsss.rendering.types import NEAR, SilhouetteCrossings
 
 _CHUNK = 1 << 22  # pixel-face pairs tested at once
 _WALK = 8
@@ -96,7 +97,9 @@ def interpolate(
 
 
 @torch.no_grad()
-def find_events(screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor) -> Events:
+def find_crossings(
+    screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor
+) -> SilhouetteCrossings:
     """Silhouette edges that pass between neighbouring pixel centres, found by walking over the faces in between.
 
     From the centre of the pixel that shows the nearer surface the walk goes towards the other centre, face by face,
@@ -135,7 +138,7 @@ def find_events(screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tens
         keep = (edge >= 0) & (steep if axis == 0 else ~steep)
         axes = torch.full_like(near, axis)
         found.append([part[keep] for part in (image, near, far, axes, start, end)])
-    return Events(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+    return SilhouetteCrossings(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
 def _continues(screen: Tensor, faces: Tensor, neighbours: Tensor, image: Tensor, here: Tensor, there: Tensor) -> Tensor:
@@ -209,32 +212,37 @@ def _walk(
     return result_face, result_edge
 
 
-def blend(screen: Tensor, events: Events, picture: Tensor) -> Tensor:
+def blend(screen: Tensor, crossings: SilhouetteCrossings, picture: Tensor) -> Tensor:
     """Mix neighbouring pixels by how far silhouette edges reach beyond their common border.
 
     Args:
         screen: [B, V, 3].
-        events: from :func:`find_events`.
+        crossings: from :func:`find_crossings`.
         picture: [B, H, W, C].
     """
     batch, height, width, channels = picture.shape
-    if len(events.near) == 0:
+    if len(crossings.near) == 0:
         return picture
-    image = events.image
+    image = crossings.image
     flat = picture.reshape(batch, height * width, channels)
-    start, end = screen[image, events.start], screen[image, events.end]
-    across = torch.where(events.axis == 0, 1, 0)[:, None]
+    start, end = screen[image, crossings.start], screen[image, crossings.end]
+    across = torch.where(crossings.axis == 0, 1, 0)[:, None]
     along = 1 - across
-    centre = torch.stack([events.near % width, events.near // width], -1).to(screen.dtype) + 0.5
+    centre = torch.stack([crossings.near % width, crossings.near // width], -1).to(screen.dtype) + 0.5
 
     def pick(values: Tensor, which: Tensor) -> Tensor:
         return values[:, :2].gather(1, which)[:, 0]
 
     s = (pick(centre, across) - pick(start, across)) / (pick(end, across) - pick(start, across))
-    sign = torch.where(events.far > events.near, 1.0, -1.0).to(screen.dtype)
+    sign = torch.where(crossings.far > crossings.near, 1.0, -1.0).to(screen.dtype)
     at = (pick(start, along) + s * (pick(end, along) - pick(start, along)) - pick(centre, along)) * sign
     share = at.clamp(0, 1) - 0.5
-    difference = flat[image, events.near] - flat[image, events.far]
-    target = torch.where(share > 0, events.far, events.near)
+    difference = flat[image, crossings.near] - flat[image, crossings.far]
+    target = torch.where(share > 0, crossings.far, crossings.near)
     mixed = flat.index_put((image, target), share[:, None] * difference, accumulate=True)
     return mixed.reshape(picture.shape)
+
+
+def antialias(screen: Tensor, faces: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor) -> Tensor:
+    """Blend a picture [B, H, W, C] across silhouette edges; see :func:`find_crossings` and :func:`blend`."""
+    return blend(screen, find_crossings(screen, faces, face_neighbours(faces), face_id, depth), picture)

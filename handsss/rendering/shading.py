@@ -56,6 +56,11 @@ def lit(normals: Tensor, light: Tensor) -> Tensor:
     return ambient[:, None] + facing * directional[:, None]
 
 
+def vertex_lighting(vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
+    """Light [B, V, 3] that arrives at vertices [B, V, 3] of faces [F, 3] from light [B, 11]; see :func:`lit`."""
+    return lit(vertex_normals(vertices, faces.long()), light)
+
+
 def sample_texture(image: Tensor, uv: Tensor) -> Tensor:
     """Bilinear look-up, edges repeated.
 

@@ -35,7 +35,7 @@ class Texture(NamedTuple):
     uv_faces: Tensor  # [F, 3]
 
 
-class Events(NamedTuple):
+class SilhouetteCrossings(NamedTuple):
     """Places where a silhouette edge passes between two neighbouring pixel centres."""
 
     image: Tensor  # [E] batch index

@@ -34,9 +34,9 @@ def test_hands_are_lit_as_the_plain_light_does(dtype: torch.dtype) -> None:
     vertices, faces, light = hands(dtype)
     on = torch.rand(vertices.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(dtype)
     found = []
-    for arriving in (numba_light.arriving, plain):
+    for lighting in (numba_light.vertex_lighting, plain):
         leaves = vertices.clone().requires_grad_(), light.clone().requires_grad_()
-        value = arriving(leaves[0], faces, leaves[1])
+        value = lighting(leaves[0], faces, leaves[1])
         found.append((value.detach(), *torch.autograd.grad((value * on).sum(), leaves)))
     exact = dtype == torch.float64
     for ours, theirs in zip(*found, strict=True):
@@ -51,7 +51,7 @@ def test_gradients_by_differences() -> None:
     vertices = torch.rand(1, 5, 3, generator=generator, dtype=torch.float64).requires_grad_()
     faces = torch.tensor([[0, 1, 2], [0, 2, 3], [1, 3, 2]])  # the last vertex has no face
     light = torch.tensor([LIGHT], dtype=torch.float64).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x, w: numba_light.arriving(x, faces, w), (vertices, light))
+    assert torch.autograd.gradcheck(lambda x, w: numba_light.vertex_lighting(x, faces, w), (vertices, light))
 
 
 def test_meshes_and_lights_without_extent() -> None:
@@ -61,16 +61,16 @@ def test_meshes_and_lights_without_extent() -> None:
     vertices.requires_grad_()
     faces = torch.tensor([[0, 1, 2], [1, 2, 3]])
     light = torch.tensor([LIGHT])
-    value = numba_light.arriving(vertices, faces, light)
+    value = numba_light.vertex_lighting(vertices, faces, light)
     torch.testing.assert_close(value, (light[:, :1] * light[:, 2:5])[:, None].expand(1, 4, 3))
     value.sum().backward()
     assert vertices.grad is not None and not vertices.grad.any()
     points, triangles, light = hands(torch.float64)
     light[:, 8:] = 0
     found = []
-    for arriving in (numba_light.arriving, plain):
+    for lighting in (numba_light.vertex_lighting, plain):
         leaf = light.clone().requires_grad_()
-        value = arriving(points, triangles, leaf)
+        value = lighting(points, triangles, leaf)
         found.append((value.detach(), *torch.autograd.grad(value.square().sum(), leaf)))
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs)

@@ -12,7 +12,7 @@ from handsss.errors import UserError
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.load import load_model
 from handsss.rendering import RenderOutput, Texture, backends
-from handsss.rendering.backends import choose
+from handsss.rendering.backends import choose, choose_name
 from handsss.rendering.pipeline import rasterise, render
 from handsss.rendering.shading import lit, vertex_normals
 
@@ -174,12 +174,12 @@ def test_culling_drops_faces_that_show_their_back() -> None:
 def test_light_by_hand() -> None:
     normals = torch.tensor([[[0.0, 0, -1], [0, 0, 1], [0, -1, 0]]], dtype=torch.float64)
     light = torch.tensor([[0.5, 2.0, 1, 0.5, 0.25, 0.1, 0.2, 0.3, 0, -3, -4]], dtype=torch.float64)
-    arriving = lit(normals, light)[0]
+    lighting = lit(normals, light)[0]
     ambient = np.array([0.5, 0.25, 0.125])
     directional = 2 * np.array([0.1, 0.2, 0.3])
-    np.testing.assert_allclose(arriving[0], ambient + 0.8 * directional)  # direction (0, -0.6, -0.8)
-    np.testing.assert_allclose(arriving[1], ambient)  # turned away
-    np.testing.assert_allclose(arriving[2], ambient + 0.6 * directional)
+    np.testing.assert_allclose(lighting[0], ambient + 0.8 * directional)  # direction (0, -0.6, -0.8)
+    np.testing.assert_allclose(lighting[1], ambient)  # turned away
+    np.testing.assert_allclose(lighting[2], ambient + 0.6 * directional)
 
 
 def test_normals_point_outwards_and_have_unit_length() -> None:
@@ -373,16 +373,16 @@ def test_backends_that_cannot_run_say_what_to_use(monkeypatch: pytest.MonkeyPatc
 
 def test_auto_takes_the_fastest_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    names = {device: type(choose("auto", torch.device(device))).__name__ for device in ("cpu", "cuda", "mps")}
-    assert names == {"cpu": "_Numba", "cuda": "_Triton", "mps": "_Torch"}
+    names = {device: choose_name("auto", torch.device(device)) for device in ("cpu", "cuda", "mps")}
+    assert names == {"cpu": "numba", "cuda": "triton", "mps": "torch"}
 
 
 def test_without_triton_cuda_falls_back_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    backends._say_that_triton_is_missing.cache_clear()
+    backends._warn_that_triton_is_missing.cache_clear()
     with pytest.warns(RuntimeWarning, match="rendered by the slow reference") as said:
-        found = [type(choose("auto", torch.device("cuda"))).__name__ for _ in range(2)]
-    assert found == ["_Torch", "_Torch"]
+        found = [choose_name("auto", torch.device("cuda")) for _ in range(2)]
+    assert found == ["torch", "torch"]
     assert len(said) == 1
 
 
@@ -393,3 +393,29 @@ def test_pytorch3d_shows_the_same_faces() -> None:
     ours = rasterise(vertices, faces, camera, (64, 64), backend="torch")
     theirs = rasterise(vertices, faces, camera, (64, 64), backend="pytorch3d")
     assert float((ours.face_id == theirs.face_id).double().mean()) > 0.999
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_an_empty_batch_gives_empty_results(backend: str) -> None:
+    vertices = torch.zeros(0, 3, 3, dtype=torch.float64, requires_grad=True)
+    texture = Texture(torch.rand(4, 4, 3), torch.rand(3, 2), FACE)
+    for surface in ({"colours": WHITE}, {"texture": texture}):
+        output = draw(vertices, backend=backend, light=LIGHT, **surface)
+        assert [tuple(part.shape) for part in output] == [(0, 16, 16, 3), (0, 16, 16), (0, 16, 16), (0, 16, 16)]
+        (gradient,) = torch.autograd.grad(sum(part.sum() for part in output[:3]), vertices)
+        assert gradient.shape == (0, 3, 3)
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_vertex_that_is_not_finite_takes_only_its_faces_away(backend: str, value: float) -> None:
+    vertices, faces, colours = hands(1)
+    number = int(faces[0, 0])
+    vertices[0, number, 1] = value
+    vertices.requires_grad_()
+    output = draw(vertices, faces, colours=colours, light=LIGHT, intrinsics=HAND_CAMERA, size=(90, 64), backend=backend)
+    assert torch.isfinite(output.colour).all() and (output.face_id >= 0).sum() > 100
+    (gradient,) = torch.autograd.grad(output.colour.sum() + output.silhouette.sum(), vertices)
+    others = torch.arange(vertices.shape[1]) != number
+    assert torch.isfinite(gradient[0, others]).all()
+    assert gradient[0, others].abs().sum() > 0

@@ -66,15 +66,15 @@ def test_all_launches_compile(compiled: dict[str, str], dtype: torch.dtype, size
     backend.to_screen(screen.clone().requires_grad_(), torch.eye(3, dtype=dtype)[None]).sum().backward()
     face_id, depth = backend.rasterise(screen, faces, *size, True)
     leaves = [leaf.requires_grad_() for leaf in (screen, colours)]
-    arriving = backend.arriving(leaves[0], faces, torch.ones(1, 11, dtype=dtype))
+    lighting = backend.vertex_lighting(leaves[0], faces, torch.ones(1, 11, dtype=dtype))
     behind = torch.zeros((), dtype=dtype).expand(1, 1, 1, 3)
     sum(
-        part.sum() for part in backend.paint(leaves[0], faces, face_id, depth, leaves[1] * arriving, behind, True)
+        part.sum() for part in backend.paint(leaves[0], faces, face_id, depth, leaves[1] * lighting, behind, True)
     ).backward()
     uv, _ = backend.interpolate(leaves[0], faces, face_id, leaves[1][..., :2], faces)
     backend.antialias(leaves[0], faces, face_id, depth, uv).sum().backward()
     assert set(compiled) == {
-        *("rasterise", "resolve", "interpolate", "find_events", "blend", "faces_gather", "edges_gather"),
+        *("rasterise", "resolve", "interpolate", "find_crossings", "blend", "faces_gather", "edges_gather"),
         *("vertices_gather", "project", "shade", "shade_backward", "normals_backward"),
     }
     assert "atom.global.gpu.relaxed.min.s64" in compiled["rasterise"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from handsss.rendering.cpu import edges, kernels
-from handsss.rendering.cpu.paint import as_array, silhouette_events
+from handsss.rendering.cpu.paint import as_array, silhouette_crossings
 
 
 def rasterise(screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
@@ -78,15 +78,15 @@ def interpolate(
 
 class _Antialias(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, screen: Tensor, events: list[np.ndarray], picture: Tensor) -> Tensor:
+    def forward(ctx: Any, screen: Tensor, crossings: list[np.ndarray], picture: Tensor) -> Tensor:
         batch, _, width, channels = picture.shape
         out = picture.clone()
         points, flat = as_array(screen), as_array(picture).reshape(batch, -1, channels)
         target = out.numpy().reshape(batch, -1, channels)
         for i in range(batch):
-            edges.blend(points[i], events[i], len(events[i]), flat[i], width, target[i])
+            edges.blend(points[i], crossings[i], len(crossings[i]), flat[i], width, target[i])
         ctx.save_for_backward(screen, picture)
-        ctx.events = events
+        ctx.crossings = crossings
         return out
 
     @staticmethod
@@ -99,8 +99,8 @@ class _Antialias(torch.autograd.Function):
         for i in range(batch):
             edges.blend_backward(
                 points[i],
-                ctx.events[i],
-                len(ctx.events[i]),
+                ctx.crossings[i],
+                len(ctx.crossings[i]),
                 flat[i],
                 width,
                 gradient.numpy()[i].reshape(-1, channels),
@@ -110,11 +110,9 @@ class _Antialias(torch.autograd.Function):
         return grad_screen, None, grad_picture
 
 
-def antialias(
-    screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor
-) -> Tensor:
-    """Blend a picture [B, H, W, C] across silhouette edges; see ``reference.find_events`` and ``reference.blend``."""
+def antialias(screen: Tensor, faces: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor) -> Tensor:
+    """Blend a picture [B, H, W, C] across silhouette edges; see ``reference.antialias``."""
     screen = screen.contiguous()
-    events = silhouette_events(screen, faces, neighbours, face_id, depth)
-    blended: Tensor = _Antialias.apply(screen, events, picture.contiguous())
+    crossings = silhouette_crossings(screen, faces, face_id, depth)
+    blended: Tensor = _Antialias.apply(screen, crossings, picture.contiguous())
     return blended

@@ -1,6 +1,6 @@
 """Silhouette edges on the CPU: finding where they pass between pixels, and blending across them.
 
-Plain torch twins: ``find_events`` and ``blend`` in ``reference.py``.
+Plain torch twins: ``find_crossings`` and ``blend`` in ``reference.py``.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _borders(face_id: Any, box: Any, neighbours: Any, ends: Any, borders: Any) -
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def find_events(screen: Any, faces: Any, neighbours: Any, face_id: Any, depth: Any, events: Any) -> int:
+def find_crossings(screen: Any, faces: Any, neighbours: Any, face_id: Any, depth: Any, crossings: Any) -> int:
     """Silhouette edges between neighbouring pixels -> rows (near, far, axis, start, end); returns their number."""
     height, width = face_id.shape
     box = bounds(screen, height, width)
@@ -154,11 +154,11 @@ def find_events(screen: Any, faces: Any, neighbours: Any, face_id: Any, depth: A
         # Each edge blends along one axis only, the one it is steeper to: that counts its area once.
         if (axis == 0) != (dy >= dx):
             continue
-        events[count, 0] = here_index if forward else there_index
-        events[count, 1] = there_index if forward else here_index
-        events[count, 2] = axis
-        events[count, 3] = a
-        events[count, 4] = b
+        crossings[count, 0] = here_index if forward else there_index
+        crossings[count, 1] = there_index if forward else here_index
+        crossings[count, 2] = axis
+        crossings[count, 3] = a
+        crossings[count, 4] = b
         count += 1
     return count
 
@@ -176,12 +176,23 @@ def offset(screen: Any, a: int, b: int, near: int, far: int, axis: int, width: i
     return (screen[a, 1] + s * (screen[b, 1] - screen[a, 1]) - py) * sign, s, sign
 
 
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def add_edge_gradient(screen: Any, a: int, b: int, axis: int, s: float, g: float, grad_screen: Any) -> None:
+    """Adds to an edge's vertices the gradient ``g`` of where it crosses the line of pixel centres, at ``s`` on it."""
+    along, across = (0, 1) if axis == 0 else (1, 0)
+    slope = (screen[b, along] - screen[a, along]) / (screen[b, across] - screen[a, across])
+    grad_screen[a, along] += g * (1 - s)
+    grad_screen[b, along] += g * s
+    grad_screen[a, across] -= g * slope * (1 - s)
+    grad_screen[b, across] -= g * slope * s
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def blend(screen: Any, events: Any, count: int, picture: Any, width: int, out: Any) -> None:
+def blend(screen: Any, crossings: Any, count: int, picture: Any, width: int, out: Any) -> None:
     """Mix neighbouring pixels by how far the edge reaches beyond the pixels' common border. Flat pictures [H*W, C]."""
     for e in range(count):
-        near, far = events[e, 0], events[e, 1]
-        at, _, _ = offset(screen, events[e, 3], events[e, 4], near, far, events[e, 2], width)
+        near, far = crossings[e, 0], crossings[e, 1]
+        at, _, _ = offset(screen, crossings[e, 3], crossings[e, 4], near, far, crossings[e, 2], width)
         share = min(max(at, 0.0), 1.0) - 0.5
         for k in range(picture.shape[1]):
             difference = picture[near, k] - picture[far, k]
@@ -193,11 +204,18 @@ def blend(screen: Any, events: Any, count: int, picture: Any, width: int, out: A
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def blend_backward(
-    screen: Any, events: Any, count: int, picture: Any, width: int, grad_out: Any, grad_picture: Any, grad_screen: Any
+    screen: Any,
+    crossings: Any,
+    count: int,
+    picture: Any,
+    width: int,
+    grad_out: Any,
+    grad_picture: Any,
+    grad_screen: Any,
 ) -> None:
     """Adds the gradients of :func:`blend`; ``grad_picture`` already holds the identity's part."""
     for e in range(count):
-        near, far, axis, a, b = events[e, 0], events[e, 1], events[e, 2], events[e, 3], events[e, 4]
+        near, far, axis, a, b = crossings[e, 0], crossings[e, 1], crossings[e, 2], crossings[e, 3], crossings[e, 4]
         at, s, sign = offset(screen, a, b, near, far, axis, width)
         share = min(max(at, 0.0), 1.0) - 0.5
         target = far if share > 0 else near
@@ -207,12 +225,5 @@ def blend_backward(
             grad_picture[near, k] += share * g
             grad_picture[far, k] -= share * g
             through_share += g * (picture[near, k] - picture[far, k])
-        if at <= 0 or at >= 1:
-            continue
-        along, across = (0, 1) if axis == 0 else (1, 0)
-        g = through_share * sign
-        slope = (screen[b, along] - screen[a, along]) / (screen[b, across] - screen[a, across])
-        grad_screen[a, along] += g * (1 - s)
-        grad_screen[b, along] += g * s
-        grad_screen[a, across] -= g * slope * (1 - s)
-        grad_screen[b, across] -= g * slope * s
+        if 0 < at < 1:
+            add_edge_gradient(screen, a, b, axis, s, through_share * sign, grad_screen)

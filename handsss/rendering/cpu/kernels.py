@@ -146,7 +146,7 @@ def pixel_backward(
     gradients: Any,
     index: int,
     factor: float,
-    on_depth: float,
+    grad_depth: float,
     grad_screen: Any,
     grad_attributes: Any,
 ) -> None:
@@ -173,7 +173,7 @@ def pixel_backward(
             g1 += g * attributes[t, k]
             g2 += g * attributes[u, k]
     mean = g0 * b0 + g1 * b1 + g2 * b2
-    through_depth = on_depth * z * z
+    through_depth = grad_depth * z * z
     h0 = (g0 - mean) * z - through_depth
     h1 = (g1 - mean) * z - through_depth
     h2 = (g2 - mean) * z - through_depth

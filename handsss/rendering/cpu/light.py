@@ -55,7 +55,9 @@ def _forward(points: Any, faces: Any, light: Any, summed: Any, out: Any) -> None
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _backward(points: Any, faces: Any, light: Any, summed: Any, on_out: Any, grad_points: Any, grad_light: Any) -> None:
+def _backward(
+    points: Any, faces: Any, light: Any, summed: Any, grad_out: Any, grad_points: Any, grad_light: Any
+) -> None:
     """Adds to grad_points [V, 3] and grad_light [11]; ``summed`` is used up."""
     dx, dy, dz, length = _unit(light)
     gx = gy = gz = light[0] * 0
@@ -63,8 +65,8 @@ def _backward(points: Any, faces: Any, light: Any, summed: Any, on_out: Any, gra
         x, y, z = summed[v, 0], summed[v, 1], summed[v, 2]
         squared = x * x + y * y + z * z
         for k in range(3):
-            grad_light[0] += on_out[v, k] * light[2 + k]
-            grad_light[2 + k] += on_out[v, k] * light[0]
+            grad_light[0] += grad_out[v, k] * light[2 + k]
+            grad_light[2 + k] += grad_out[v, k] * light[0]
             summed[v, k] = 0  # from here on the gradient
         if squared < _EMPTY:
             continue
@@ -73,16 +75,16 @@ def _backward(points: Any, faces: Any, light: Any, summed: Any, on_out: Any, gra
         facing = x * dx + y * dy + z * dz
         if facing < 0:
             continue
-        on_facing = facing * 0
+        grad_facing = facing * 0
         for k in range(3):
-            through = on_out[v, k] * facing
+            through = grad_out[v, k] * facing
             grad_light[1] += through * light[5 + k]
             grad_light[5 + k] += through * light[1]
-            on_facing += on_out[v, k] * (light[1] * light[5 + k])
-        gx += on_facing * x
-        gy += on_facing * y
-        gz += on_facing * z
-        share = on_facing / root
+            grad_facing += grad_out[v, k] * (light[1] * light[5 + k])
+        gx += grad_facing * x
+        gy += grad_facing * y
+        gz += grad_facing * z
+        share = grad_facing / root
         summed[v, 0] = share * (dx - x * facing)
         summed[v, 1] = share * (dy - y * facing)
         summed[v, 2] = share * (dz - z * facing)
@@ -111,7 +113,7 @@ def _backward(points: Any, faces: Any, light: Any, summed: Any, on_out: Any, gra
         grad_points[c, 2] += cz
 
 
-class _Arriving(torch.autograd.Function):
+class _VertexLighting(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
         summed, out = torch.zeros_like(vertices), torch.empty_like(vertices)
@@ -126,22 +128,22 @@ class _Arriving(torch.autograd.Function):
         vertices, faces, light, summed = ctx.saved_tensors
         grad_vertices, grad_light = torch.zeros_like(vertices), torch.zeros_like(light)
         points, triangles, lights = as_array(vertices), as_array(faces), as_array(light)
-        on_out, normals = as_array(gradients[0]), as_array(summed).copy()
+        grad_out, normals = as_array(gradients[0]), as_array(summed).copy()
         for i in range(len(points)):
             _backward(
                 points[i],
                 triangles,
                 lights[i],
                 normals[i],
-                on_out[i],
+                grad_out[i],
                 grad_vertices.numpy()[i],
                 grad_light.numpy()[i],
             )
         return grad_vertices, None, grad_light
 
 
-def arriving(vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
+def vertex_lighting(vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
     """Light [B, V, 3] that arrives at vertices [B, V, 3] of faces [F, 3] from ``light`` [B, 11]; see
     :func:`handsss.rendering.shading.lit`."""
-    result: Tensor = _Arriving.apply(vertices.contiguous(), faces, light.contiguous())
+    result: Tensor = _VertexLighting.apply(vertices.contiguous(), faces, light.contiguous())
     return result

@@ -14,8 +14,9 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from handsss.rendering.cpu.edges import bounds, find_events, offset
+from handsss.rendering.cpu.edges import add_edge_gradient, bounds, find_crossings, offset
 from handsss.rendering.cpu.kernels import inverse_depths, pixel_backward, weights
+from handsss.rendering.topology import face_neighbours
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -51,16 +52,16 @@ def _paint(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _blend(screen: Any, events: Any, differences: Any, width: int, colour: Any, silhouette: Any) -> None:
+def _blend(screen: Any, crossings: Any, differences: Any, width: int, colour: Any, silhouette: Any) -> None:
     """Mix across edges in place; ``differences`` [E, 4] keeps what near and far pixels differed by before."""
-    for e in range(events.shape[0]):
-        near, far = events[e, 0], events[e, 1]
+    for e in range(crossings.shape[0]):
+        near, far = crossings[e, 0], crossings[e, 1]
         for k in range(3):
             differences[e, k] = colour[near, k] - colour[far, k]
         differences[e, 3] = silhouette[near] - silhouette[far]
-    for e in range(events.shape[0]):
-        near, far = events[e, 0], events[e, 1]
-        at, _, _ = offset(screen, events[e, 3], events[e, 4], near, far, events[e, 2], width)
+    for e in range(crossings.shape[0]):
+        near, far = crossings[e, 0], crossings[e, 1]
+        at, _, _ = offset(screen, crossings[e, 3], crossings[e, 4], near, far, crossings[e, 2], width)
         share = min(max(at, 0.0), 1.0) - 0.5
         target = far if share > 0 else near
         for k in range(3):
@@ -74,11 +75,11 @@ def _backward(
     faces: Any,
     face_id: Any,
     colours: Any,
-    events: Any,
+    crossings: Any,
     differences: Any,
-    on_colour: Any,
-    on_silhouette: Any,
-    on_depth: Any,
+    grad_colour: Any,
+    grad_silhouette: Any,
+    grad_depth: Any,
     grad_screen: Any,
     grad_colours: Any,
 ) -> None:
@@ -92,38 +93,44 @@ def _backward(
             f = face_id[row, column]
             if f >= 0:
                 pixel = row * width + column
-                g = on_depth[pixel]
+                g = grad_depth[pixel]
                 x, y, one = column + 0.5, row + 0.5, g * 0 + 1
                 pixel_backward(
-                    screen, inverse, faces, colours, faces, f, x, y, on_colour, pixel, one, g, grad_screen, grad_colours
+                    screen,
+                    inverse,
+                    faces,
+                    colours,
+                    faces,
+                    f,
+                    x,
+                    y,
+                    grad_colour,
+                    pixel,
+                    one,
+                    g,
+                    grad_screen,
+                    grad_colours,
                 )
-    for e in range(events.shape[0]):
-        near, far, axis, a, b = events[e, 0], events[e, 1], events[e, 2], events[e, 3], events[e, 4]
+    for e in range(crossings.shape[0]):
+        near, far, axis, a, b = crossings[e, 0], crossings[e, 1], crossings[e, 2], crossings[e, 3], crossings[e, 4]
         at, s, sign = offset(screen, a, b, near, far, axis, width)
         share = min(max(at, 0.0), 1.0) - 0.5
         target = far if share > 0 else near
-        through_share = on_silhouette[target] * differences[e, 3]
+        through_share = grad_silhouette[target] * differences[e, 3]
         nothing = through_share * 0
         for k in range(3):
-            through_share += on_colour[target, k] * differences[e, k]
+            through_share += grad_colour[target, k] * differences[e, k]
         for pixel, part in ((near, share), (far, -share)):
             f = flat[pixel]
             if f >= 0:
                 px, py = pixel % width + 0.5, pixel // width + 0.5
                 factor = nothing + part
                 pixel_backward(
-                    screen, inverse, faces, colours, faces, f, px, py, on_colour, target, factor, nothing, grad_screen,
-                    grad_colours,
+                    screen, inverse, faces, colours, faces, f, px, py, grad_colour, target, factor, nothing,
+                    grad_screen, grad_colours,
                 )  # fmt: skip
-        if at <= 0 or at >= 1:
-            continue
-        along, across = (0, 1) if axis == 0 else (1, 0)
-        g = through_share * sign
-        slope = (screen[b, along] - screen[a, along]) / (screen[b, across] - screen[a, across])
-        grad_screen[a, along] += g * (1 - s)
-        grad_screen[b, along] += g * s
-        grad_screen[a, across] -= g * slope * (1 - s)
-        grad_screen[b, across] -= g * slope * s
+        if 0 < at < 1:
+            add_edge_gradient(screen, a, b, axis, s, through_share * sign, grad_screen)
 
 
 def as_array(tensor: Tensor) -> np.ndarray:
@@ -150,7 +157,7 @@ class _Paint(torch.autograd.Function):
         face_id: Tensor,
         colours: Tensor,
         background: Tensor,
-        events: list[np.ndarray],
+        crossings: list[np.ndarray],
     ) -> tuple[Tensor, Tensor, Tensor]:
         batch, height, width = face_id.shape
         colour = torch.empty(batch, height, width, 3, dtype=screen.dtype)
@@ -170,12 +177,12 @@ class _Paint(torch.autograd.Function):
                 silhouette.numpy()[i],
                 depth.numpy()[i],
             )
-            kept = np.empty((len(events[i]), 4), dtype=points.dtype)
+            kept = np.empty((len(crossings[i]), 4), dtype=points.dtype)
             flat_colour, flat_silhouette = colour.numpy()[i].reshape(-1, 3), silhouette.numpy()[i].reshape(-1)
-            _blend(points[i], events[i], kept, width, flat_colour, flat_silhouette)
+            _blend(points[i], crossings[i], kept, width, flat_colour, flat_silhouette)
             differences.append(kept)
         ctx.save_for_backward(screen, faces, face_id, colours)
-        ctx.events, ctx.differences = events, differences
+        ctx.crossings, ctx.differences = crossings, differences
         ctx.set_materialize_grads(False)
         return colour, silhouette, depth
 
@@ -185,7 +192,7 @@ class _Paint(torch.autograd.Function):
         grad_screen, grad_colours = torch.zeros_like(screen), torch.zeros_like(colours)
         batch, height, width = face_id.shape
         shapes = (batch, height * width, 3), (batch, height * width), (batch, height * width)
-        on_colour, on_silhouette, on_depth = (
+        grad_colour, grad_silhouette, grad_depth = (
             _gradient(gradient, shape, screen) for gradient, shape in zip(gradients, shapes, strict=True)
         )
         points, triangles, shades, ids = as_array(screen), as_array(faces), as_array(colours), as_array(face_id)
@@ -195,45 +202,45 @@ class _Paint(torch.autograd.Function):
                 triangles,
                 ids[i],
                 shades[i],
-                ctx.events[i],
+                ctx.crossings[i],
                 ctx.differences[i],
-                on_colour[i],
-                on_silhouette[i],
-                on_depth[i],
+                grad_colour[i],
+                grad_silhouette[i],
+                grad_depth[i],
                 grad_screen.numpy()[i],
                 grad_colours.numpy()[i],
             )
         return grad_screen, None, None, grad_colours, None, None
 
 
-def silhouette_events(
-    screen: Tensor, faces: Tensor, neighbours: Tensor, face_id: Tensor, depth: Tensor
-) -> list[np.ndarray]:
-    """Rows (near, far, axis, start, end) for each image, see ``reference.find_events``."""
-    points, triangles, beside = as_array(screen), as_array(faces), as_array(neighbours)
+def silhouette_crossings(screen: Tensor, faces: Tensor, face_id: Tensor, depth: Tensor) -> list[np.ndarray]:
+    """Rows (near, far, axis, start, end) for each image, see ``reference.find_crossings``."""
+    points, triangles, beside = as_array(screen), as_array(faces), as_array(face_neighbours(faces))
     ids, depths = as_array(face_id), as_array(depth)
     buffer = np.empty((2 * ids.shape[1] * ids.shape[2], 5), dtype=np.int32)
-    events = []
+    crossings = []
     for i in range(len(points)):
-        count = find_events(points[i], triangles, beside, ids[i], depths[i], buffer)
-        events.append(buffer[:count].copy())
-    return events
+        count = find_crossings(points[i], triangles, beside, ids[i], depths[i], buffer)
+        crossings.append(buffer[:count].copy())
+    return crossings
 
 
 def paint(
-    screen: Tensor, faces: Tensor, face_id: Tensor, colours: Tensor, background: Tensor, events: list[np.ndarray]
+    screen: Tensor,
+    faces: Tensor,
+    face_id: Tensor,
+    z_buffer: Tensor,
+    colours: Tensor,
+    background: Tensor,
+    antialias: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Colour [B, H, W, 3], silhouette [B, H, W] and depth [B, H, W].
-
-    Args:
-        screen: [B, V, 3] x px, y px, z metres.
-        faces: [F, 3].
-        face_id: [B, H, W].
-        colours: [B, V, 3].
-        background: [1 or B, 1 or H, 1 or W, 3]; gets no gradient.
-        events: of each image; empty ones leave edges hard.
-    """
+    """Colour, silhouette and depth; see :meth:`handsss.rendering.backends.Backend.paint`. The background gets no
+    gradient."""
+    if antialias:
+        crossings = silhouette_crossings(screen, faces, face_id, z_buffer)
+    else:
+        crossings = [np.empty((0, 5), dtype=np.int32)] * len(screen)
     result: tuple[Tensor, Tensor, Tensor] = _Paint.apply(
-        screen.contiguous(), faces, face_id, colours.contiguous(), background, events
+        screen.contiguous(), faces, face_id, colours.contiguous(), background, crossings
     )
     return result

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from handsss.rendering import shading
 from handsss.rendering.cuda import launch
 from handsss.rendering.cuda.launch import rasterise
 from handsss.rendering.topology import MeshTables, mesh_tables
 
-__all__ = ["antialias", "arriving", "interpolate", "paint", "rasterise", "to_screen"]
+__all__ = ["antialias", "interpolate", "paint", "rasterise", "to_screen", "vertex_lighting"]
 
 
 class _Interpolate(torch.autograd.Function):
@@ -29,14 +30,20 @@ class _Interpolate(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable  # type: ignore[misc]
-    def backward(ctx: Any, *on: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         screen, attributes, face_id = ctx.saved_tensors
         tables, attribute_tables = ctx.tables
         parts = launch.corner_parts(
-            screen, tables.faces, face_id, attributes, attribute_tables.faces, on[0].contiguous(), on[1].contiguous()
+            screen,
+            tables.faces,
+            face_id,
+            attributes,
+            attribute_tables.faces,
+            gradients[0].contiguous(),
+            gradients[1].contiguous(),
         )
-        on_attributes = launch.to_vertices(parts, attribute_tables, 3, attributes.shape[-1])
-        return launch.to_vertices(parts, tables, 0, 3), on_attributes, None, None, None
+        grad_attributes = launch.to_vertices(parts, attribute_tables, 3, attributes.shape[-1])
+        return launch.to_vertices(parts, tables, 0, 3), grad_attributes, None, None, None
 
 
 def interpolate(
@@ -58,28 +65,28 @@ class _Antialias(torch.autograd.Function):
     def forward(
         ctx: Any, screen: Tensor, picture: Tensor, face_id: Tensor, depth: Tensor, tables: MeshTables
     ) -> Tensor:
-        events = launch.find_events(screen, tables, face_id, depth)
+        crossings = launch.find_crossings(screen, tables, face_id, depth)
         out = torch.empty_like(picture)
-        launch.blend(screen, tables.faces, face_id, events, picture, out, None, backward=False)
-        ctx.save_for_backward(screen, picture, face_id, events)
+        launch.blend(screen, tables.faces, face_id, crossings, picture, out, None, backward=False)
+        ctx.save_for_backward(screen, picture, face_id, crossings)
         ctx.tables = tables
         return out
 
     @staticmethod
     @once_differentiable  # type: ignore[misc]
-    def backward(ctx: Any, *on: Tensor) -> tuple[Tensor | None, ...]:
-        screen, picture, face_id, events = ctx.saved_tensors
-        faces, on_out = ctx.tables.faces, on[0].contiguous()
-        on_picture = torch.empty_like(picture)
-        launch.blend(screen, faces, face_id, events, on_picture, on_out, None, backward=True)
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        screen, picture, face_id, crossings = ctx.saved_tensors
+        faces, grad_out = ctx.tables.faces, gradients[0].contiguous()
+        grad_picture = torch.empty_like(picture)
+        launch.blend(screen, faces, face_id, crossings, grad_picture, grad_out, None, backward=True)
         _, blocks = launch.face_blocks(len(screen), len(faces), *face_id.shape[1:])
         parts = torch.zeros(len(screen), blocks["STRIPS"], len(faces), 3, 6, dtype=screen.dtype, device=screen.device)
-        launch.add_edges(parts, screen, faces, face_id, events, picture, on_out, None)
-        return launch.to_vertices(parts, ctx.tables, 0, 3), on_picture, None, None, None
+        launch.add_edges(parts, screen, faces, face_id, crossings, picture, grad_out, None)
+        return launch.to_vertices(parts, ctx.tables, 0, 3), grad_picture, None, None, None
 
 
 def antialias(screen: Tensor, faces: Tensor, face_id: Tensor, depth: Tensor, picture: Tensor) -> Tensor:
-    """Blend a picture [B, H, W, C] across silhouette edges; see ``reference.find_events`` and ``reference.blend``."""
+    """Blend a picture [B, H, W, C] across silhouette edges; see ``reference.antialias``."""
     tables = mesh_tables(faces, screen.shape[1])
     blended: Tensor = _Antialias.apply(screen.contiguous(), picture.contiguous(), face_id, depth, tables)
     return blended
@@ -100,10 +107,10 @@ class _Paint(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         plain, depth = launch.attributes_of(screen, tables.faces, face_id, colours, tables.faces, background)
         if antialias:
-            events = launch.find_events(screen, tables, face_id, z_buffer)
+            crossings = launch.find_crossings(screen, tables, face_id, z_buffer)
             colour, silhouette = torch.empty_like(plain), torch.empty_like(depth)
-            launch.blend(screen, tables.faces, face_id, events, plain, colour, silhouette, backward=False)
-            ctx.save_for_backward(screen, colours, face_id, events, plain)
+            launch.blend(screen, tables.faces, face_id, crossings, plain, colour, silhouette, backward=False)
+            ctx.save_for_backward(screen, colours, face_id, crossings, plain)
         else:
             colour, silhouette = plain, (face_id >= 0).to(plain.dtype)
             ctx.save_for_backward(screen, colours, face_id)
@@ -112,22 +119,22 @@ class _Paint(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable  # type: ignore[misc]
-    def backward(ctx: Any, *on: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         screen, colours, face_id, *blended = ctx.saved_tensors
         shape, faces = face_id.shape, ctx.tables.faces
-        on_colour = screen.new_zeros(*shape, 3) if on[0] is None else on[0].contiguous()
-        on_silhouette = screen.new_zeros(shape) if on[1] is None else on[1].contiguous()
-        on_depth = None if on[2] is None else on[2].contiguous()
-        on_plain = on_colour
+        grad_colour = screen.new_zeros(*shape, 3) if gradients[0] is None else gradients[0].contiguous()
+        grad_silhouette = screen.new_zeros(shape) if gradients[1] is None else gradients[1].contiguous()
+        grad_depth = None if gradients[2] is None else gradients[2].contiguous()
+        grad_plain = grad_colour
         if blended:
-            on_plain = torch.empty_like(on_colour)
-            launch.blend(screen, faces, face_id, blended[0], on_plain, on_colour, on_silhouette, backward=True)
-        parts = launch.corner_parts(screen, faces, face_id, colours, faces, on_plain, on_depth)
+            grad_plain = torch.empty_like(grad_colour)
+            launch.blend(screen, faces, face_id, blended[0], grad_plain, grad_colour, grad_silhouette, backward=True)
+        parts = launch.corner_parts(screen, faces, face_id, colours, faces, grad_plain, grad_depth)
         if blended:
-            events, plain = blended
-            launch.add_edges(parts, screen, faces, face_id, events, plain, on_colour, on_silhouette)
-        on_screen, on_colours = (launch.to_vertices(parts, ctx.tables, first, 3) for first in (0, 3))
-        return on_screen, on_colours, None, None, None, None, None
+            crossings, plain = blended
+            launch.add_edges(parts, screen, faces, face_id, crossings, plain, grad_colour, grad_silhouette)
+        grad_screen, grad_colours = (launch.to_vertices(parts, ctx.tables, first, 3) for first in (0, 3))
+        return grad_screen, grad_colours, None, None, None, None, None
 
 
 def paint(
@@ -139,17 +146,8 @@ def paint(
     background: Tensor,
     antialias: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Colour [B, H, W, 3], silhouette [B, H, W] and depth [B, H, W] without full-size pictures in between.
-
-    Args:
-        screen: [B, V, 3] x px, y px, z metres.
-        faces: [F, 3].
-        face_id: [B, H, W].
-        z_buffer: [B, H, W].
-        colours: [B, V, 3].
-        background: [1 or B, 1 or H, 1 or W, 3]; gets no gradient.
-        antialias: blend across silhouette edges.
-    """
+    """Colour, silhouette and depth; see :meth:`handsss.rendering.backends.Backend.paint`. The background gets no
+    gradient."""
     tables = mesh_tables(faces, screen.shape[1])
     result: tuple[Tensor, Tensor, Tensor] = _Paint.apply(
         screen.contiguous(), colours.contiguous(), face_id, z_buffer, background, tables, antialias
@@ -165,18 +163,20 @@ class _ToScreen(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable  # type: ignore[misc]
-    def backward(ctx: Any, *on: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         vertices, intrinsics = ctx.saved_tensors
-        return launch.project(vertices, intrinsics, on[0].contiguous()), None
+        return launch.project(vertices, intrinsics, gradients[0].contiguous()), None
 
 
 def to_screen(vertices: Tensor, intrinsics: Tensor) -> Tensor:
-    """Screen positions of vertices [B, V, 3]; see ``shading.to_screen``. Cameras [B, 3, 3] get no gradient."""
+    """Screen positions of vertices [B, V, 3]; see ``shading.to_screen``."""
+    if intrinsics.requires_grad:  # the kernel gives cameras no gradient
+        return shading.to_screen(vertices, intrinsics)
     result: Tensor = _ToScreen.apply(vertices.contiguous(), intrinsics.contiguous())
     return result
 
 
-class _Arriving(torch.autograd.Function):
+class _VertexLighting(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vertices: Tensor, light: Tensor, tables: MeshTables) -> Tensor:
         result, sums = launch.shade(vertices, tables, light)
@@ -186,13 +186,13 @@ class _Arriving(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable  # type: ignore[misc]
-    def backward(ctx: Any, *on: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         vertices, light, sums = ctx.saved_tensors
-        return *launch.shade_backward(vertices, ctx.tables, light, sums, on[0].contiguous()), None
+        return *launch.shade_backward(vertices, ctx.tables, light, sums, gradients[0].contiguous()), None
 
 
-def arriving(vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
+def vertex_lighting(vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
     """Light [B, V, 3] that arrives at vertices [B, V, 3]; see ``shading.lit`` and ``shading.vertex_normals``."""
     tables = mesh_tables(faces, vertices.shape[1])
-    result: Tensor = _Arriving.apply(vertices.contiguous(), light.contiguous(), tables)
+    result: Tensor = _VertexLighting.apply(vertices.contiguous(), light.contiguous(), tables)
     return result

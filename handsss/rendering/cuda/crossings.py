@@ -1,4 +1,4 @@
-"""Silhouette edges on CUDA: where they pass between two neighbouring pixel centres. Twin: ``reference.find_events``.
+"""Silhouette edges on CUDA: where they pass between two neighbouring pixel centres. Twin: ``reference.find_crossings``.
 
 What is found is kept as a map [B, 2, H, W] int32: for each pixel and its right (0) and lower (1) neighbour
 ``2 * (3 * face + edge) + forward``, or -1 where no silhouette edge passes between the two; ``forward`` tells that the
@@ -132,13 +132,13 @@ def walk(
 
 
 @triton.jit
-def find_events(
+def find_crossings(
     screen: tl.tensor,
     faces: tl.tensor,
     neighbours: tl.tensor,
     face_id: tl.tensor,
     depth: tl.tensor,
-    events: tl.tensor,
+    crossings: tl.tensor,
     vertex_count: tl.tensor,
     height: tl.tensor,
     width: tl.tensor,
@@ -186,7 +186,7 @@ def find_events(
             else:
                 kept &= ~steep
             code = tl.where(kept, found * 2 + forward.to(tl.int32), -1)
-        tl.store(events + (image * 2 + axis) * pixels + pixel, code, mask=inside)
+        tl.store(crossings + (image * 2 + axis) * pixels + pixel, code, mask=inside)
 
 
 @triton.jit

@@ -1,6 +1,6 @@
 """Blending across silhouette edges on CUDA, and its gradients. Twin: ``reference.blend``.
 
-From the map of ``triton_events`` every pixel gathers what its four neighbours mix into it, and every face what its
+From the map of ``crossings.py`` every pixel gathers what its four neighbours mix into it, and every face what its
 edges pass to its corners: no atomics.
 
 Pictures have CHANNELS numbers a pixel. With SPLIT the last of them is the silhouette: before blending it follows from
@@ -22,7 +22,7 @@ ROUNDING = tl.constexpr(1e-6)
 
 
 @triton.jit
-def event(
+def crossing_of(
     screen: tl.tensor,
     faces: tl.tensor,
     code: tl.tensor,
@@ -31,7 +31,7 @@ def event(
     real: tl.tensor,
     AXIS: tl.constexpr,
 ) -> Any:
-    """An event between pixel ``first`` and its neighbour on the axis.
+    """A silhouette crossing between pixel ``first`` and its neighbour on the axis.
 
     Returns near and far pixel, the share by which the edge reaches beyond their border and the pixel that gets it,
     where on the edge the crossing lies, the edge's slope, and the sign of the step from near to far, 0 where the
@@ -98,7 +98,7 @@ def blend(
     screen: tl.tensor,
     faces: tl.tensor,
     face_id: tl.tensor,
-    events: tl.tensor,
+    crossings: tl.tensor,
     picture: tl.tensor,
     out: tl.tensor,
     silhouette: tl.tensor,
@@ -123,7 +123,7 @@ def blend(
     inside = pixel < pixels
     screen += image * vertex_count * 3
     face_id += image * pixels
-    events += image * 2 * pixels
+    crossings += image * 2 * pixels
     picture += image * pixels * (CHANNELS - SPLIT)
     out += image * pixels * (CHANNELS - SPLIT)
     silhouette += image * pixels
@@ -142,10 +142,12 @@ def blend(
             first, real = pixel, inside
         else:
             first, real = pixel - width, inside & (pixel >= width)
-        code = tl.load(events + (pair // 2) * pixels + first, mask=real, other=-1)
+        code = tl.load(crossings + (pair // 2) * pixels + first, mask=real, other=-1)
         real &= code >= 0
         if tl.max(real.to(tl.int32), 0) > 0:
-            near, far, share, target, _s, _slope, _sign = event(screen, faces, code, first, width, real, pair // 2)
+            near, far, share, target, _s, _slope, _sign = crossing_of(
+                screen, faces, code, first, width, real, pair // 2
+            )
             if BACKWARD:
                 through = gradient(out, silhouette, target[:, None], real[:, None], k, CHANNELS, SPLIT)
                 total += tl.where(near == pixel, share, -share)[:, None] * through
@@ -168,10 +170,10 @@ def edges_gather(
     screen: tl.tensor,
     faces: tl.tensor,
     face_id: tl.tensor,
-    events: tl.tensor,
+    crossings: tl.tensor,
     picture: tl.tensor,
-    on_out: tl.tensor,
-    on_silhouette: tl.tensor,
+    grad_out: tl.tensor,
+    grad_silhouette: tl.tensor,
     parts: tl.tensor,
     vertex_count: tl.tensor,
     face_count: tl.tensor,
@@ -196,10 +198,10 @@ def edges_gather(
     pixels = height * width
     screen += image * vertex_count * 3
     face_id += image * pixels
-    events += image * 2 * pixels
+    crossings += image * 2 * pixels
     picture += image * pixels * (CHANNELS - SPLIT)
-    on_out += image * pixels * (CHANNELS - SPLIT)
-    on_silhouette += image * pixels
+    grad_out += image * pixels * (CHANNELS - SPLIT)
+    grad_silhouette += image * pixels
     # Of faces without area too: a walk may end on them.
     x0, y0, _z0 = corner(screen, tl.load(faces + f * 3, mask=real, other=0), real)
     x1, y1, _z1 = corner(screen, tl.load(faces + f * 3 + 1, mask=real, other=0), real)
@@ -224,15 +226,15 @@ def edges_gather(
         inside = i < count[:, None]
         first = (row_0[:, None] + i // columns) * width + column_0[:, None] + i % columns
         for axis in tl.static_range(2):
-            code = tl.load(events + axis * pixels + first, mask=inside, other=-1)
+            code = tl.load(crossings + axis * pixels + first, mask=inside, other=-1)
             mine = (code >= 0) & (code // 6 == f[:, None])
             if tl.max(tl.max(mine.to(tl.int32), 1), 0) > 0:
-                near, far, _share, target, s, slope, sign = event(screen, faces, code, first, width, mine, axis)
+                near, far, _share, target, s, slope, sign = crossing_of(screen, faces, code, first, width, mine, axis)
                 through = zero
                 for k in tl.static_range(CHANNELS):
                     difference = value(picture, face_id, near, mine, k, CHANNELS, SPLIT)
                     difference -= value(picture, face_id, far, mine, k, CHANNELS, SPLIT)
-                    through += gradient(on_out, on_silhouette, target, mine, k, CHANNELS, SPLIT) * difference
+                    through += gradient(grad_out, grad_silhouette, target, mine, k, CHANNELS, SPLIT) * difference
                 through = tl.where(sign != 0, through * sign, 0.0)
                 start_along, end_along = through * (1 - s), through * s
                 start_across, end_across = -start_along * slope, -end_along * slope

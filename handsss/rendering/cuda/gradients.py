@@ -26,8 +26,8 @@ def faces_gather(
     face_id: tl.tensor,
     attributes: tl.tensor,
     attribute_faces: tl.tensor,
-    on_out: tl.tensor,
-    on_depth: tl.tensor,
+    grad_out: tl.tensor,
+    grad_depth: tl.tensor,
     parts: tl.tensor,
     vertex_count: tl.tensor,
     attribute_count: tl.tensor,
@@ -54,8 +54,8 @@ def faces_gather(
     attributes += image * attribute_count * CHANNELS
     first_pixel = image * height * width
     face_id += first_pixel
-    on_out += first_pixel * CHANNELS
-    on_depth += first_pixel
+    grad_out += first_pixel * CHANNELS
+    grad_depth += first_pixel
     _a, _b, _c, x0, y0, z0, x1, y1, z1, x2, y2, z2, _area, usable = triangles(screen, faces, f, real)
     low_x, high_x = tl.minimum(tl.minimum(x0, x1), x2), tl.maximum(tl.maximum(x0, x1), x2)
     low_y, high_y = tl.minimum(tl.minimum(y0, y1), y2), tl.maximum(tl.maximum(y0, y1), y2)
@@ -107,9 +107,9 @@ def faces_gather(
             q0, q1, q2 = e0 * i0, e1 * i1, e2 * i2
             z = 1 / (q0 + q1 + q2)
             w0, w1, w2 = q0 * z, q1 * z, q2 * z
-            g0 = channel(on_out, pixel, mine, 0, CHANNELS)
-            g1 = channel(on_out, pixel, mine, 1, CHANNELS)
-            g2 = channel(on_out, pixel, mine, 2, CHANNELS)
+            g0 = channel(grad_out, pixel, mine, 0, CHANNELS)
+            g1 = channel(grad_out, pixel, mine, 1, CHANNELS)
+            g2 = channel(grad_out, pixel, mine, 2, CHANNELS)
             a0, a1, a2 = a0 + g0 * w0, a1 + g1 * w0, a2 + g2 * w0
             b0, b1, b2 = b0 + g0 * w1, b1 + g1 * w1, b2 + g2 * w1
             c0, c1, c2 = c0 + g0 * w2, c1 + g1 * w2, c2 + g2 * w2
@@ -119,7 +119,7 @@ def faces_gather(
             mean = h0 * w0 + h1 * w1 + h2 * w2
             h0, h1, h2 = (h0 - mean) * z, (h1 - mean) * z, (h2 - mean) * z
             if WITH_DEPTH:
-                through_depth = tl.load(on_depth + pixel, mask=mine, other=0.0) * z * z
+                through_depth = tl.load(grad_depth + pixel, mask=mine, other=0.0) * z * z
                 h0, h1, h2 = h0 - through_depth, h1 - through_depth, h2 - through_depth
             h0, h1, h2 = h0 * i0, h1 * i1, h2 * i2
             az, bz, cz = az - h0 * q0, bz - h1 * q1, cz - h2 * q2

@@ -8,7 +8,7 @@ import torch
 import triton
 from torch import Tensor
 
-from handsss.rendering.cuda import crossings as events
+from handsss.rendering.cuda import crossings as crossing_kernels
 from handsss.rendering.cuda import edges, gradients, kernels, shading
 from handsss.rendering.topology import MeshTables, mesh_tables
 
@@ -90,8 +90,8 @@ def corner_parts(
     face_id: Tensor,
     attributes: Tensor,
     attribute_faces: Tensor,
-    on_out: Tensor,
-    on_depth: Tensor | None,
+    grad_out: Tensor,
+    grad_depth: Tensor | None,
 ) -> Tensor:
     """Gradients [B, STRIPS, F, 3, 6] of the corners of faces: x, y, z and up to three attributes."""
     batch, height, width = face_id.shape
@@ -100,10 +100,19 @@ def corner_parts(
     _launch(
         gradients.faces_gather,
         programs,
-        *(screen, faces, face_id, attributes, attribute_faces, on_out, on_out if on_depth is None else on_depth, parts),
+        *(
+            screen,
+            faces,
+            face_id,
+            attributes,
+            attribute_faces,
+            grad_out,
+            grad_out if grad_depth is None else grad_depth,
+            parts,
+        ),
         *(screen.shape[1], attributes.shape[1], len(faces), height, width),
         CHANNELS=attributes.shape[-1],
-        WITH_DEPTH=on_depth is not None,
+        WITH_DEPTH=grad_depth is not None,
         **blocks,
         num_warps=1,
     )
@@ -115,20 +124,20 @@ def add_edges(
     screen: Tensor,
     faces: Tensor,
     face_id: Tensor,
-    events: Tensor,
+    crossings: Tensor,
     picture: Tensor,
-    on_out: Tensor,
-    on_silhouette: Tensor | None,
+    grad_out: Tensor,
+    grad_silhouette: Tensor | None,
 ) -> None:
     """Add what the silhouette edges of each face pass to its corners."""
     batch, height, width = face_id.shape
     programs, blocks = face_blocks(batch, len(faces), height, width)
     assert parts.shape[1] == blocks["STRIPS"]
-    split = on_silhouette is not None
+    split = grad_silhouette is not None
     _launch(
         edges.edges_gather,
         programs,
-        *(screen, faces, face_id, events, picture, on_out, on_silhouette if split else on_out, parts),
+        *(screen, faces, face_id, crossings, picture, grad_out, grad_silhouette if split else grad_out, parts),
         *(screen.shape[1], len(faces), height, width),
         CHANNELS=picture.shape[-1] + split,
         SPLIT=int(split),
@@ -153,12 +162,12 @@ def to_vertices(parts: Tensor, tables: MeshTables, first: int, channels: int) ->
     return out
 
 
-def find_events(screen: Tensor, tables: MeshTables, face_id: Tensor, depth: Tensor) -> Tensor:
-    """Silhouette edges between pixels [B, 2, H, W], see ``triton_events``."""
+def find_crossings(screen: Tensor, tables: MeshTables, face_id: Tensor, depth: Tensor) -> Tensor:
+    """Silhouette edges between pixels [B, 2, H, W], see ``crossings.py``."""
     batch, height, width = face_id.shape
     found = torch.empty(batch, 2, height, width, dtype=torch.int32, device=screen.device)
     arguments = (screen, tables.faces, tables.neighbours, face_id, depth, found, screen.shape[1], height, width)
-    _by_pixels(events.find_events, face_id.shape, *arguments, block=BLOCK if INTERPRETED else 128)
+    _by_pixels(crossing_kernels.find_crossings, face_id.shape, *arguments, block=BLOCK if INTERPRETED else 128)
     return found
 
 
@@ -166,7 +175,7 @@ def blend(
     screen: Tensor,
     faces: Tensor,
     face_id: Tensor,
-    events: Tensor,
+    crossings: Tensor,
     picture: Tensor,
     out: Tensor,
     silhouette: Tensor | None,
@@ -178,7 +187,7 @@ def blend(
     _by_pixels(
         edges.blend,
         face_id.shape,
-        *(screen, faces, face_id, events, picture, out, silhouette if split else out),
+        *(screen, faces, face_id, crossings, picture, out, silhouette if split else out),
         *(screen.shape[1], *face_id.shape[1:]),
         BACKWARD=backward,
         CHANNELS=channels,
@@ -187,34 +196,34 @@ def blend(
     )
 
 
-def project(vertices: Tensor, intrinsics: Tensor, on_screen: Tensor | None = None) -> Tensor:
+def project(vertices: Tensor, intrinsics: Tensor, grad_screen: Tensor | None = None) -> Tensor:
     """Screen positions [B, V, 3] of vertices, or the vertices' gradient from theirs."""
     out = torch.empty_like(vertices)
-    arguments = (vertices, intrinsics, vertices if on_screen is None else on_screen, out, vertices.shape[1])
-    by_vertices(shading.project, *vertices.shape[:2], *arguments, BACKWARD=on_screen is not None)
+    arguments = (vertices, intrinsics, vertices if grad_screen is None else grad_screen, out, vertices.shape[1])
+    by_vertices(shading.project, *vertices.shape[:2], *arguments, BACKWARD=grad_screen is not None)
     return out
 
 
 def shade(vertices: Tensor, tables: MeshTables, light: Tensor) -> tuple[Tensor, Tensor]:
     """Light [B, V, 3] at vertices and the sums [B, V, 3] of the normals of their faces."""
-    sums, arriving = torch.empty_like(vertices), torch.empty_like(vertices)
-    arguments = (vertices, *_incidence(tables), light, sums, arriving, vertices.shape[1])
+    sums, lighting = torch.empty_like(vertices), torch.empty_like(vertices)
+    arguments = (vertices, *_incidence(tables), light, sums, lighting, vertices.shape[1])
     by_vertices(shading.shade, *vertices.shape[:2], *arguments)
-    return arriving, sums
+    return lighting, sums
 
 
 def shade_backward(
-    vertices: Tensor, tables: MeshTables, light: Tensor, sums: Tensor, on_arriving: Tensor
+    vertices: Tensor, tables: MeshTables, light: Tensor, sums: Tensor, grad_lighting: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradients of vertices [B, V, 3] and light [B, 11]."""
     batch, vertex_count, _ = vertices.shape
-    on_sums, on_vertices = torch.empty_like(vertices), torch.empty_like(vertices)
+    grad_sums, grad_vertices = torch.empty_like(vertices), torch.empty_like(vertices)
     parts = torch.empty(batch, vertex_count, 11, dtype=vertices.dtype, device=vertices.device)
-    arguments: tuple[Any, ...] = (light, sums, on_arriving, on_sums, parts, vertex_count)
+    arguments: tuple[Any, ...] = (light, sums, grad_lighting, grad_sums, parts, vertex_count)
     by_vertices(shading.shade_backward, batch, vertex_count, *arguments)
-    arguments = (vertices, *_incidence(tables), on_sums, on_vertices, vertex_count)
+    arguments = (vertices, *_incidence(tables), grad_sums, grad_vertices, vertex_count)
     by_vertices(shading.normals_backward, batch, vertex_count, *arguments)
-    return on_vertices, parts.sum(1)
+    return grad_vertices, parts.sum(1)
 
 
 def _incidence(tables: MeshTables) -> tuple[Tensor, Tensor, Tensor]:

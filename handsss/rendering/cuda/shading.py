@@ -15,10 +15,25 @@ NO_LENGTH = tl.constexpr(1e-8)
 
 
 @triton.jit
+def vertices_of_program(vertex_count: tl.tensor, BLOCK: tl.constexpr) -> Any:
+    """This program's image, its vertices [BLOCK], and which of them exist."""
+    blocks = (vertex_count + BLOCK - 1) // BLOCK
+    v = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)
+    return (tl.program_id(0) // blocks).to(tl.int64), v, v < vertex_count
+
+
+@triton.jit
+def corners_at(offsets: tl.tensor, v: tl.tensor, real: tl.tensor) -> Any:
+    """Where the corners of each vertex begin in the table, and how many there are."""
+    begin = tl.load(offsets + v, mask=real, other=0)
+    return begin, tl.load(offsets + v + 1, mask=real, other=0) - begin
+
+
+@triton.jit
 def project(
     vertices: tl.tensor,
     intrinsics: tl.tensor,
-    on_screen: tl.tensor,
+    grad_screen: tl.tensor,
     out: tl.tensor,
     vertex_count: tl.tensor,
     BACKWARD: tl.constexpr,
@@ -28,10 +43,7 @@ def project(
 
     Vertices that are not in front of the camera are projected as if they were 1 m away, and keep their depth.
     """
-    blocks = (vertex_count + BLOCK - 1) // BLOCK
-    image = (tl.program_id(0) // blocks).to(tl.int64)
-    v = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)
-    real = v < vertex_count
+    image, v, real = vertices_of_program(vertex_count, BLOCK)
     at = image * vertex_count + v
     x, y, z = corner(vertices, at, real)
     intrinsics += image * 9
@@ -41,7 +53,7 @@ def project(
     safe = tl.where(before, z, 1.0)
     nx, ny = x / safe, y / safe
     if BACKWARD:
-        gu, gv, gz = corner(on_screen, at, real)
+        gu, gv, gz = corner(grad_screen, at, real)
         gx, gy = (gu * xx + gv * yx) / safe, (gu * xy + gv * yy) / safe
         first, second, third = gx, gy, tl.where(before, gz - (gx * nx + gy * ny), gz)
     else:
@@ -81,18 +93,14 @@ def shade(
     corners: tl.tensor,
     light: tl.tensor,
     sums: tl.tensor,
-    arriving: tl.tensor,
+    lighting: tl.tensor,
     vertex_count: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
     """Sums [B, V, 3] of the normals of each vertex' faces, and light [B, V, 3] that arrives there."""
-    blocks = (vertex_count + BLOCK - 1) // BLOCK
-    image = (tl.program_id(0) // blocks).to(tl.int64)
-    v = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)
-    real = v < vertex_count
+    image, v, real = vertices_of_program(vertex_count, BLOCK)
     vertices += image * vertex_count * 3
-    begin = tl.load(offsets + v, mask=real, other=0)
-    count = tl.load(offsets + v + 1, mask=real, other=0) - begin
+    begin, count = corners_at(offsets, v, real)
     most = tl.max(count, 0)
     x = tl.zeros((BLOCK,), vertices.dtype.element_ty)
     y, z = x, x
@@ -117,24 +125,21 @@ def shade(
     ambient, directional = tl.load(light), tl.load(light + 1)
     for k in tl.static_range(3):
         value = ambient * tl.load(light + 2 + k) + facing * (directional * tl.load(light + 5 + k))
-        tl.store(arriving + at + k, value, mask=real)
+        tl.store(lighting + at + k, value, mask=real)
 
 
 @triton.jit
 def shade_backward(
     light: tl.tensor,
     sums: tl.tensor,
-    on_arriving: tl.tensor,
-    on_sums: tl.tensor,
-    on_light: tl.tensor,
+    grad_lighting: tl.tensor,
+    grad_sums: tl.tensor,
+    grad_light: tl.tensor,
     vertex_count: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
     """Gradients of the sums [B, V, 3], and each vertex' part in that of the light [B, V, 11]."""
-    blocks = (vertex_count + BLOCK - 1) // BLOCK
-    image = (tl.program_id(0) // blocks).to(tl.int64)
-    v = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)
-    real = v < vertex_count
+    image, v, real = vertices_of_program(vertex_count, BLOCK)
     at = (image * vertex_count + v) * 3
     x, y, z = corner(sums, image * vertex_count + v, real)
     nx, ny, nz, inverse = normal_of(x, y, z)
@@ -143,27 +148,27 @@ def shade_backward(
     cosine = nx * dx + ny * dy + nz * dz
     facing = tl.maximum(cosine, 0.0)
     ambient, directional = tl.load(light), tl.load(light + 1)
-    parts = on_light + (image * vertex_count + v) * 11
-    on_ambient = tl.zeros((BLOCK,), sums.dtype.element_ty)
-    on_directional, on_facing = on_ambient, on_ambient
+    parts = grad_light + (image * vertex_count + v) * 11
+    grad_ambient = tl.zeros((BLOCK,), sums.dtype.element_ty)
+    grad_directional, grad_facing = grad_ambient, grad_ambient
     for k in tl.static_range(3):
-        g = tl.load(on_arriving + at + k, mask=real, other=0.0)
+        g = tl.load(grad_lighting + at + k, mask=real, other=0.0)
         ambient_colour, directional_colour = tl.load(light + 2 + k), tl.load(light + 5 + k)
-        on_ambient += g * ambient_colour
-        on_directional += g * facing * directional_colour
-        on_facing += g * directional * directional_colour
+        grad_ambient += g * ambient_colour
+        grad_directional += g * facing * directional_colour
+        grad_facing += g * directional * directional_colour
         tl.store(parts + 2 + k, g * ambient, mask=real)
         tl.store(parts + 5 + k, g * facing * directional, mask=real)
-    tl.store(parts, on_ambient, mask=real)
-    tl.store(parts + 1, on_directional, mask=real)
-    on_cosine = tl.where(cosine >= 0, on_facing, 0.0)
+    tl.store(parts, grad_ambient, mask=real)
+    tl.store(parts + 1, grad_directional, mask=real)
+    grad_cosine = tl.where(cosine >= 0, grad_facing, 0.0)
     # Through x / |x|: the part along x is lost.
-    tl.store(parts + 8, on_cosine * (nx - cosine * dx) * shortening, mask=real)
-    tl.store(parts + 9, on_cosine * (ny - cosine * dy) * shortening, mask=real)
-    tl.store(parts + 10, on_cosine * (nz - cosine * dz) * shortening, mask=real)
-    tl.store(on_sums + at, on_cosine * (dx - cosine * nx) * inverse, mask=real)
-    tl.store(on_sums + at + 1, on_cosine * (dy - cosine * ny) * inverse, mask=real)
-    tl.store(on_sums + at + 2, on_cosine * (dz - cosine * nz) * inverse, mask=real)
+    tl.store(parts + 8, grad_cosine * (nx - cosine * dx) * shortening, mask=real)
+    tl.store(parts + 9, grad_cosine * (ny - cosine * dy) * shortening, mask=real)
+    tl.store(parts + 10, grad_cosine * (nz - cosine * dz) * shortening, mask=real)
+    tl.store(grad_sums + at, grad_cosine * (dx - cosine * nx) * inverse, mask=real)
+    tl.store(grad_sums + at + 1, grad_cosine * (dy - cosine * ny) * inverse, mask=real)
+    tl.store(grad_sums + at + 2, grad_cosine * (dz - cosine * nz) * inverse, mask=real)
 
 
 @triton.jit
@@ -172,20 +177,16 @@ def normals_backward(
     faces: tl.tensor,
     offsets: tl.tensor,
     corners: tl.tensor,
-    on_sums: tl.tensor,
-    on_vertices: tl.tensor,
+    grad_sums: tl.tensor,
+    grad_vertices: tl.tensor,
     vertex_count: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
     """Gradients of the vertices [B, V, 3] from those of the sums of face normals."""
-    blocks = (vertex_count + BLOCK - 1) // BLOCK
-    image = (tl.program_id(0) // blocks).to(tl.int64)
-    v = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)
-    real = v < vertex_count
+    image, v, real = vertices_of_program(vertex_count, BLOCK)
     vertices += image * vertex_count * 3
-    on_sums += image * vertex_count * 3
-    begin = tl.load(offsets + v, mask=real, other=0)
-    count = tl.load(offsets + v + 1, mask=real, other=0) - begin
+    grad_sums += image * vertex_count * 3
+    begin, count = corners_at(offsets, v, real)
     most = tl.max(count, 0)
     x = tl.zeros((BLOCK,), vertices.dtype.element_ty)
     y, z = x, x
@@ -196,9 +197,9 @@ def normals_backward(
         face = faces + (place // 3) * 3
         b = tl.load(face + (place + 1) % 3, mask=mine, other=0)
         c = tl.load(face + (place + 2) % 3, mask=mine, other=0)
-        gx, gy, gz = corner(on_sums, v, mine)
-        gx1, gy1, gz1 = corner(on_sums, b, mine)
-        gx2, gy2, gz2 = corner(on_sums, c, mine)
+        gx, gy, gz = corner(grad_sums, v, mine)
+        gx1, gy1, gz1 = corner(grad_sums, b, mine)
+        gx2, gy2, gz2 = corner(grad_sums, c, mine)
         x1, y1, z1 = corner(vertices, b, mine)
         x2, y2, z2 = corner(vertices, c, mine)
         # The face's normal is a x b + b x c + c x a: its gradient g reaches corner a as (b - c) x g.
@@ -206,6 +207,6 @@ def normals_backward(
         x, y, z = x + px, y + py, z + pz
         j += 1
     at = (image * vertex_count + v) * 3
-    tl.store(on_vertices + at, x, mask=real)
-    tl.store(on_vertices + at + 1, y, mask=real)
-    tl.store(on_vertices + at + 2, z, mask=real)
+    tl.store(grad_vertices + at, x, mask=real)
+    tl.store(grad_vertices + at + 1, y, mask=real)
+    tl.store(grad_vertices + at + 2, z, mask=real)
