@@ -100,9 +100,9 @@ def show_contents(path: Path, sheet: Path, count: int) -> None:
     output = output_console()
     store = Store(path)
     try:
-        found = contents(store)
+        listing = contents(store)
         fields = Table("field", "shape", "type", "unit", "MB", "rows that have it", box=box.SIMPLE)
-        for line in found.fields:
+        for line in listing.fields:
             fields.add_row(
                 line.name,
                 " x ".join(map(str, line.shape)),
@@ -113,7 +113,7 @@ def show_contents(path: Path, sheet: Path, count: int) -> None:
             )
         output.print(fields)
         values = Table("attribute", "value", box=box.SIMPLE)
-        for key, value in sorted(found.attributes.items()):
+        for key, value in sorted(listing.attributes.items()):
             values.add_row(key, plain(str(value)))
         output.print(values)
         save_sheet(store, sheet, count)

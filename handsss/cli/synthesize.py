@@ -51,7 +51,7 @@ def synthesize(
 
     options = SynthesizeOptions(
         training=number,
-        evaluation=max(number // 10, 1) if evaluation is None else evaluation,
+        evaluation=evaluation,
         scene=settings_of(seed, backgrounds, occluders=occluders, clean=clean),
         workers=workers or os.cpu_count() or 1,
         resume=resume,

@@ -60,13 +60,13 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         store = Store(self.path)
         self._length = len(store)
         self.attributes: dict[str, Any] = store.attributes
-        there = [name for name in (*OPTIONAL, *EXACT) if name in store.file]
+        available = [name for name in (*OPTIONAL, *EXACT) if name in store.file]
         store.close()
-        absent = [name for name in fields or () if name not in there]
-        if absent:
-            raise InputError(f"{path}: has no {', '.join(absent)}; it has {', '.join(there) or 'no truth'}.")
+        missing = [name for name in fields or () if name not in available]
+        if missing:
+            raise InputError(f"{path}: has no {', '.join(missing)}; it has {', '.join(available) or 'no truth'}.")
         if fields is None:
-            fields = tuple(name for name in there if name in OPTIONAL)
+            fields = tuple(name for name in available if name in OPTIONAL)
         if self.augmentation.turns and set(fields) & set(EXACT):
             raise InputError(f"{path}: MANO parameters cannot be turned along with the picture. Leave one out.")
         self.fields = (*ALWAYS, *fields)
@@ -175,8 +175,8 @@ class _Changes(NamedTuple):
 
 def _seen_through(window: Window, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """All fields but the picture, in a window's pixels and camera frame."""
-    seen = values["confidence"][:, None] > 0
-    values["keypoints_2d"] = np.where(seen, window.to_window(values["keypoints_2d"]), 0.0)
+    visible = values["confidence"][:, None] > 0
+    values["keypoints_2d"] = np.where(visible, window.to_window(values["keypoints_2d"]), 0.0)
     values["K"] = window.intrinsics(values["K"])
     for name in ("joints_3d", "root_3d", "vertices"):
         if name in values:

@@ -30,12 +30,12 @@ def augment_on_device(row: Mapping[str, Tensor], device: torch.device) -> Tensor
         device: to compute on.
     """
 
-    def there(name: str) -> Tensor:
+    def to_device(name: str) -> Tensor:
         return row[name].to(device, non_blocking=True)
 
     side = CROP // int(row[REDUCTION][0])
-    raw = there(RAW).permute(0, 3, 1, 2).float()
-    warp, samples = there(WARP), row[SAMPLES].cpu()
+    raw = to_device(RAW).permute(0, 3, 1, 2).float()
+    warp, samples = to_device(WARP), row[SAMPLES].cpu()
     picture = raw.new_empty(len(raw), 3, side, side)
     for count in samples.unique().tolist():
         rows = torch.nonzero(samples == count).flatten().to(device, non_blocking=True)
@@ -44,19 +44,19 @@ def augment_on_device(row: Mapping[str, Tensor], device: torch.device) -> Tensor
     if LINEAR in row:
         red, green, blue = picture.mean((2, 3)).unbind(1)
         mean = red * float(LUMA[0]) + green * float(LUMA[1]) + blue * float(LUMA[2])  # no copy from the host
-        recoloured = torch.einsum("bij,bjhw->bihw", there(LINEAR), picture)
-        picture = (recoloured + (there(GREY) * mean)[:, None, None, None]).clamp(0, 255).round()
+        recoloured = torch.einsum("bij,bjhw->bihw", to_device(LINEAR), picture)
+        picture = (recoloured + (to_device(GREY) * mean)[:, None, None, None]).clamp(0, 255).round()
     if COVER in row:
-        cover = there(COVER).permute(0, 3, 1, 2)
+        cover = to_device(COVER).permute(0, 3, 1, 2)
         picture = torch.where(cover[:, 3:] > 0, cover[:, :3].to(picture.dtype), picture)
     return picture / 255
 
 
 def _warped(raw: Tensor, warp: Tensor, side: int, samples: int) -> Tensor:
     """Bilinear look-ups, edges continued outwards, averaged over samples x samples a pixel."""
-    place = (torch.arange(side * samples, device=raw.device) + 0.5) / samples
-    v, u = torch.meshgrid(place, place, indexing="ij")
+    centres = (torch.arange(side * samples, device=raw.device) + 0.5) / samples
+    v, u = torch.meshgrid(centres, centres, indexing="ij")
     points = torch.stack([u, v], -1) @ warp[:, None, :, :2].transpose(-1, -2) + warp[:, None, None, :, 2]
     grid = points / (CROP / 2) - 1
-    found = nn.functional.grid_sample(raw, grid, padding_mode="border", align_corners=False)
-    return found if samples == 1 else nn.functional.avg_pool2d(found, samples)
+    sampled = nn.functional.grid_sample(raw, grid, padding_mode="border", align_corners=False)
+    return sampled if samples == 1 else nn.functional.avg_pool2d(sampled, samples)

@@ -47,9 +47,9 @@ def make_rows(
     intrinsics = item.intrinsics
     if intrinsics is None:
         intrinsics = choose_camera((width, height), photo.exif, item.name).intrinsics
-    found, tags = source.find(item, picture, intrinsics)
+    hands, tags = source.find(item, picture, intrinsics)
     rows = []
-    for hand, keypoints in found:
+    for hand, keypoints in hands:
         window = crop_window(item, keypoints, (width, height), margin, box_margin, mirrored=hand == "left")
         content: np.ndarray | bytes
         if item.whole and not window.mirrored and (height, width) == (CROP, CROP):
@@ -109,8 +109,8 @@ def _row(
     intrinsics: np.ndarray,
     content: np.ndarray | bytes,
 ) -> Row:
-    seen = keypoints[:, 2] > 0
-    points = np.where(seen[:, None], window.to_window(keypoints[:, :2]), 0.0)
+    visible = keypoints[:, 2] > 0
+    points = np.where(visible[:, None], window.to_window(keypoints[:, :2]), 0.0)
     extra = dict(item.truth)
     for name in ("root_3d", "vertices"):
         if extra.get(name) is not None:
@@ -125,7 +125,7 @@ def _row(
     return Row(
         crop=content,
         keypoints_2d=points,
-        confidence=np.where(seen, keypoints[:, 2], 0.0),
+        confidence=np.where(visible, keypoints[:, 2], 0.0),
         K=window.intrinsics(intrinsics),
         crop_transform=window.affine,
         hand=hand,

@@ -187,7 +187,8 @@ def make_block(job: BlockJob) -> int:
         try:
             if isinstance(item, tuple):
                 raise InputError(item[1])
-            made = make_rows(item, job.source, options.margin, options.box_margin, keep_file=options.encoding == "jpeg")
+            keep_file = options.encoding == "jpeg"
+            image_rows = make_rows(item, job.source, options.margin, options.box_margin, keep_file=keep_file)
         except InputError as error:
             if not options.skip_bad:
                 raise BadPictureError(
@@ -196,8 +197,8 @@ def make_block(job: BlockJob) -> int:
                 ) from error
             report.bad.append((item[0] if isinstance(item, tuple) else item.name, str(error)))
             continue
-        rows += made.rows
-        report.counts.update(made.tags)
+        rows += image_rows.rows
+        report.counts.update(image_rows.tags)
     Blocks(job.blocks).write(
         job.number,
         pack_rows(rows, options.encoding),

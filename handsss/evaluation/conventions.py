@@ -12,7 +12,7 @@ from handsss.geometry.cameras import from_opengl
 from handsss.geometry.procrustes import procrustes
 from handsss.hand.joints import JOINT_ORDERS, reorder_indices
 
-_LOOKED_AT = 200  # frames
+_FRAMES_CHECKED = 200  # frames
 _BETTER = 0.6  # the other order must bring the error below this share of it
 _BEHIND = 0.9  # share of frames that must lie on one side of the camera
 _FAR = 0.5  # of the true distance: hands nearer than this to the origin are not in camera space
@@ -61,7 +61,7 @@ def convert_predictions(
 
 
 def _order(joints: np.ndarray, true_joints: np.ndarray, protocol: Protocol) -> str:
-    known = np.flatnonzero(np.isfinite(true_joints).all((1, 2)))[:_LOOKED_AT]
+    known = np.flatnonzero(np.isfinite(true_joints).all((1, 2)))[:_FRAMES_CHECKED]
     errors = {}
     ours = [one.order for one in PROTOCOLS.values()]
     for name in (*ours, *JOINT_ORDERS):  # of equal ones the first counts
@@ -85,9 +85,9 @@ def _turned(points: np.ndarray, distance: float, protocol: Protocol, what: str, 
     elif placed and (depth > 0).mean() >= _BEHIND:
         opengl = False
     if opengl != protocol.opengl:
-        seen = PROTOCOLS["ho3d" if opengl else "freihand"]
+        detected = PROTOCOLS["ho3d" if opengl else "freihand"]
         notes.append(
-            f"The {what} are in {seen.frame}; {protocol.name} files have {protocol.frame}. y and z were turned here; "
-            "the official evaluation would not, which spoils its unaligned figures."
+            f"The {what} are in {detected.frame}; {protocol.name} files have {protocol.frame}. y and z were turned "
+            "here; the official evaluation would not, which spoils its unaligned figures."
         )
     return from_opengl(points) if opengl else points

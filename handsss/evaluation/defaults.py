@@ -23,19 +23,19 @@ def newest_checkpoint(runs: Path = RUNS) -> Path:
     Raises:
         InputError: no run there; names the places.
     """
-    found = []
+    checkpoints = []
     for folder in sorted(runs.iterdir()) if runs.is_dir() else []:
         for name in (FINAL, LATEST):
             if (folder / name).is_file():
-                found.append(folder / name)
+                checkpoints.append(folder / name)
                 break
-    if not found:
+    if not checkpoints:
         raise InputError(
             f"no trained network: none was given, and {runs.resolve()} holds no run (a folder with {FINAL} or "
             f"{LATEST}). Give {{checkpoint}}, or train one with `handsss train`.",
             options=("checkpoint",),
         )
-    return max(found, key=lambda path: path.stat().st_mtime_ns)
+    return max(checkpoints, key=lambda path: path.stat().st_mtime_ns)
 
 
 def default_evaluation_data() -> Path:
@@ -45,13 +45,13 @@ def default_evaluation_data() -> Path:
         InputError: found nowhere; names the places.
     """
     folders = [Path(), Path("data"), *([Path(os.environ[DATA_VARIABLE])] if os.environ.get(DATA_VARIABLE) else [])]
-    places = [folder / name for folder in folders for name in DEFAULT_FILES]
-    for place in places:
-        if place.is_file():
-            return place
-    looked = ", ".join(str(place) for place in places)
+    candidates = [folder / name for folder in folders for name in DEFAULT_FILES]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    listed = ", ".join(str(candidate) for candidate in candidates)
     raise InputError(
-        f"no data to evaluate on: none was given, and none of {looked} is there. Give {{data}} FILE or a dataset's "
+        f"no data to evaluate on: none was given, and none of {listed} is there. Give {{data}} FILE or a dataset's "
         "folder, or make a file with `handsss preprocess freihand ROOT --split evaluation`.",
         options=("data",),
     )

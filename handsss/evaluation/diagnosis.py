@@ -13,7 +13,7 @@ from handsss.evaluation.score import OFFICIAL, PROPER, Scores
 from handsss.geometry.procrustes import procrustes
 from handsss.hand.joints import JOINT_ORDERS, OPENPOSE_TIP_ROWS, reorder_indices
 
-_LOOKED_AT = 200  # frames
+_FRAMES_CHECKED = 200  # frames
 # Joints and meshes of one method score within a few percent of each other; HO-3D's joints in another order gave 25
 # against 12 mm (HandMesh issue 86).
 _APART, _APART_MM = 1.5, 2.0
@@ -127,19 +127,21 @@ def best_assignment(joints: np.ndarray, true_joints: np.ndarray) -> Assignment:
 
 def _order(samples: Samples) -> str | None:
     """Joints that stand in each other's places."""
-    found = best_assignment(samples.joints[:_LOOKED_AT], samples.true_joints[:_LOOKED_AT])
-    moved = np.flatnonzero(found.order != np.arange(21))
-    if not len(moved) or found.error > _BETTER * found.error_before:
+    assignment = best_assignment(samples.joints[:_FRAMES_CHECKED], samples.true_joints[:_FRAMES_CHECKED])
+    moved = np.flatnonzero(assignment.order != np.arange(21))
+    if not len(moved) or assignment.error > _BETTER * assignment.error_before:
         return None
     names = JOINT_ORDERS["openpose"]
-    gain = f"Aligned they are off by {1000 * found.error_before:.1f} mm as they are and by {1000 * found.error:.1f} mm"
-    for order in JOINT_ORDERS:
-        if np.array_equal(found.order, reorder_indices(order, "openpose")):
+    before, after = 1000 * assignment.error_before, 1000 * assignment.error
+    gain = f"Aligned they are off by {before:.1f} mm as they are and by {after:.1f} mm"
+    for name in JOINT_ORDERS:
+        if np.array_equal(assignment.order, reorder_indices(name, "openpose")):
             return (
-                f"The joints look swapped: they are in the order `{order}` (docs/guides/evaluate.md). "
+                f"The joints look swapped: they are in the order `{name}` (docs/guides/evaluate.md). "
                 f"{gain} when reordered; they were scored as they are."
             )
-    listed = ", ".join(f"{names[found.order[j]]} ({found.order[j]}) holds {names[j]} ({j})" for j in moved[:6])
+    order = assignment.order
+    listed = ", ".join(f"{names[order[j]]} ({order[j]}) holds {names[j]} ({j})" for j in moved[:6])
     more = f", and {len(moved) - 6} more" if len(moved) > 6 else ""
     return f"The joints look swapped: {listed}{more}. {gain} with each in its place; they were scored as they are."
 

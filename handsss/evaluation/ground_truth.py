@@ -114,22 +114,22 @@ def open_ground_truth(
     return truth
 
 
-def _of_folder(found: FolderGroundTruth) -> GroundTruth:
+def _of_folder(folder: FolderGroundTruth) -> GroundTruth:
     return GroundTruth(
-        path=found.path,
-        dataset=str(found.attributes["dataset"]),
-        split=str(found.attributes["split"]),
-        joints_set=str(found.attributes["joints_3d_set"]),
-        samples=int(found.attributes["samples"]),
-        names=found.names,
-        index=found.index,
-        K=found.K,
-        mirrored=np.zeros(len(found.names), dtype=bool),
-        joints=found.joints,
-        vertices=found.vertices,
-        roots=found.roots,
-        crop=found.crop,
-        notes=found.notes,
+        path=folder.path,
+        dataset=str(folder.attributes["dataset"]),
+        split=str(folder.attributes["split"]),
+        joints_set=str(folder.attributes["joints_3d_set"]),
+        samples=int(folder.attributes["samples"]),
+        names=folder.names,
+        index=folder.index,
+        K=folder.K,
+        mirrored=np.zeros(len(folder.names), dtype=bool),
+        joints=folder.joints,
+        vertices=folder.vertices,
+        roots=folder.roots,
+        crop=folder.crop,
+        notes=folder.notes,
     )
 
 

@@ -159,13 +159,13 @@ def _read(
         progress(row + 1, count)
 
     def crop(row: int) -> np.ndarray:
-        made = make_rows(item_of(row), source, MARGIN, BOX_MARGIN, keep_file=False)
-        return decode_crop(made.rows[0].crop)
+        rows = make_rows(item_of(row), source, MARGIN, BOX_MARGIN, keep_file=False)
+        return decode_crop(rows.rows[0].crop)
 
-    found = [mesh for mesh in meshes if mesh is not None]
+    known = [mesh for mesh in meshes if mesh is not None]
     stacked = None
-    if found:
-        unknown = np.full_like(found[0], np.nan)
+    if known:
+        unknown = np.full_like(known[0], np.nan)
         stacked = np.array([unknown if mesh is None else mesh for mesh in meshes])
     return FolderGroundTruth(root, reader.attributes, names, index, cameras, points, stacked, roots, crop, notes)
 

@@ -33,8 +33,8 @@ def as_seen(crops: np.ndarray, K: np.ndarray, detected: DetectedKeypoints | None
             windows.append(view.window(*_detected(crop)))
         else:
             keypoints = detected.keypoints[number]
-            seen = np.where(np.isfinite(keypoints).all(1), detected.confidence[number], 0.0)
-            windows.append(view.window(np.nan_to_num(keypoints), seen))
+            confidence = np.where(np.isfinite(keypoints).all(1), detected.confidence[number], 0.0)
+            windows.append(view.window(np.nan_to_num(keypoints), confidence))
     return NetworkInput.of_crops(crops, K, windows)
 
 
@@ -45,8 +45,8 @@ def _detector() -> HandDetector:
 
 def _detected(crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Keypoints [21, 2] and confidence [21]; all zero where no hand was found."""
-    found = _detector().detect(np.ascontiguousarray(crop))
-    if not found:
+    hands = _detector().detect(np.ascontiguousarray(crop))
+    if not hands:
         return np.zeros((21, 2)), np.zeros(21)
-    best = max(found, key=lambda hand: hand.score)
+    best = max(hands, key=lambda hand: hand.score)
     return best.keypoints[:, :2], best.keypoints[:, 2]

@@ -9,7 +9,7 @@ from handsss.hand.load import load_model
 from handsss.hand.model import HandModel
 
 _ROUGH = 2.0  # edges so many times longer than the model's own: another numbering
-_LOOKED_AT = 8  # meshes
+_MESHES_CHECKED = 8  # meshes
 
 
 def shares_topology(vertices: np.ndarray, model: HandModel) -> bool:
@@ -24,7 +24,7 @@ def shares_topology(vertices: np.ndarray, model: HandModel) -> bool:
     """
     if vertices.shape[1] != model.vertex_count or not len(vertices):
         return False
-    ratio = _edge_length(vertices[:_LOOKED_AT], model) / _edge_length(model.v_template[None], model)
+    ratio = _edge_length(vertices[:_MESHES_CHECKED], model) / _edge_length(model.v_template[None], model)
     return bool(ratio < _ROUGH)
 
 

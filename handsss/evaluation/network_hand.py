@@ -39,27 +39,27 @@ def predict_hand(
     """
     network = trained.network
     device = next(network.parameters()).device
-    seen = as_seen(np.array(crop)[None], camera[None], detected, view=trained.config.augmentation.view)
-    image = torch.from_numpy(seen.crops).to(device).permute(0, 3, 1, 2).float() / 255
+    inputs = as_seen(np.array(crop)[None], camera[None], detected, view=trained.config.augmentation.view)
+    image = torch.from_numpy(inputs.crops).to(device).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
-        made = network(image, torch.from_numpy(seen.K).float().to(device), trained.keypoint_set)
-    vertices = seen.points(made.vertices.cpu().numpy())[0].astype(np.float64)
-    joints = seen.points(made.joints.cpu().numpy().astype(np.float64))
+        output = network(image, torch.from_numpy(inputs.K).float().to(device), trained.keypoint_set)
+    vertices = inputs.points(output.vertices.cpu().numpy())[0].astype(np.float64)
+    joints = inputs.points(output.joints.cpu().numpy().astype(np.float64))
     projected = project(torch.from_numpy(joints), torch.from_numpy(camera)[None].double())[0].numpy()
     faces = network.hand.model.faces
-    if made.texture is None or made.light is None:
+    if output.texture is None or output.light is None:
         mesh = clay_mesh(vertices, faces, camera)
     else:
-        colours = made.texture[0].clamp(0, 1).cpu().numpy()
-        light = made.light[0].cpu().numpy()
-        light[8:] = seen.windows[0].rotate_back(light[8:])  # its direction turns with the hand
+        colours = output.texture[0].clamp(0, 1).cpu().numpy()
+        light = output.light[0].cpu().numpy()
+        light[8:] = inputs.windows[0].rotate_back(light[8:])  # its direction turns with the hand
         mesh = Mesh(vertices, faces, camera, light, colours)
     return NetworkHand(
         mesh,
-        made.texture is not None,
+        output.texture is not None,
         joints[0],
         projected,
-        None if made.keypoints is None else seen.pixels(made.keypoints[:, -1].cpu().numpy())[0],
+        None if output.keypoints is None else inputs.pixels(output.keypoints[:, -1].cpu().numpy())[0],
     )
 
 

@@ -65,19 +65,20 @@ def predict_images(
     predicted = None if network.branch is None else np.zeros((count, 21, 2), np.float32)
     for first in range(0, count, batch):
         part = slice(first, min(first + batch, count))
-        here = chosen[part]
-        crops = np.stack([truth.crop(int(row)) for row in here])
-        seen = as_seen(crops, truth.K[here], truth.detections(here), view=trained.config.augmentation.view)
-        image = torch.from_numpy(seen.crops).to(device).permute(0, 3, 1, 2).float() / 255
+        batch_rows = chosen[part]
+        crops = np.stack([truth.crop(int(row)) for row in batch_rows])
+        detected = truth.detections(batch_rows)
+        inputs = as_seen(crops, truth.K[batch_rows], detected, view=trained.config.augmentation.view)
+        image = torch.from_numpy(inputs.crops).to(device).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode():
-            made = network(image, torch.from_numpy(seen.K).float().to(device), trained.keypoint_set)
+            output = network(image, torch.from_numpy(inputs.K).float().to(device), trained.keypoint_set)
             for name in joint_sets:
-                joints[name][part] = seen.points(network.pose(made.hand, name)[2].cpu().numpy())
-            vertices[part] = seen.points(made.vertices.cpu().numpy())
-            own = torch.from_numpy(seen.points(made.joints.cpu().numpy()))
+                joints[name][part] = inputs.points(network.pose(output.hand, name)[2].cpu().numpy())
+            vertices[part] = inputs.points(output.vertices.cpu().numpy())
+            own = torch.from_numpy(inputs.points(output.joints.cpu().numpy()))
             projected[part] = project(own, torch.from_numpy(truth.K[chosen[part]])).numpy()
             if predicted is not None:
-                predicted[part] = seen.pixels(made.keypoints[:, -1].cpu().numpy())
+                predicted[part] = inputs.pixels(output.keypoints[:, -1].cpu().numpy())
         bad = ~np.isfinite(vertices[part]).all((1, 2))
         if bad.any():
             row = int(chosen[part][np.flatnonzero(bad)[0]])

@@ -192,6 +192,6 @@ def per_frame(scores: dict[str, Scores], aligned: str, keypoints: dict[str, Keyp
             result[f"{name}_mpvpe"] = 1000 * one.vertices
         if one.f is not None:
             result[f"{name}_f5"], result[f"{name}_f15"] = one.f[:, 0], one.f[:, 1]
-    for which, found in keypoints.items():
-        result[which], result[f"{which}_max"] = found.errors.mean(1), found.errors.max(1)
+    for which, errors_2d in keypoints.items():
+        result[which], result[f"{which}_max"] = errors_2d.errors.mean(1), errors_2d.errors.max(1)
     return result

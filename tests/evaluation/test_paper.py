@@ -87,7 +87,7 @@ def test_runs_are_recognised(lab: Lab) -> None:
         lab.ours: ("ours", "ssl"), lab.fsl: ("ours", "fsl"), lab.baseline: ("mano-cnn", "ssl"),
         lab.average: None, lab.without: None, lab.bare: None,
     }  # fmt: skip
-    assert {path: table5.place_of(run) for path, run in runs.items()} == {
+    assert {path: table5.consistency_of(run) for path, run in runs.items()} == {
         lab.ours: True, lab.fsl: None, lab.baseline: None, lab.average: None, lab.without: False, lab.bare: None,
     }  # fmt: skip
 

@@ -42,10 +42,10 @@ def read_hands(
     """
     hands = read_keypoints(path, hand=hand, keypoint_set=keypoint_set)
     for detection in hands:
-        seen = detection.keypoints[detection.keypoints[:, 2] > 0, :2]
-        inside = ((seen >= 0) & (seen <= np.array(size))).all(1)
+        visible = detection.keypoints[detection.keypoints[:, 2] > 0, :2]
+        inside = ((visible >= 0) & (visible <= np.array(size))).all(1)
         if not inside.any():
-            low, high = seen.min(0), seen.max(0)
+            low, high = visible.min(0), visible.max(0)
             raise InputError(
                 f"{path}: the {detection.hand} hand lies outside the {size[0]} x {size[1]} photo (x {low[0]:.5g} to "
                 f"{high[0]:.5g}, y {low[1]:.5g} to {high[1]:.5g}). Expected pixels of the upright photo: were they "

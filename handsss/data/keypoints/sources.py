@@ -132,13 +132,13 @@ class OpenPoseFolder:
     def _file(self, item: AnnotatedImage) -> Path | None:
         inner = Path(item.name).parent
         stem = Path(item.name).stem
-        places = (self.folder / inner, self.folder)
+        folders = (self.folder / inner, self.folder)
         if self.ran_here:
-            places = (json_folder(self.folder, item.path.parent),) * 2
-        for place in places:
+            folders = (json_folder(self.folder, item.path.parent),) * 2
+        for folder in folders:
             for name in (f"{stem}_keypoints.json", f"{stem}.json"):
-                if (place / name).is_file():
-                    return place / name
+                if (folder / name).is_file():
+                    return folder / name
         return None
 
 

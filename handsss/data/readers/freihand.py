@@ -169,7 +169,7 @@ def open_freihand(root: Path, split: str = "training", version: str = "all") -> 
 def _picture_numbers(pictures: Path, unique: int, split: str, version: str) -> np.ndarray:
     """Numbers of the pictures of a version, after counting those that are there."""
     numbers = [int(path.stem) for path in pictures.iterdir() if path.suffix == ".jpg" and path.stem.isdigit()]
-    there, highest = len(numbers), max(numbers, default=-1)
+    count, highest = len(numbers), max(numbers, default=-1)
     versions = -(-max(highest + 1, unique) // unique)
     allowed = (1, len(VERSIONS)) if split == "training" else (1,)
     if versions not in allowed or highest >= versions * unique:
@@ -178,11 +178,11 @@ def _picture_numbers(pictures: Path, unique: int, split: str, version: str) -> n
             + (f" or {len(VERSIONS)} x {unique}." if split == "training" else ".")
         )
     expected = versions * unique
-    if there < expected:
+    if count < expected:
         first = next(number for number in range(expected) if not (pictures / f"{number:08d}.jpg").exists())
-        if there < 0.9 * expected:
+        if count < 0.9 * expected:
             raise InputError(
-                f"{pictures}: {there} pictures, expected {expected} ({unique} annotations x {versions}); "
+                f"{pictures}: {count} pictures, expected {expected} ({unique} annotations x {versions}); "
                 f"{first:08d}.jpg is the first that is missing. Is the download complete?"
             )
     if version == "all":

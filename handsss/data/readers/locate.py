@@ -1,4 +1,4 @@
-"""Where a dataset lies when no folder is given."""
+"""Locates a dataset if the user gives no folder."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ _NAMES = {
 }
 
 
-def find_dataset(dataset: str, marks: tuple[str, ...], origin: str, names: tuple[str, ...] = ()) -> Path:
+def find_dataset(dataset: str, required: tuple[str, ...], origin: str, names: tuple[str, ...] = ()) -> Path:
     """The folder of a dataset: HANDSSS_DATA, ``data/``, and folders of its usual names in them.
 
     Args:
         dataset: "freihand" or "ho3d".
-        marks: folders or files that the right folder has, all of them.
+        required: folders or files that the dataset's folder contains.
         origin: where the dataset comes from, for the message.
         names: only folders of these names (of one version); HANDSSS_DATA and data/ themselves stay candidates.
 
     Raises:
-        InputError: found nowhere; the message lists the places.
+        InputError: not found; the message lists the folders that were searched.
     """
-    bases = [Path(text) for text in (os.environ.get(DATA_VARIABLE), "data") if text]
-    places = [place for base in bases for place in (base, *(base / name for name in names or _NAMES[dataset]))]
-    for place in places:
-        if all((place / mark).exists() for mark in marks):
-            return place
-    looked = ", ".join(str(place) for place in places)
-    wanted = " and ".join(marks)
+    roots = [Path(text) for text in (os.environ.get(DATA_VARIABLE), "data") if text]
+    usual = names or _NAMES[dataset]
+    candidates = [folder for root in roots for folder in (root, *(root / name for name in usual))]
+    for candidate in candidates:
+        if all((candidate / mark).exists() for mark in required):
+            return candidate
+    listed = ", ".join(str(candidate) for candidate in candidates)
+    wanted = " and ".join(required)
     raise InputError(
-        f"{dataset} was not found: no folder was given, and none of {looked} holds {wanted}. It comes from {origin}. "
+        f"{dataset} was not found: no folder was given, and none of {listed} holds {wanted}. It comes from {origin}. "
         f"Give its folder, or set {DATA_VARIABLE} to the folder that holds it."
     )

@@ -115,7 +115,7 @@ def assemble(
 
 def _shapes(blocks: Blocks, numbers: Iterable[int]) -> dict[str, tuple[int, tuple[int, ...], np.dtype[Any]]]:
     """Of each field: rows in all, shape of a row, type (the longest, for names)."""
-    found: dict[str, tuple[int, tuple[int, ...], np.dtype[Any]]] = {}
+    fields: dict[str, tuple[int, tuple[int, ...], np.dtype[Any]]] = {}
     total = 0
     for number in numbers:
         with np.load(blocks.path(number), allow_pickle=False) as archive:
@@ -126,15 +126,15 @@ def _shapes(blocks: Blocks, numbers: Iterable[int]) -> dict[str, tuple[int, tupl
                 array_shape, dtype = _header(archive, name)
                 if name == "index":
                     rows = array_shape[0]
-                before = found.get(name)
+                before = fields.get(name)
                 length = array_shape[0] + (before[0] if before else 0)
                 if before and before[2].kind == "S":
                     dtype = max(dtype, before[2], key=lambda kind: kind.itemsize)
-                found[name] = (length, array_shape[1:], dtype)
+                fields[name] = (length, array_shape[1:], dtype)
             total += rows
     return {
         name: (length if name == "crops_jpeg" else total, shape, dtype)
-        for name, (length, shape, dtype) in sorted(found.items())
+        for name, (length, shape, dtype) in sorted(fields.items())
     }
 
 

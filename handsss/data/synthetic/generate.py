@@ -30,10 +30,10 @@ _DECIMALS = {"K": 4, "scale": 6, "xyz": 6, "verts": 5, "mano": 6}
 
 @dataclass(frozen=True)
 class SynthesizeOptions:
-    """How much of what."""
+    """Size, content and execution of a synthetic dataset."""
 
-    training: int
-    evaluation: int
+    training: int  # pictures
+    evaluation: int | None  # pictures; None: a tenth of the training pictures
     scene: SceneSettings
     workers: int = 1
     resume: bool = False
@@ -87,7 +87,8 @@ def synthesize(
         UserError: a finished or an unfinished dataset of other settings is there; the folder cannot be written.
     """
     check_resume(options.resume, options.overwrite)
-    counts = {"training": options.training, "evaluation": options.evaluation}
+    evaluation = max(options.training // 10, 1) if options.evaluation is None else options.evaluation
+    counts = {"training": options.training, "evaluation": evaluation}
     plan = _plan(counts, options.scene)
     blocks = Blocks(root / ".parts")
     record = root / "synthesis.json"
@@ -159,21 +160,21 @@ def _jobs(counts: dict[str, int], root: Path, blocks: Path, scene: SceneSettings
 
 def _draw_block(job: _Job) -> int:
     """Draw the pictures of a block, then write its truth: a block that is there has all its pictures."""
-    made = []
+    scenes = []
     folder = job.root / job.split
     for number in range(job.first, job.first + job.count):
         scene = make_scene(number, job.split, job.scene)
         write_atomically(folder / "rgb" / f"{number:08d}.jpg", scene.picture)
         write_atomically(folder / "mask" / f"{number:08d}.jpg", scene.mask)
-        made.append(scene)
+        scenes.append(scene)
     arrays = {
-        "K": np.array([scene.K for scene in made]),
-        "scale": np.array([scene.scale for scene in made]),
-        "xyz": np.array([scene.joints for scene in made]),
-        "verts": np.array([scene.vertices for scene in made]),
-        "mano": np.array([scene.mano for scene in made])[:, None],
+        "K": np.array([scene.K for scene in scenes]),
+        "scale": np.array([scene.scale for scene in scenes]),
+        "xyz": np.array([scene.joints for scene in scenes]),
+        "verts": np.array([scene.vertices for scene in scenes]),
+        "mano": np.array([scene.mano for scene in scenes])[:, None],
     }
-    Blocks(job.blocks).write(job.number, arrays, {"facts": [scene.facts for scene in made]})
+    Blocks(job.blocks).write(job.number, arrays, {"facts": [scene.facts for scene in scenes]})
     return job.number
 
 
@@ -200,11 +201,11 @@ def _write_list(path: Path, name: str, jobs: list[_Job], blocks: Blocks) -> None
     try:
         with open(temporary, "w", encoding="ascii") as stream:
             stream.write("[")
-            for place, job in enumerate(jobs):
+            for number, job in enumerate(jobs):
                 values = blocks.read(job.number)[0][name]
                 text = io.StringIO()
                 json.dump(np.round(values, _DECIMALS[name]).tolist(), text)
-                stream.write((", " if place else "") + text.getvalue()[1:-1])
+                stream.write((", " if number else "") + text.getvalue()[1:-1])
             stream.write("]")
             stream.flush()
             os.fsync(stream.fileno())

@@ -75,9 +75,9 @@ def shadow(lamp: Lamp, vertices: np.ndarray, faces: np.ndarray, points: np.ndarr
     eye = centre - forward * _LAMP_DISTANCE
     focal = _SHADOW / 2 * (_LAMP_DISTANCE - radius) / radius
     camera = np.array([[focal, 0, _SHADOW / 2], [0, focal, _SHADOW / 2], [0, 0, 1]])
-    seen = torch.as_tensor((vertices - eye) @ axes.T, dtype=torch.float32)[None]
+    points_lamp = torch.as_tensor((vertices - eye) @ axes.T, dtype=torch.float32)[None]
     depth = (
-        rasterise(seen, torch.as_tensor(faces), torch.as_tensor(camera, dtype=torch.float32), (_SHADOW, _SHADOW))
+        rasterise(points_lamp, torch.as_tensor(faces), torch.as_tensor(camera, dtype=torch.float32), (_SHADOW, _SHADOW))
         .depth[0]
         .numpy()
         .astype(np.float64)
@@ -87,10 +87,10 @@ def shadow(lamp: Lamp, vertices: np.ndarray, faces: np.ndarray, points: np.ndarr
     local = (points + 0.0025 * normals - eye) @ axes.T
     column = focal * local[:, 0] / local[:, 2] + _SHADOW / 2 - 0.5
     row = focal * local[:, 1] / local[:, 2] + _SHADOW / 2 - 0.5
-    spread = max(lamp.softness * focal / _LAMP_DISTANCE, 0.6)
+    blur = max(lamp.softness * focal / _LAMP_DISTANCE, 0.6)
     lit = np.zeros(len(points))
     offsets = [(dx, dy) for dx in (-1, -0.33, 0.33, 1) for dy in (-1, -0.33, 0.33, 1)]
     for dx, dy in offsets:
-        there = ndimage.map_coordinates(depth, [row + dy * spread, column + dx * spread], order=0, mode="nearest")
-        lit += local[:, 2] < there + 0.002
+        nearest_depth = ndimage.map_coordinates(depth, [row + dy * blur, column + dx * blur], order=0, mode="nearest")
+        lit += local[:, 2] < nearest_depth + 0.002
     return lit / len(offsets)

@@ -19,11 +19,11 @@ class Occluder(NamedTuple):
     colour: np.ndarray  # [3] linear
 
 
-def make_occluder(place: np.ndarray, rng: np.random.Generator, *, size: float = 1.0) -> Occluder:
+def make_occluder(centre: np.ndarray, rng: np.random.Generator, *, size: float = 1.0) -> Occluder:
     """A random object: ball, box, stick, can or card.
 
     Args:
-        place: [3] m, its centre.
+        centre: [3] m.
         rng: source of randomness.
         size: scale factor.
     """
@@ -39,5 +39,5 @@ def make_occluder(place: np.ndarray, rng: np.random.Generator, *, size: float = 
     else:
         mesh = trimesh.creation.box(extents=[0.002, rng.uniform(0.05, 0.08), rng.uniform(0.07, 0.1)])
     turn = Rotation.random(rng=rng).as_matrix()
-    vertices = np.asarray(mesh.vertices) @ turn.T * size + place
+    vertices = np.asarray(mesh.vertices) @ turn.T * size + centre
     return Occluder(vertices, np.asarray(mesh.faces).astype(np.int64), rng.uniform(0.02, 0.75, 3))

@@ -206,8 +206,8 @@ def _shade(pixels: _Pixels, vertices: np.ndarray, faces: np.ndarray, lighting: L
         plain = np.clip(cosine, 0, None)
         wrapped = np.clip((cosine + _WRAP) / (1 + _WRAP), 0, None)
         # Red light goes deepest into skin.
-        spread = np.stack([wrapped, 0.6 * plain + 0.4 * wrapped, 0.8 * plain + 0.2 * wrapped], 1)
-        diffuse = np.where(pixels.skin[:, None], spread, plain[:, None])
+        wrapped_rgb = np.stack([wrapped, 0.6 * plain + 0.4 * wrapped, 0.8 * plain + 0.2 * wrapped], 1)
+        diffuse = np.where(pixels.skin[:, None], wrapped_rgb, plain[:, None])
         arriving = arriving + lamp.colour * diffuse * reached[:, None]
         half = lamp.direction + towards_eye
         half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-9)

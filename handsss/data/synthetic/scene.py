@@ -162,11 +162,11 @@ def _occluders(joints: np.ndarray, rng: np.random.Generator, settings: SceneSett
     if settings.clean or rng.random() > settings.occluders:
         return []
     if rng.random() < 0.6:  # held: between palm and fingertips
-        place = 0.5 * (joints[[5, 9, 13, 17]].mean(0) + joints[[8, 12, 16, 20]].mean(0)) + rng.normal(0, 0.008, 3)
-        return [make_occluder(place, rng)]
+        centre = 0.5 * (joints[[5, 9, 13, 17]].mean(0) + joints[[8, 12, 16, 20]].mean(0)) + rng.normal(0, 0.008, 3)
+        return [make_occluder(centre, rng)]
     front = joints[rng.integers(21)]
-    place = front * rng.uniform(0.80, 0.93) + np.array([*rng.normal(0, 0.02, 2), 0])
-    return [make_occluder(place, rng, size=rng.uniform(0.5, 1.0))]
+    centre = front * rng.uniform(0.80, 0.93) + np.array([*rng.normal(0, 0.02, 2), 0])
+    return [make_occluder(centre, rng, size=rng.uniform(0.5, 1.0))]
 
 
 def _hidden(joints: np.ndarray, depth: np.ndarray, K: np.ndarray) -> int:

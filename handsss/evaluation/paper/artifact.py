@@ -31,7 +31,7 @@ class PaperArtifact(NamedTuple):
 class ArtifactSources(NamedTuple):
     """Runs and data behind a table or figure."""
 
-    places: Mapping[str, TrainedRun]  # by the part of the artifact that they fill
+    runs: Mapping[str, TrainedRun]  # by the part of the artifact that they fill
     missing: list[str]
     left_out: list[str]
     truth: GroundTruth
@@ -80,8 +80,8 @@ def _artifact(
     begun: PaperArtifact, sources: ArtifactSources, content: dict[str, Any], png: bytes, text: str
 ) -> PaperArtifact:
     """Fill in runs and files."""
-    name, used = begun.name, _used(sources.places)
-    document = _about(name, sources.truth, sources.places) | content
+    name, used = begun.name, _used(sources.runs)
+    document = _about(name, sources.truth, sources.runs) | content
     document |= {"missing": sources.missing, "left_out": sources.left_out, "notes": begun.notes}
     text += _lists(used, sources.missing, sources.left_out, begun.notes)
     files = {
@@ -92,16 +92,16 @@ def _artifact(
     return begun._replace(used=used, missing=sources.missing, left_out=sources.left_out, files=files)
 
 
-def _used(places: Mapping[str, TrainedRun]) -> list[str]:
+def _used(runs: Mapping[str, TrainedRun]) -> list[str]:
     return [
-        f"{place}: {run.path} (" + ", ".join(part for part in (run.describe(), run.training) if part) + ")"
-        for place, run in places.items()
+        f"{part}: {run.path} (" + ", ".join(text for text in (run.describe(), run.training) if text) + ")"
+        for part, run in runs.items()
     ]
 
 
-def _about(name: str, truth: GroundTruth, places: Mapping[str, TrainedRun]) -> dict[str, Any]:
-    runs = {
-        place: {
+def _about(name: str, truth: GroundTruth, runs: Mapping[str, TrainedRun]) -> dict[str, Any]:
+    described = {
+        part: {
             "path": str(run.path),
             "is": run.describe(),
             "step": run.step,
@@ -109,7 +109,7 @@ def _about(name: str, truth: GroundTruth, places: Mapping[str, TrainedRun]) -> d
             "trained_on": run.data or None,
             "hand_model": run.trained.model,
         }
-        for place, run in places.items()
+        for part, run in runs.items()
     }
     return {
         "name": name,
@@ -117,7 +117,7 @@ def _about(name: str, truth: GroundTruth, places: Mapping[str, TrainedRun]) -> d
         "dataset": truth.dataset,
         "split": truth.split,
         "frames": int(truth.known.sum()),
-        "runs": runs,
+        "runs": described,
     }
 
 

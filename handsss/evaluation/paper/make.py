@@ -60,10 +60,10 @@ def make_table4(request: PaperRequest) -> PaperArtifact:
     Raises:
         UserError, InputError: no run fills a cell, or the data has no truth.
     """
-    filled = assign_runs(request.read(), table4.CELLS, table4.cell_of, "table 4")
+    assigned = assign_runs(request.read(), table4.CELLS, table4.cell_of, "table 4")
     source = request.source()
     truth = source.truth(request.data or default_evaluation_data())
-    scores = {cell: mean_errors_3d(predict_run(run, truth, source).samples) for cell, run in filled.runs.items()}
+    scores = {cell: mean_errors_3d(predict_run(run, truth, source).samples) for cell, run in assigned.runs.items()}
     notes = list(truth.notes)
     if any(score.vertices is None for score in scores.values()):
         notes.append(
@@ -71,10 +71,10 @@ def make_table4(request: PaperRequest) -> PaperArtifact:
         )
     data = describe_data(truth)
     tables = [table4.table4(scores, data), table4.aligned_table(scores)]
-    missing = table4.missing(filled.runs, _trained_on(filled.runs.values()))
-    places = {f"{cell[0]} {cell[1]}": run for cell, run in filled.runs.items()}
+    missing = table4.missing(assigned.runs, _trained_on(assigned.runs.values()))
+    runs = {f"{cell[0]} {cell[1]}": run for cell, run in assigned.runs.items()}
     chart = draw_bars(table4.bars(scores), tables[0].title, "cm, unaligned", 2)
-    sources = ArtifactSources(places, missing, filled.left_out, truth)
+    sources = ArtifactSources(runs, missing, assigned.left_out, truth)
     return table_artifact("table4", tables, sources, table4.document(scores), chart, notes)
 
 
@@ -84,12 +84,12 @@ def make_table5(request: PaperRequest) -> PaperArtifact:
     Raises:
         UserError, InputError: no run fills a column, or the data is not there or has no truth.
     """
-    found, filled, truth, data, notes = _keypoints(request, "table 5")
-    areas = table5.areas_of(found)
-    missing = table5.missing(filled.runs, areas, _trained_on(filled.runs.values()))
+    errors, assigned, truth, data, notes = _keypoints(request, "table 5")
+    areas = table5.areas_of(errors)
+    missing = table5.missing(assigned.runs, areas, _trained_on(assigned.runs.values()))
     table = table5.table5(areas, data)
     chart = draw_bars(table5.bars(areas), table.title, "area under the curve, 0 to 50 px", 3)
-    sources = ArtifactSources(_consistency(filled), missing, filled.left_out, truth)
+    sources = ArtifactSources(_consistency(assigned), missing, assigned.left_out, truth)
     return table_artifact("table5", [table], sources, table5.document(areas), chart, notes)
 
 
@@ -99,15 +99,15 @@ def make_figure2(request: PaperRequest) -> PaperArtifact:
     Raises:
         UserError, InputError: as :func:`make_table5`.
     """
-    found, filled, truth, data, notes = _keypoints(request, "figure 2")
-    areas = table5.areas_of(found)
-    missing = table5.missing(filled.runs, areas, _trained_on(filled.runs.values()))
-    panel = table5.figure2(found, data)
+    errors, assigned, truth, data, notes = _keypoints(request, "figure 2")
+    areas = table5.areas_of(errors)
+    missing = table5.missing(assigned.runs, areas, _trained_on(assigned.runs.values()))
+    panel = table5.figure2(errors, data)
     figure = draw([panel], "figure2", size=(6.4, 4.2))
     rows = [[line.label, f"{line.area:.3f}"] for line in panel.curves]
     table = Table(panel.title, ["keypoints", "area under the curve, 0 to 50 px"], rows)
     content = {"areas": {line.label: line.area for line in panel.curves}}
-    sources = ArtifactSources(_consistency(filled), missing, filled.left_out, truth)
+    sources = ArtifactSources(_consistency(assigned), missing, assigned.left_out, truth)
     artifact = table_artifact("figure2", [table], sources, content, figure.png, notes)
     return artifact._replace(files={**artifact.files, "figure2.svg": figure.svg})
 
@@ -119,19 +119,19 @@ def make_figure1(request: PaperRequest) -> PaperArtifact:
         UserError, InputError: no run fills a place, or the pictures cannot be read.
     """
 
-    def place_of(run: TrainedRun) -> str | None:
+    def consistency_of(run: TrainedRun) -> str | None:
         whole = run.method == "ours" and run.supervision == "ssl" and run.consistency and not run.without
         return run.prior if whole else None
 
-    filled = assign_runs(request.read(), PRIORS, place_of, "figure 1")
+    assigned = assign_runs(request.read(), PRIORS, consistency_of, "figure 1")
     truth = _pictures(request)
     rows = _rows(request, truth)
     request.progress.begin("drawing")
-    picture = figure1(filled.runs, truth, rows, request.progress)
-    data = _trained_on(filled.runs.values())
-    missing = [f"{PRIORS[p]}: {training_command(data, prior=p)}" for p in PRIORS if p not in filled.runs]
-    places = {PRIORS[prior]: run for prior, run in filled.runs.items()}
-    return sheet_artifact("figure1", picture, ArtifactSources(places, missing, filled.left_out, truth), {"rows": rows})
+    picture = figure1(assigned.runs, truth, rows, request.progress)
+    data = _trained_on(assigned.runs.values())
+    missing = [f"{PRIORS[p]}: {training_command(data, prior=p)}" for p in PRIORS if p not in assigned.runs]
+    runs = {PRIORS[prior]: run for prior, run in assigned.runs.items()}
+    return sheet_artifact("figure1", picture, ArtifactSources(runs, missing, assigned.left_out, truth), {"rows": rows})
 
 
 def make_figure3(request: PaperRequest) -> PaperArtifact:
@@ -165,18 +165,18 @@ def make_figure6(request: PaperRequest) -> PaperArtifact:
 
 def _keypoints(
     request: PaperRequest, what: str
-) -> tuple[table5.Found, AssignedRuns[bool], GroundTruth, str, list[str]]:
+) -> tuple[table5.RunErrors, AssignedRuns[bool], GroundTruth, str, list[str]]:
     """2D errors of the runs without and with E_con on their training images, the images in words, and notes."""
-    filled = assign_runs(request.read(), table5.PLACES, table5.place_of, what)
+    assigned = assign_runs(request.read(), table5.CONSISTENCIES, table5.consistency_of, what)
     source = request.source()
-    found, truths = {}, {}
+    errors, truths = {}, {}
     notes: list[str] = []
-    for place, run in filled.runs.items():
+    for consistency, run in assigned.runs.items():
         path = request.data or training_data(run)
         truth = source.truth(path, "training" if path.is_dir() else None)
         truths[path.resolve()] = truth
         prepared = predict_run(run, truth, source)
-        found[place] = errors_2d(prepared.samples)
+        errors[consistency] = errors_2d(prepared.samples)
         notes += prepared.notes
         if prepared.keypoints_definition:
             notes.append(f"2D truth of {run.name}: {prepared.keypoints_definition}.")
@@ -185,11 +185,11 @@ def _keypoints(
         notes.append(
             "The runs were trained on different data, so their columns do not compare. Score them on the same data."
         )
-    return found, filled, truth, data, notes
+    return errors, assigned, truth, data, notes
 
 
-def _consistency(filled: AssignedRuns[bool]) -> dict[str, TrainedRun]:
-    return {"with E_con" if place else "without E_con": run for place, run in filled.runs.items()}
+def _consistency(assigned: AssignedRuns[bool]) -> dict[str, TrainedRun]:
+    return {"with E_con" if consistency else "without E_con": run for consistency, run in assigned.runs.items()}
 
 
 def _best(runs: Sequence[TrainedRun], what: str) -> tuple[TrainedRun, list[str]]:

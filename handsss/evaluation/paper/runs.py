@@ -1,4 +1,4 @@
-"""Which place of the paper's tables and figures a trained run fills."""
+"""Trained runs, and the cells of the paper's tables and figures that they fill."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ K = TypeVar("K")
 
 
 class TrainedRun(NamedTuple):
-    """A trained run and what the paper's comparisons turn on."""
+    """A trained run, and the properties that the paper compares."""
 
     path: Path  # as it was given
     trained: TrainedNetwork
@@ -27,7 +27,7 @@ class TrainedRun(NamedTuple):
     supervision: str  # "ssl" or "fsl"
     consistency: bool  # E_con was part of the objective
     prior: str  # "limits" or "average"
-    without: tuple[str, ...]  # other parts of the method that it was trained without
+    without: tuple[str, ...]  # further terms or branches that it was trained without
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class TrainedRun(NamedTuple):
 
 
 class AssignedRuns(NamedTuple, Generic[K]):
-    """Runs in their places."""
+    """Runs by cell."""
 
     runs: dict[K, TrainedRun]
     left_out: list[str]  # runs without a cell, and why; for the user
@@ -129,35 +129,35 @@ def read_run(path: Path, device: str | torch.device = "cpu") -> TrainedRun:
 
 
 def assign_runs(
-    runs: Sequence[TrainedRun], places: Iterable[K], place_of: Callable[[TrainedRun], K | None], what: str
+    runs: Sequence[TrainedRun], cells: Iterable[K], cell_of: Callable[[TrainedRun], K | None], what: str
 ) -> AssignedRuns[K]:
-    """Put runs in places.
+    """Assign runs to the cells of a table, or the parts of a figure.
 
     Args:
         runs: any.
-        places: those that there are, in order.
-        place_of: the place of a run; None for none.
+        cells: all of them, in order.
+        cell_of: the cell of a run; None: it has none.
         what: name of the table, for messages.
 
     Returns:
-        The first run for each place, and a line about each of the others.
+        The first run for each cell, and a line about each of the others.
 
     Raises:
-        UserError: no run fills any place.
+        UserError: no run fills any cell.
     """
-    found: dict[K, TrainedRun] = {}
+    assigned: dict[K, TrainedRun] = {}
     left_out = []
     for run in runs:
-        place = place_of(run)
-        if place is None:
+        cell = cell_of(run)
+        if cell is None:
             left_out.append(f"{run.path}: {run.describe()}; {what} has no place for it.")
-        elif place in found:
-            left_out.append(f"{run.path}: {run.describe()}; {found[place].path} was given first for this place.")
+        elif cell in assigned:
+            left_out.append(f"{run.path}: {run.describe()}; {assigned[cell].path} was given first for this place.")
         else:
-            found[place] = run
-    if not found:
+            assigned[cell] = run
+    if not assigned:
         raise UserError(f"no run fills a place of {what}. {' '.join(left_out)}")
-    return AssignedRuns({place: found[place] for place in places if place in found}, left_out)
+    return AssignedRuns({cell: assigned[cell] for cell in cells if cell in assigned}, left_out)
 
 
 def training_command(data: str, *, method: str = "ours", supervision: str = "ssl", prior: str = "limits",

@@ -64,8 +64,9 @@ def predict_run(run: TrainedRun, truth: GroundTruth, data: GroundTruthCache, bat
     """
     rows = np.flatnonzero(truth.known)
     data.progress.begin(f"evaluating {run.name}")
-    made = predict_images(run.trained, truth, (truth.joints_set,), rows=rows, batch=batch, progress=data.progress)
-    return pair_network(run.trained, truth, made, rows)
+    joint_sets = (truth.joints_set,)
+    predictions = predict_images(run.trained, truth, joint_sets, rows=rows, batch=batch, progress=data.progress)
+    return pair_network(run.trained, truth, predictions, rows)
 
 
 def mean_errors_3d(samples: Samples) -> MeanErrors3d:

@@ -14,8 +14,8 @@ from handsss.evaluation.paper.runs import TrainedRun, training_command
 from handsss.evaluation.score import Keypoints2d
 from handsss.evaluation.tables import Table, number
 
-Found = Mapping[bool, Mapping[str, Keypoints2d]]  # without and with E_con; errors by kind of keypoints
-PLACES = (False, True)  # without E_con, with it
+RunErrors = Mapping[bool, Mapping[str, Keypoints2d]]  # without and with E_con; errors by kind of keypoints
+CONSISTENCIES = (False, True)  # without E_con, with it
 METRICS = {"per_joint": "per joint", "frame_mean": "frame mean", "frame_max": "frame max"}
 LABELS = {
     "detector": "detector",
@@ -33,7 +33,7 @@ _LINES = {
 }
 
 
-def place_of(run: TrainedRun) -> bool | None:
+def consistency_of(run: TrainedRun) -> bool | None:
     """Self-supervised, whole method but for E_con: whether E_con was in it."""
     if run.method != "ours" or run.supervision != "ssl" or run.without or run.prior != "limits":
         return None
@@ -46,23 +46,23 @@ def _source(column: str) -> tuple[str, bool | None]:
     return kind, None if not consistency else consistency == "with"
 
 
-def _errors(column: str, found: Found) -> Keypoints2d | None:
+def _errors(column: str, errors_of_runs: RunErrors) -> Keypoints2d | None:
     kind, which = _source(column)
     if which is not None:
-        return found.get(which, {}).get(kind)
+        return errors_of_runs.get(which, {}).get(kind)
     # The same detections lie under both runs.
-    return found.get(True, {}).get(kind) or found.get(False, {}).get(kind)
+    return errors_of_runs.get(True, {}).get(kind) or errors_of_runs.get(False, {}).get(kind)
 
 
-def areas_of(found: Found) -> dict[str, dict[str, float | None]]:
+def areas_of(errors_of_runs: RunErrors) -> dict[str, dict[str, float | None]]:
     """Areas under the curve by metric and column; None where a run or the detections are missing.
 
     Args:
-        found: 2D errors of the runs without and with E_con, by kind of keypoints.
+        errors_of_runs: 2D errors of the runs without and with E_con, by kind of keypoints.
     """
     result: dict[str, dict[str, float | None]] = {metric: {} for metric in METRICS}
     for column in COLUMNS:
-        errors = _errors(column, found)
+        errors = _errors(column, errors_of_runs)
         figures = None if errors is None else errors.figures()
         for metric in METRICS:
             result[metric][column] = None if figures is None else figures[metric]
@@ -87,16 +87,16 @@ def table5(areas: Mapping[str, Mapping[str, float | None]], data: str) -> Table:
     return Table(f"Table 5: 2D keypoints on {data}", ["", *LABELS.values()], rows, (note,))
 
 
-def figure2(found: Found, data: str) -> Panel:
+def figure2(errors_of_runs: RunErrors, data: str) -> Panel:
     """Share of frames within a largest error of their joints.
 
     Args:
-        found: 2D errors of the runs without and with E_con.
+        errors_of_runs: 2D errors of the runs without and with E_con.
         data: what they were made on, in words.
     """
     lines = []
     for column in COLUMNS:
-        errors = _errors(column, found)
+        errors = _errors(column, errors_of_runs)
         if errors is not None:
             share = curve(errors.errors.max(1), LIMIT_2D)[1]
             lines.append(Curve(LABELS[column], share, *_LINES[column]))
@@ -106,9 +106,9 @@ def figure2(found: Found, data: str) -> Panel:
 def missing(filled: Mapping[bool, Any], areas: Mapping[str, Mapping[str, float | None]], data: str) -> list[str]:
     """A line for each column that is missing, with the command that makes it."""
     lines = [
-        f"{'with' if place else 'without'} E_con: {training_command(data, consistency=place)}"
-        for place in PLACES
-        if place not in filled
+        f"{'with' if consistency else 'without'} E_con: {training_command(data, consistency=consistency)}"
+        for consistency in CONSISTENCIES
+        if consistency not in filled
     ]
     if areas["per_joint"]["detector"] is None:
         lines.append(

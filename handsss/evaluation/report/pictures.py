@@ -73,14 +73,14 @@ def draw_samples(
     """
     chosen = ranked(evaluation)
     model = matching_model(evaluation.samples.vertices)
-    shown = []
+    samples_shown = []
     for done, (kind, rank, index) in enumerate(chosen):
         progress(done, len(chosen))
         panels = _panels(evaluation.samples, index, None if model is None else model.faces, redraw)
         name = evaluation.samples.names[index]
-        shown.append(ReportSample(kind, rank, index, name, _figures(evaluation, index), panels))
+        samples_shown.append(ReportSample(kind, rank, index, name, _figures(evaluation, index), panels))
     progress(len(chosen), len(chosen))
-    return shown
+    return samples_shown
 
 
 def _panels(
