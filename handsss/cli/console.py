@@ -1,4 +1,4 @@
-"""What all subcommands print alike: errors, progress, tables, exit codes. rich is imported where it is used."""
+"""Console output shared by all commands: errors, progress, exit codes. rich is imported where it is used."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def progress_bar(console: Console, *, unit: str, shown: bool) -> Progress:
 
 @contextmanager
 def waiting(console: Console, text: str, *, shown: bool) -> Iterator[None]:
-    """A moving sign on a terminal while something takes its time whose end is not known; nothing elsewhere."""
+    """A spinner on a terminal, for work of unknown length; nothing elsewhere."""
     if not (shown and sys.stderr.isatty()):
         yield
         return
@@ -91,7 +91,7 @@ def plain(text: str) -> str:
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Ctrl-C in work that can be gone on with: says so, and ends with 130."""
+    """On Ctrl-C in resumable work: say so, and exit with 130."""
     import typer
 
     try:

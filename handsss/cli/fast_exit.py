@@ -1,4 +1,4 @@
-"""The end of the process."""
+"""Ends the process without waiting for Python to free torch's memory."""
 
 from __future__ import annotations
 

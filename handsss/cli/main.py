@@ -13,7 +13,7 @@ from handsss.version import __version__
 
 app = typer.Typer(
     name="handsss",
-    help="One photo to a textured 3D hand mesh, and the self-supervised training of such reconstructors.",
+    help="Textured 3D hand meshes from single photos, and self-supervised training of the networks (S2HAND).",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,  # a bug shows Python's own traceback, whole

@@ -1,4 +1,4 @@
-"""What the subcommands of ``handsss paper`` share: making, printing, writing."""
+"""Makes, prints and writes a table or figure of ``handsss paper``."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def images(
     margin: MarginOption = 0.25,
     quiet: QuietOption = False,
 ) -> None:  # fmt: skip
-    """Any photos: a row for each hand found; left hands are mirrored and marked."""
+    """Photos: a row for each detected hand; left hands are mirrored and marked."""
     from handsss.cli.preprocess_run import run
     from handsss.data.preprocess_inputs import photo_inputs
     from handsss.io.camera import camera_options
@@ -177,7 +177,7 @@ def inspect(
     ] = None,
     count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Crops on the sheet.")] = 60,
 ) -> None:
-    """Print what a store holds, and draw a contact sheet of its crops with their keypoints."""
+    """Print the contents of a store, and draw a contact sheet of its crops with their keypoints."""
     from handsss.cli.preprocess_run import show_contents
 
     show_contents(file, sheet or file.with_name(f"{file.stem}_sheet.png"), count)

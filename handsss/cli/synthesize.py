@@ -41,7 +41,7 @@ def synthesize(
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:  # fmt: skip
-    """Render hands with their truth (joints, mesh, camera, mask) in FreiHAND's layout, for anyone to train on."""
+    """Render a synthetic dataset in FreiHAND's layout, with ground-truth joints, meshes, cameras and masks."""
     import os
     import time
 

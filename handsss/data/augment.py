@@ -1,4 +1,4 @@
-"""Augmentations: turning in the picture's plane, colour, occlusion. Truth is moved along exactly."""
+"""Augmentations: in-plane rotation, zoom, colour, occlusion. Ground truth is transformed exactly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much of what; all zero leaves rows as they are."""
+    """Strength of each augmentation; zero turns it off."""
 
     # Part of the network's input, in evaluation too:
     upright: bool = False  # turned until the detected hand points up

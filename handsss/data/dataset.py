@@ -1,4 +1,4 @@
-"""Stores for torch: rows as dictionaries of tensors, from any number of loader workers."""
+"""A torch dataset over a store: rows are dictionaries of tensors; safe with any number of loader workers."""
 
 from __future__ import annotations
 
@@ -77,19 +77,19 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         return self._length
 
     def set_epoch(self, epoch: int) -> None:
-        """Other augmentations for every epoch."""
+        """Set the epoch, which is part of the augmentations' seed."""
         self.epoch = epoch
 
     def reduced(self, reduction: int) -> HandDataset:
-        """The same rows with pictures of 224 / reduction px, for networks whose encoder sees such; all else stays in
-        pixels of the whole crop. Reading is cheaper."""
+        """The same rows with images of 224 / reduction px, for encoders with smaller inputs; keypoints and camera
+        stay in pixels of the 224 px crop. Faster to load."""
         other = copy(self)  # without the handle: see __getstate__
         other.reduction = reduction
         return other
 
     def deferred(self) -> HandDataset:
-        """The same rows with their crops as they are, and what is to be done to them: see
-        :func:`handsss.data.device_augment.augment_on_device`, which makes ``image`` of it for a whole batch."""
+        """The same rows with unaugmented crops and the parameters of their augmentation, for
+        :func:`handsss.data.device_augment.augment_on_device`, which computes ``image`` for a whole batch."""
         other = copy(self)
         other.defers = True
         return other
@@ -99,7 +99,7 @@ class HandDataset(Dataset[dict[str, Tensor]]):
 
     @property
     def store(self) -> Store:
-        """This process's own handle: HDF5's must not cross a fork."""
+        """The store, opened once per process: an HDF5 handle must not cross a fork."""
         if self._store is None or self._owner != os.getpid():
             self._store, self._owner = Store(self.path), os.getpid()
         return self._store
@@ -123,7 +123,7 @@ class HandDataset(Dataset[dict[str, Tensor]]):
         return result
 
     def _draw(self, values: dict[str, np.ndarray], rng: np.random.Generator) -> _Changes:
-        """All that is random about a row."""
+        """Draw the random parameters of a row."""
         how, side = self.augmentation, CROP // self.reduction
         window = how.window(values["keypoints_2d"], values["confidence"], rng) if how.turns else None
         recolouring = draw_recolouring(how.colour, rng) if how.colour > 0 else None
@@ -166,7 +166,7 @@ class HandDataset(Dataset[dict[str, Tensor]]):
 
 
 class _Changes(NamedTuple):
-    """What is done to a row's picture, in this order."""
+    """Augmentation of a row's picture, in this order."""
 
     window: Window | None
     recolouring: Recolouring | None

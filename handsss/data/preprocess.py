@@ -1,4 +1,4 @@
-"""Datasets into stores: blocks of pictures, worked on by several processes, resumable after any kill."""
+"""Preprocesses datasets into stores: in blocks, with several processes, resumable after a kill."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SMALLEST_BLOCK, _LARGEST_BLOCK = 8, 128  # pictures; what a kill can cost each 
 
 
 class Reader(Protocol):
-    """A dataset: numbered items and what is said about all of them."""
+    """A dataset: indexed images and attributes of the whole."""
 
     def __len__(self) -> int: ...
     def item(self, row: int) -> AnnotatedImage: ...
@@ -37,7 +37,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class PreprocessOptions:
-    """How a store is made."""
+    """Options of preprocessing."""
 
     encoding: str = "jpeg"  # of the crops
     margin: float = MARGIN  # around the keypoints' box, of its longer side, on every side
@@ -88,7 +88,7 @@ def preprocess(
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PreprocessSummary:
-    """Make a store of a dataset.
+    """Preprocess a dataset into a store.
 
     Args:
         reader: the dataset.
@@ -135,7 +135,7 @@ def preprocess(
 
 
 def _numbers(count: int, options: PreprocessOptions) -> np.ndarray:
-    """The pictures of this run: the first ones, then every so manieth block-aligned stretch of them."""
+    """Numbers of the pictures of this run: those of its shard, after the limit."""
     total = count if options.limit is None else min(count, options.limit)
     part, parts = options.shard
     if not 0 <= part < parts:
@@ -162,7 +162,7 @@ def _plan(reader: Reader, source: KeypointSource, numbers: np.ndarray, options: 
 
 
 def fingerprint(plan: dict[str, Any]) -> str:
-    """A short name for all that decides a store's content."""
+    """A hash of everything that determines a store's content."""
     return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -244,7 +244,7 @@ def _attributes(
 
 
 def _finished(target: Path, plan: dict[str, Any], blocks: Blocks, options: PreprocessOptions) -> PreprocessSummary:
-    """A file of this name is there: fine if it is what was asked for and going on was meant."""
+    """The target exists: its summary if it has the same settings and the run resumes, else an error."""
     if not options.resume:
         raise UserError(
             f"{target}: exists already. Choose another name with {{output}}, or replace it with {{overwrite}}.",

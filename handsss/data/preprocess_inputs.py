@@ -1,4 +1,4 @@
-"""What :func:`handsss.data.preprocess.preprocess` works on: a dataset or photos, and the source of 2D keypoints."""
+"""Inputs of :func:`handsss.data.preprocess.preprocess`: an opened dataset or photos, and a keypoint source."""
 
 from __future__ import annotations
 

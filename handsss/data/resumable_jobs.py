@@ -1,5 +1,4 @@
-"""Work that survives a kill: numbered blocks in FILE.parts/, each written whole or not at all, and a plan that says
-what they are blocks of."""
+"""Resumable work: numbered blocks in FILE.parts/, each written atomically, and a plan of what they belong to."""
 
 from __future__ import annotations
 
@@ -54,7 +53,7 @@ def write_atomically(target: Path, content: bytes) -> None:
 
 
 def remove_strays(folder: Path) -> None:
-    """Remove what killed runs left half-written in a folder: files that never got their names.
+    """Remove temporary files that killed runs left in a folder.
 
     Raises:
         UserError: they cannot be removed.
@@ -79,7 +78,7 @@ def unwritable(target: Path, error: OSError) -> UserError:
 
 
 def check_resume(resume: bool, overwrite: bool) -> None:
-    """Refuse to go on and to begin anew at once.
+    """Check that not both resuming and overwriting were asked for.
 
     Raises:
         UserError: both were asked for.

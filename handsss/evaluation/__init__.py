@@ -1,1 +1,1 @@
-"""Scoring of reconstructions against truth: metrics, protocols, predictions of anyone, reports, the paper's tables."""
+"""Evaluation against ground truth: metrics, protocols, prediction files, reports, the paper's tables and figures."""

@@ -1,4 +1,4 @@
-"""Which of the benchmarks' conventions a prediction file follows, seen from the truth."""
+"""Detects which benchmark's convention a prediction file follows, and converts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Curves of the share of errors within a threshold, as the supplement's figure 2, as PNG and SVG."""
+"""PCK curves: share of errors within a threshold (as the supplement's figure 2), as PNG and SVG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is evaluated when nothing is named: the newest run, and the evaluation file that `handsss preprocess` makes."""
+"""Default inputs of an evaluation: the newest run, and the evaluation file of `handsss preprocess`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def newest_checkpoint(runs: Path = RUNS) -> Path:
         runs: folder of runs, each a folder with final.pt or latest.pt.
 
     Raises:
-        InputError: no run there; names the places.
+        InputError: no run there.
     """
     checkpoints = []
     for folder in sorted(runs.iterdir()) if runs.is_dir() else []:
@@ -39,10 +39,10 @@ def newest_checkpoint(runs: Path = RUNS) -> Path:
 
 
 def default_evaluation_data() -> Path:
-    """The evaluation file: one of the names that `preprocess` gives, here, in data/ or in the folder HANDSSS_DATA.
+    """The evaluation file: a default name of `handsss preprocess`, in the working folder, data/ or HANDSSS_DATA.
 
     Raises:
-        InputError: found nowhere; names the places.
+        InputError: not found; the message lists the paths that were tried.
     """
     folders = [Path(), Path("data"), *([Path(os.environ[DATA_VARIABLE])] if os.environ.get(DATA_VARIABLE) else [])]
     candidates = [folder / name for folder in folders for name in DEFAULT_FILES]

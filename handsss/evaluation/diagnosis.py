@@ -1,4 +1,4 @@
-"""What the figures of an evaluation say about how the predictions were made: the field's usual mistakes, by name."""
+"""Diagnoses common mistakes from the metrics: wrong units, joint order, reflections, root-relative predictions."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def best_assignment(joints: np.ndarray, true_joints: np.ndarray) -> Assignment:
 
 
 def _order(samples: Samples) -> str | None:
-    """Joints that stand in each other's places."""
+    """Whether joints are permuted."""
     assignment = best_assignment(samples.joints[:_FRAMES_CHECKED], samples.true_joints[:_FRAMES_CHECKED])
     moved = np.flatnonzero(assignment.order != np.arange(21))
     if not len(moved) or assignment.error > _BETTER * assignment.error_before:
@@ -147,7 +147,7 @@ def _order(samples: Samples) -> str | None:
 
 
 def _disagreement(aligned: Scores, order_known: bool) -> list[str]:
-    """Joints that are bad while the mesh is good, or the reverse."""
+    """Joint and vertex errors that do not agree."""
     if aligned.vertices is None:
         return []
     joints, vertices = 1000 * float(aligned.joints.mean()), 1000 * float(aligned.vertices.mean())

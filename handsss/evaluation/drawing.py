@@ -1,4 +1,4 @@
-"""What reports and the paper's figures show of a hand: its crop, keypoints, mesh, and a look from another side."""
+"""Panels of reports and of the paper's figures: crop, keypoints, mesh, side view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures with the truth about their hands: from a store, or straight from a dataset's folder."""
+"""Pictures with ground truth, from a store or a dataset's folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DetectedKeypoints(NamedTuple):
     keypoint_set: str  # the definition they follow
 
     def rows(self, chosen: np.ndarray) -> DetectedKeypoints:
-        """Those of some pictures."""
+        """Keypoints of some pictures."""
         return DetectedKeypoints(self.keypoints[chosen], self.confidence[chosen], self.keypoint_set)
 
 
@@ -66,7 +66,7 @@ class GroundTruth:
         return None if self.detected is None else self.detected.rows(rows)
 
     def require(self) -> None:
-        """Refuse pictures without truth.
+        """Check that there is ground truth.
 
         Raises:
             InputError: not one picture has true joints.
@@ -93,7 +93,7 @@ def open_ground_truth(
     limit: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> GroundTruth:
-    """Read the truth of a store or of a dataset's folder.
+    """Read ground truth from a store or a dataset's folder.
 
     Args:
         path: a store, or the folder of FreiHAND, of HO-3D or of a dataset in FreiHAND's layout.

@@ -1,4 +1,4 @@
-"""The truth of a dataset's own folder, without preprocessing it."""
+"""Reads ground truth from a dataset's folder, without preprocessing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Meshes and hand models: whether a mesh has a model's vertex numbers, and keypoints of a mesh."""
+"""Mesh topology: whether a mesh has the vertex order of a hand model, and keypoints of a mesh."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MESHES_CHECKED = 8  # meshes
 
 
 def shares_topology(vertices: np.ndarray, model: HandModel) -> bool:
-    """Whether meshes are numbered as a model's.
+    """Whether meshes have a model's vertex order.
 
     The open hand and MANO have as many vertices as each other, in other orders, so the count does not decide. Joined by
     the model's faces, foreign vertices give edges across the whole hand.
@@ -36,7 +36,7 @@ def _edge_length(vertices: np.ndarray, model: HandModel) -> float:
 
 
 def matching_model(vertices: np.ndarray | None) -> HandModel | None:
-    """The open hand or MANO, if meshes [N, V, 3] are numbered as one of them."""
+    """The open hand or MANO, if meshes [N, V, 3] have its vertex order; else None."""
     if vertices is None:
         return None
     for name in ("open", "mano"):

@@ -1,4 +1,4 @@
-"""Errors, areas under curves and F-scores over many frames."""
+"""Distances, areas under the curve (AUC) and F-scores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def thresholds(limit: float) -> np.ndarray:
 
 
 def areas(errors: np.ndarray, limit: float) -> np.ndarray:
-    """What each error adds to the area under the curve of shares within a threshold.
+    """The contribution of each error to the AUC of the share of errors within a threshold.
 
     The mean of the values over any set of errors is the set's area under the curve (trapezoids, divided by the limit),
     so that areas of joints, frames and whole datasets come from one array.

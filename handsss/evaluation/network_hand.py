@@ -1,4 +1,4 @@
-"""One picture through a trained network, for drawing: mesh with texture and light, joints, 2D keypoints."""
+"""Predicts one crop for drawing: mesh with texture and light, joints, 2D keypoints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from handsss.training.trained_network import TrainedNetwork
 
 
 class NetworkHand(NamedTuple):
-    """A hand as a network sees it in a crop."""
+    """A network's prediction for one crop."""
 
     mesh: Mesh  # with the network's texture and light, or in one colour where it has none
     textured: bool
@@ -64,7 +64,7 @@ def predict_hand(
 
 
 class TexturedHands:
-    """The hands of samples with texture and light, predicted anew when they are to be drawn.
+    """Textured, lit meshes of samples; predicted again when they are drawn, so that none are stored.
 
     Args:
         trained: the network that the samples were predicted with.

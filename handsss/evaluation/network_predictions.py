@@ -1,4 +1,4 @@
-"""A trained network over many pictures."""
+"""Runs a trained network over the pictures of a dataset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from handsss.training.trained_network import TrainedNetwork
 
 
 class NetworkPredictions(NamedTuple):
-    """What a network says of N pictures; metres, camera frame of the crop, px of the crop, OpenPose joint order."""
+    """Predictions for N pictures; metres, camera frame of the crop, px of the crop, OpenPose joint order."""
 
     joints: dict[str, np.ndarray]  # [N, 21, 3] float32, by keypoint set
     vertices: np.ndarray  # [N, V, 3] float32
@@ -24,7 +24,7 @@ class NetworkPredictions(NamedTuple):
     predicted: np.ndarray | None  # [N, 21, 2] of the last stack of the 2D branch; None: the network has none
 
     def rows(self, chosen: np.ndarray) -> NetworkPredictions:
-        """Some of the pictures."""
+        """Predictions of some pictures."""
         return NetworkPredictions(
             {name: values[chosen] for name, values in self.joints.items()},
             self.vertices[chosen],
@@ -42,7 +42,7 @@ def predict_images(
     batch: int = 32,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> NetworkPredictions:
-    """Predict hands for pictures.
+    """Predict the hands of pictures.
 
     Args:
         trained: the network.

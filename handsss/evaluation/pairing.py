@@ -1,4 +1,4 @@
-"""Samples out of predictions and truth, and all that can be said of them."""
+"""Pairs predictions with ground truth, and computes their metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from handsss.version import __version__
 
 @dataclass
 class PairedPredictions:
-    """Predictions beside their truth, before they are scored."""
+    """Predictions paired with ground truth, before scoring."""
 
     samples: Samples
     about: dict[str, Any]  # where the predictions come from
@@ -39,7 +39,7 @@ def project_points(points: np.ndarray, cameras: np.ndarray) -> np.ndarray:
 def pair_network(
     trained: TrainedNetwork, truth: GroundTruth, run: NetworkPredictions, rows: np.ndarray
 ) -> PairedPredictions:
-    """A network's predictions.
+    """Pair a network's predictions with ground truth.
 
     Args:
         trained: the network.
@@ -104,7 +104,7 @@ def pair_samples(
     true_keypoints: np.ndarray | None,
     corresponding: bool = True,
 ) -> Samples:
-    """Predictions for some rows, beside their truth. Meshes that are known of some frames only are left out.
+    """Pair predictions of some rows with ground truth. True meshes are used only if every row has one.
 
     Args:
         truth: of all pictures.
@@ -142,7 +142,7 @@ def score_pairs(
     proper: bool,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
-    """Score.
+    """Compute all metrics.
 
     Args:
         prepared: at least one sample.

@@ -1,4 +1,4 @@
-"""Anyone's pred.json or pred.zip: ``[xyz, verts]``, checked entry by entry."""
+"""Reads prediction files, pred.json or pred.zip with ``[xyz, verts]``; checks every entry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BETWEEN = b"]]],[[["  # the end of the joints and the beginning of the meshes, 
 
 
 class PredictionFile(NamedTuple):
-    """What a file holds, as it stands there."""
+    """Contents of a prediction file, unconverted."""
 
     path: Path
     joints: np.ndarray  # [N, 21, 3]

@@ -1,4 +1,4 @@
-"""Benchmark protocols: how each orders joints, looks along z, and which joints it aligns by."""
+"""Benchmark protocols: joint order, camera frame, joints used for alignment."""
 
 from __future__ import annotations
 

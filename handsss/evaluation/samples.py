@@ -1,4 +1,4 @@
-"""Predicted hands beside their truth, and what an evaluation makes of them."""
+"""Data types of an evaluation: samples (prediction and ground truth) and its result."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from handsss.evaluation.ground_truth import DetectedKeypoints
 
 @dataclass(frozen=True)
 class Samples:
-    """N predicted hands beside their truth; metres, camera frame (x right, y down, z forward), OpenPose joint order.
+    """N predicted hands with their ground truth.
 
-    Rows whose truth is not known are not among them. Left hands are mirrored, as in the store.
+    Metres, camera frame (x right, y down, z forward), OpenPose joint order.
+
+    Rows without ground truth are left out. Left hands are mirrored, as in the store.
     """
 
     names: list[str]  # [N] picture names, as the store or dataset has them
@@ -43,7 +45,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `handsss evaluate` found out."""
+    """Samples, metrics, per-frame errors and notes."""
 
     samples: Samples
     metrics: dict[str, Any]  # the content of metrics.json, see docs/guides/evaluate.md

@@ -1,4 +1,4 @@
-"""All figures of a set of samples: every alignment, 2D errors, the table of joints."""
+"""Metrics of samples: 3D errors under every alignment, 2D errors, per-joint table."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Keypoints2d(NamedTuple):
     unseen: np.ndarray  # [N, 21] bool
 
     def figures(self) -> dict[str, float]:
-        """Areas under the curves over 0 to 50 px (supplement, table 5), and what goes with them."""
+        """AUC over 0 to 50 px (supplement, table 5), mean and median error, share of unseen keypoints."""
         return {
             "per_joint": float(areas(self.errors, LIMIT_2D).mean()),
             "frame_mean": float(areas(self.errors.mean(1), LIMIT_2D).mean()),

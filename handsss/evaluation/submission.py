@@ -1,4 +1,4 @@
-"""The official prediction file of a benchmark."""
+"""Writes a benchmark's official prediction file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # in the zip, so that the same predictions give 
 
 
 def check_name(path: Path) -> None:
-    """Refuse a name that no benchmark takes, before any work.
+    """Check the file name before any work.
 
     Raises:
         UserError: neither .zip nor .json.
@@ -39,7 +39,7 @@ def write_submission(
     roots: np.ndarray | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
-    """Write ``[xyz, verts]`` as the benchmark wants it: its joint order, its camera, metres.
+    """Write ``[xyz, verts]`` in the benchmark's convention: its joint order and camera frame, metres.
 
     Args:
         path: a .zip with pred.json in it (what the servers take), or a .json.
@@ -84,7 +84,7 @@ def write_submission(
 
 
 def _write(stream: IO[bytes], parts: tuple[np.ndarray, np.ndarray], progress: Callable[[int, int], None]) -> None:
-    """Picture by picture: the text of a whole benchmark has gigabytes."""
+    """Stream picture by picture: the text of a whole benchmark has gigabytes."""
     total = 2 * len(parts[0])
     done = 0
     for part, opening in zip(parts, ("[[", ", ["), strict=True):

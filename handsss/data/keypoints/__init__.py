@@ -1,1 +1,1 @@
-"""Where 2D keypoints come from."""
+"""Sources of 2D keypoints."""

@@ -1,4 +1,4 @@
-"""Which keypoint file belongs to which photo, and its hands."""
+"""Finds and reads the keypoint file of a photo."""
 
 from __future__ import annotations
 

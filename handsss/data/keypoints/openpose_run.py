@@ -1,4 +1,4 @@
-"""Running OpenPose's own binary over the pictures of a dataset."""
+"""Runs OpenPose's binary over the pictures of a dataset."""
 
 from __future__ import annotations
 

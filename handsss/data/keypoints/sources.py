@@ -1,4 +1,4 @@
-"""Where the 2D keypoints of a dataset come from: a detector, OpenPose's files, a list, or the truth."""
+"""Sources of 2D keypoints: built-in detector, OpenPose's files, a list file, projected ground truth."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class KeypointSource(Protocol):
     def keypoint_set(self) -> str: ...  # the definition the points follow
 
     def settings(self) -> dict[str, Any]:
-        """All that decides its answers, for the store's attributes."""
+        """Settings that determine its keypoints, for the store's attributes."""
 
     def find(self, item: AnnotatedImage, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
         """Hands of a picture; for a dataset of one side exactly one, with zero confidence where nothing was found."""
 
 
 def unseen_hand(item: AnnotatedImage, tag: str) -> tuple[Hands, Tags]:
-    """A hand without keypoints: its row stays, and gets no weight."""
+    """A hand without keypoints: the row is kept with zero confidence."""
     if item.side == "auto":
         return [], [tag]
     return [(item.side, np.zeros((KEYPOINTS, 3)))], [tag]
@@ -46,7 +46,7 @@ def unseen_hand(item: AnnotatedImage, tag: str) -> tuple[Hands, Tags]:
 
 @dataclass
 class TruthSource:
-    """The projections of the true joints, fully confident."""
+    """Projections of the true joints, with confidence 1."""
 
     definition: str  # keypoint set of the dataset's joints
 
@@ -68,7 +68,7 @@ class TruthSource:
 
 @dataclass
 class DetectorSource:
-    """The built-in detector. In a dataset of one side its word about the side is ignored."""
+    """The built-in detector. In a dataset of one side, the detected side is ignored."""
 
     thorough: bool = False  # look into tiles even where the whole picture has shown a hand
     _detector: HandDetector | None = field(default=None, repr=False)

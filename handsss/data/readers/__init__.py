@@ -1,1 +1,1 @@
-"""Datasets as they are published, and folders of photos."""
+"""Readers of FreiHAND, HO-3D and photo folders."""

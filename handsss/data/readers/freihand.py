@@ -80,7 +80,7 @@ class FreiHand:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What the store says about this dataset."""
+        """Attributes for the store."""
         return {
             "dataset": "freihand",
             "split": self.split,
@@ -100,7 +100,7 @@ def split_mano(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 
 
 def root_position(uv: np.ndarray, scale: float, intrinsics: np.ndarray) -> np.ndarray:
-    """Where the root joint lies, from its pixel and the "scale": ``[(uv - pp), f] / scale`` with f the mean focal
+    """Position of the root joint, from its pixel and the "scale": ``[(uv - pp), f] / scale`` with f the mean focal
     length (FreiHAND's ``recover_root``).
 
     Args:
@@ -117,7 +117,7 @@ def root_position(uv: np.ndarray, scale: float, intrinsics: np.ndarray) -> np.nd
 
 
 def open_freihand(root: Path, split: str = "training", version: str = "all") -> FreiHand:
-    """Read the annotations of a split and check that they and the pictures belong together.
+    """Read the annotations of a split and check them against the pictures.
 
     Args:
         root: holds training/, evaluation/ and the JSON files.

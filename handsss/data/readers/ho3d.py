@@ -89,7 +89,7 @@ class Ho3d:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What the store says about this dataset."""
+        """Attributes for the store."""
         return {
             "dataset": "ho3d",
             "split": self.split,

@@ -1,4 +1,4 @@
-"""Any photos as a dataset: no annotations, both sides."""
+"""Photos as a dataset: no annotations, left and right hands."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Photos:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What the store says about this dataset."""
+        """Attributes for the store."""
         listed = hashlib.sha256("\n".join(self.names).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         given = self.camera is not None and (self.camera.intrinsics is not None or self.camera.table is not None)
         return {

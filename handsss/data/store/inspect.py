@@ -1,4 +1,4 @@
-"""What is in a store: fields, attributes, and a picture of its rows."""
+"""Lists the contents of a store, and draws a contact sheet of its rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLOURS = ((230, 60, 60), (240, 170, 30), (70, 200, 80), (70, 130, 240), (190, 
 
 
 class FieldLine(NamedTuple):
-    """One field as it lies in the file."""
+    """One field of the file."""
 
     name: str
     shape: tuple[int, ...]
@@ -29,7 +29,7 @@ class FieldLine(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """All that a store says about itself."""
+    """Fields and attributes of a store."""
 
     fields: list[FieldLine]
     attributes: dict[str, Any]

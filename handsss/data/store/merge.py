@@ -1,4 +1,4 @@
-"""Joining the stores of several shards: by pointing to them, or by copying."""
+"""Merges the stores of several shards, by reference (HDF5 virtual datasets) or by copying."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening a finished store: checked first, then read row by row."""
+"""Opens a store, checks it, and reads rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a store holds: its fields, their shapes, units and types. docs/guides/store.md says the same in prose."""
+"""Schema of a store: fields with shapes, units and types; see docs/guides/store.md."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ ENCODINGS = ("raw", "lzf", "gzip", "jpeg")  # of the crops
 
 @dataclass
 class Row:
-    """One hand, as a reader gives it to the store."""
+    """One hand: a row to be written."""
 
     crop: np.ndarray | bytes  # [224, 224, 3] uint8 RGB, or a JPEG file of that size that is kept as it is
     keypoints_2d: np.ndarray  # [21, 2]
@@ -81,7 +81,7 @@ class Row:
 
 
 def stack_rows(rows: list[Row], names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Fields of rows as arrays; what a row lacks is filled with the field's missing value.
+    """Fields of rows as arrays; missing entries get the field's missing value.
 
     Args:
         rows: any number.

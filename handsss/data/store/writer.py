@@ -1,4 +1,4 @@
-"""From blocks to one HDF5 file."""
+"""Assembles blocks into one HDF5 file."""
 
 from __future__ import annotations
 

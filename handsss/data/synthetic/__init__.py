@@ -1,1 +1,1 @@
-"""Synthetic hands: an open dataset in FreiHAND's layout that anyone can make."""
+"""Generator of an open synthetic dataset in FreiHAND's layout."""

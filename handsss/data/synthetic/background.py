@@ -1,4 +1,4 @@
-"""What is behind the hand: pieces of photos, or procedural pictures."""
+"""Backgrounds: crops of photos, or procedural textures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a camera does to light: blur, noise, exposure, JPEG."""
+"""Camera model: exposure, motion blur, defocus, noise, JPEG."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from handsss.data.synthetic.background import to_srgb
 
 @dataclass(frozen=True)
 class Degradation:
-    """How bad a picture is."""
+    """Image degradation."""
 
     exposure: float  # factor on linear light
     defocus: float  # px, standard deviation
@@ -26,7 +26,7 @@ class Degradation:
 
 
 def sample_degradation(rng: np.random.Generator) -> Degradation:
-    """From good to bad pictures; one in five has motion blur."""
+    """Sample a degradation; one picture in five has motion blur."""
     return Degradation(
         exposure=float(np.exp(rng.normal(0, 0.18))),
         defocus=float(rng.choice([0.35, rng.uniform(0.4, 1.2)])),
@@ -44,7 +44,7 @@ def is_clean(how: Degradation) -> bool:
 
 
 def photograph(linear: np.ndarray, how: Degradation) -> np.ndarray:
-    """Light [H, W, 3] to a picture [H, W, 3] uint8 sRGB."""
+    """Linear light [H, W, 3] to an image [H, W, 3] uint8 sRGB."""
     light = linear * how.exposure
     if how.motion > 0:
         light = _streak(light, how.motion, how.direction)

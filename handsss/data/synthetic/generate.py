@@ -1,4 +1,4 @@
-"""Writing a synthetic dataset in FreiHAND's layout: by blocks, over several processes, resumable."""
+"""Writes a synthetic dataset in FreiHAND's layout: in blocks, with several processes, resumable."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def _jobs(counts: dict[str, int], root: Path, blocks: Path, scene: SceneSettings
 
 
 def _draw_block(job: _Job) -> int:
-    """Draw the pictures of a block, then write its truth: a block that is there has all its pictures."""
+    """Render a block, then write its ground truth: a block that exists has all its pictures."""
     scenes = []
     folder = job.root / job.split
     for number in range(job.first, job.first + job.count):
@@ -179,7 +179,7 @@ def _draw_block(job: _Job) -> int:
 
 
 def _write_annotations(root: Path, jobs: list[_Job], blocks: Blocks) -> list[dict[str, Any]]:
-    """FreiHAND's JSON lists, and what each picture shows; the latter's list of all pictures."""
+    """Write FreiHAND's JSON lists and SPLIT_scene.json; returns the scene attributes of all pictures."""
     everything: list[dict[str, Any]] = []
     for split in SPLITS:
         mine = [job for job in jobs if job.split == split]

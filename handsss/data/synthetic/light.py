@@ -1,4 +1,4 @@
-"""Light: several lamps, one with a soft shadow, a sky above and a floor below."""
+"""Lighting: directional lights, one with a soft shadow map, and an ambient gradient from sky to floor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LAMP_DISTANCE = 2.5  # m
 
 @dataclass(frozen=True)
 class Lamp:
-    """A far lamp."""
+    """A directional light."""
 
     direction: np.ndarray  # [3] unit vector towards it, camera frame
     colour: np.ndarray  # [3] linear
@@ -25,7 +25,7 @@ class Lamp:
 
 @dataclass(frozen=True)
 class Lighting:
-    """All light of one picture."""
+    """Lights and ambient gradient of one picture."""
 
     lamps: tuple[Lamp, ...]
     sky: np.ndarray  # [3] linear: from above
@@ -33,7 +33,7 @@ class Lighting:
 
 
 def sample_lighting(rng: np.random.Generator) -> Lighting:
-    """A main lamp with a shadow, up to two more without, and surroundings; from daylight to lamplight."""
+    """Sample a key light with a shadow, up to two fill lights without, and ambient light of varying warmth."""
     warmth = rng.normal(0, 0.12)
     white = np.array([1 + warmth, 1.0, 1 - warmth])
     main = rng.uniform(0.35, 1.25)
@@ -57,7 +57,7 @@ def _towards(rng: np.random.Generator, least_front: float) -> np.ndarray:
 
 
 def shadow(lamp: Lamp, vertices: np.ndarray, faces: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """How much of a lamp's light reaches points [N, 3]: 0..1, soft at the shadow's edge.
+    """Visibility of a light at points [N, 3]: 0..1, soft at the shadow's edge (shadow map, PCF).
 
     Args:
         lamp: with ``softness`` above 0.

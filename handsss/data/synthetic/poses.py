@@ -1,4 +1,4 @@
-"""Poses and placements: the coupled sampler, common grasps and signs, how hands are held to a camera."""
+"""Samples poses (coupled sampler, common grasps and signs) and placements in front of a camera."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ GRASPS: dict[str, tuple[tuple[tuple[float, float, float], ...], tuple[float, flo
 
 
 class Placement(NamedTuple):
-    """Where the hand is and what sees it."""
+    """Pose of the hand relative to the camera, and the camera."""
 
     rotation: np.ndarray  # [3, 3] model frame to camera frame
     focal: float  # px at 224
@@ -92,8 +92,11 @@ def sample_pose(model: HandModel, rng: np.random.Generator) -> np.ndarray:
 
 
 def sample_placement(rng: np.random.Generator) -> Placement:
-    """How hands are seen: most held up to the camera or reaching in from an edge, a third from anywhere; four in five
-    with a camera like FreiHAND's (about 480 px at 224), the rest wider; 0.4 to 1.2 m away, filling the crop."""
+    """Sample a placement.
+
+    Two hands in three are held up to the camera or reach in from an edge, the others have any rotation. Four in five
+    have a camera like FreiHAND's (about 480 px at 224) and are 0.4 to 1.2 m away, the rest a wider one.
+    """
     if rng.random() < 0.65:
         # Fingers up, palm or back to the camera, then turned in the picture: arms come from below most often.
         upright = Rotation.from_matrix([[0, 0, 1], [1, 0, 0], [0, 1, 0]])

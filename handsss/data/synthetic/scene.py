@@ -39,7 +39,7 @@ class SceneSettings:
 
 
 class Scene(NamedTuple):
-    """A picture and its truth, in FreiHAND's terms."""
+    """A picture and its ground truth, in FreiHAND's format."""
 
     picture: bytes  # JPEG
     mask: bytes  # JPEG, white where the hand is seen
@@ -126,8 +126,8 @@ def make_scene(number: int, split: str, settings: SceneSettings) -> Scene:
 
 
 def _place(posed: _Posed, rng: np.random.Generator) -> tuple[Placement, np.ndarray, np.ndarray]:
-    """A placement with which at least nineteen joints lie in the picture and the arm does not come from the camera;
-    translation and camera of it."""
+    """Sample a placement with at least nineteen joints inside the picture and the forearm not towards the camera; also
+    its translation and camera matrix."""
     middle = posed.joints.mean(0)
     for _ in range(_TRIES):
         placement = sample_placement(rng)
@@ -148,7 +148,7 @@ def _place(posed: _Posed, rng: np.random.Generator) -> tuple[Placement, np.ndarr
 
 
 def _arm(posed: _Posed, placement: Placement, rng: np.random.Generator) -> tuple[Arm, float, bool]:
-    """The forearm, and from how far behind the wrist on it is cloth (m; far away: bare)."""
+    """The forearm, the distance behind the wrist where its sleeve begins (m), and whether it has one."""
     arm = make_arm(posed.detail, posed.wrist, placement.wrist)
     sleeved = rng.random() < 0.55
     start = float(rng.uniform(0.004, 0.12)) if sleeved else 10.0
@@ -170,7 +170,7 @@ def _occluders(joints: np.ndarray, rng: np.random.Generator, settings: SceneSett
 
 
 def _hidden(joints: np.ndarray, depth: np.ndarray, K: np.ndarray) -> int:
-    """How many joints lie more than 3 cm behind what the picture shows there, or out of it."""
+    """Number of occluded joints: more than 3 cm behind the visible surface, or outside the picture."""
     projected = joints @ K.T
     pixels = np.floor(projected[:, :2] / projected[:, 2:]).astype(int)
     count = 0

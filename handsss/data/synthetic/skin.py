@@ -33,7 +33,7 @@ _PALM_LIGHT = np.array([0.55, 0.34, 0.26])  # towards which a dark hand's palm l
 
 
 class Surface(NamedTuple):
-    """What each texel of the detail hand is, on the flat hand; fixed for all pictures."""
+    """Surface attributes of each texel of the detail hand, at rest; the same for all pictures."""
 
     inside: np.ndarray  # [T, T] bool
     nearest: np.ndarray  # [2, T, T] closest texel inside: padding around the charts
@@ -50,7 +50,7 @@ class Surface(NamedTuple):
 
 @dataclass(frozen=True)
 class SkinParameters:
-    """One person's skin, as numbers."""
+    """Parameters of one person's skin."""
 
     tone: float  # 0 pale .. 1 dark
     redness: float  # 0..1
@@ -60,7 +60,7 @@ class SkinParameters:
 
 
 def sample_skin(rng: np.random.Generator) -> SkinParameters:
-    """A person's skin; all tones alike often."""
+    """Sample a person's skin; tones are uniform."""
     varnish = None
     if rng.random() < 0.08:
         red, green, blue = rng.uniform(0.02, 0.7, 3)
@@ -204,5 +204,5 @@ def arm_colour(skin: SkinParameters, points: np.ndarray) -> np.ndarray:
 
 
 def detail_model() -> HandModel:
-    """The hand that is shown."""
+    """The rendered hand model."""
     return load_model("open-detail")

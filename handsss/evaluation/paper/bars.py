@@ -1,4 +1,4 @@
-"""Figures made here beside the published ones, as bars."""
+"""Bar charts of measured and published figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from handsss.evaluation.curves import BLUE, GREY
 
 
 class Bar(NamedTuple):
-    """One place of a chart."""
+    """One bar of a chart: measured and published."""
 
     label: str
     here: float | None  # None: missing

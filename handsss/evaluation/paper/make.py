@@ -1,4 +1,4 @@
-"""Each table and figure of the paper as one function: from runs to what is printed and written."""
+"""Makes each table and figure of the paper from trained runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from handsss.evaluation.tables import Table
 
 @dataclass(frozen=True)
 class PaperRequest:
-    """What a command was asked for."""
+    """Options of a table or figure."""
 
     runs: Sequence[Path] = ()  # folders or checkpoints; none: all in runs/
     data: Path | None = None
@@ -50,7 +50,7 @@ class PaperRequest:
         return read_runs(paths, self.device)
 
     def source(self) -> GroundTruthCache:
-        """Where truth is read from."""
+        """Ground truth, read once per dataset."""
         return GroundTruthCache(self.limit, self.progress)
 
 

@@ -1,4 +1,4 @@
-"""What the supplement of S2HAND (Chen et al., CVPR 2021) printed, to stand beside figures made here."""
+"""Figures published in the supplement of S2HAND (Chen et al., CVPR 2021)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sheets laid out as figures 1, 3 to 5 and 6: inputs, projected joints, meshes in the picture and from other sides."""
+"""Qualitative sheets laid out as figures 1, 3 to 5 and 6: inputs, projected joints, overlaid and rotated meshes."""
 
 from __future__ import annotations
 

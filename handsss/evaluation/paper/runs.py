@@ -31,34 +31,34 @@ class TrainedRun(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Name in tables."""
         return self.path.name if self.path.is_dir() else f"{self.path.parent.name}/{self.path.name}"
 
     @property
     def data(self) -> str:
-        """The data that it was trained on, as the run has it; empty if it does not say."""
+        """Training data as recorded; empty if it is not."""
         return str(self.trained.about.get("data") or "")
 
     @property
     def step(self) -> int | None:
-        """Steps that it was trained for."""
+        """Training steps."""
         step = self.trained.about.get("step")
         return None if step is None else int(step)
 
     @property
     def begun_with(self) -> str:
-        """Another run's weights that it went on from, as the run has it; empty for none."""
+        """The run whose weights it was initialised with, as recorded; empty for none."""
         start = str(self.trained.about.get("start") or "")
         return start if start.startswith("weights of ") else ""
 
     @property
     def training(self) -> str:
-        """How long it was trained; empty if it does not say."""
+        """Length of the training in words; empty if it is not recorded."""
         steps = "" if self.step is None else f"{self.step} steps"
         return f"{steps}, begun with {self.begun_with}" if steps and self.begun_with else steps
 
     def describe(self) -> str:
-        """The run in a line."""
+        """One-line description."""
         parts = [METHODS[self.method], SUPERVISION[self.supervision]]
         if self.method == "ours":
             parts.append("with E_con" if self.consistency else "without E_con")
@@ -100,7 +100,7 @@ def read_runs(paths: Iterable[Path], device: str | torch.device = "cpu") -> list
 
 
 def read_run(path: Path, device: str | torch.device = "cpu") -> TrainedRun:
-    """Read one run and recognise what it is.
+    """Read one run and classify it.
 
     Raises:
         InputError: see :func:`read_runs`.

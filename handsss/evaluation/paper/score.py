@@ -1,4 +1,4 @@
-"""Runs scored on one dataset: its truth is read once for all of them."""
+"""Scores several runs on the same data; ground truth is read once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHUNK = 256  # frames at a time
 
 
 class GroundTruthCache:
-    """Datasets by path and split, each read once.
+    """Ground truth by path and split, each read once.
 
     Args:
         limit: first pictures only.
@@ -89,14 +89,14 @@ def mean_errors_3d(samples: Samples) -> MeanErrors3d:
 
 
 def errors_2d(samples: Samples) -> dict[str, Keypoints2d]:
-    """2D errors of the detector's, the 2D branch's and the projected keypoints, those that there are."""
+    """2D errors of the detector's, the 2D branch's and the projected keypoints, as far as available."""
     if samples.true_keypoints is None:
         return {}
     return {name: score_2d(points, samples.true_keypoints) for name, points in samples.keypoints.items()}
 
 
 def training_data(run: TrainedRun) -> Path:
-    """Where the run's own training data lies.
+    """The training data of a run.
 
     Raises:
         InputError: the run does not say, or it is not there any more.
@@ -117,6 +117,6 @@ def training_data(run: TrainedRun) -> Path:
 
 
 def describe_data(truth: GroundTruth) -> str:
-    """A dataset for a table's title: name, split, size."""
+    """A dataset's name, split and size, for a table's title."""
     split = f", {truth.split} images" if truth.split else ""
     return f"{truth.path.name} ({truth.dataset}{split}, {int(truth.known.sum())} frames)"

@@ -1,4 +1,4 @@
-"""Rows for the paper's sheets: spread over the data, named by the user, or frames of sequences."""
+"""Chooses the rows of a sheet: evenly spaced, listed by the user, or frames of sequences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SequenceRows(NamedTuple):
 
 
 class ChosenSequences(NamedTuple):
-    """Sequences, and how they were found."""
+    """Sequences, and how they were chosen."""
 
     sequences: list[SequenceRows]
     note: str  # for the sheet's small print

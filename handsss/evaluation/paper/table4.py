@@ -48,7 +48,7 @@ def aligned(scores: Mapping[Cell, MeanErrors3d]) -> dict[Cell, Pair]:
 
 
 def degradation(scores: Mapping[Cell, Pair], method: str) -> tuple[float | None, float | None]:
-    """Growth of MPJPE and MPVPE from FSL to SSL, %; None where a run is missing."""
+    """Degradation of MPJPE and MPVPE from FSL to SSL, %; None where a run is missing."""
     full, own = scores.get((method, "fsl")), scores.get((method, "ssl"))
     if full is None or own is None:
         return None, None

@@ -1,4 +1,4 @@
-"""What an evaluation found, to look at: one HTML page, markdown, curves, pictures."""
+"""Reports of an evaluation: HTML page, markdown, curves, pictures."""
 
 from handsss.evaluation.report.write import write_report
 

@@ -1,4 +1,4 @@
-"""Writing a report: figures, tables, curves, pictures, and a page with all of it."""
+"""Writes a report: metrics, tables, curves, pictures, and one HTML page with all of them."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _link(name: str) -> str:
 
 
 def _remove_old(folder: Path, kept: list[Path]) -> None:
-    """Pictures of an earlier report in the same folder, which this one does not name."""
+    """Remove pictures of an earlier report in the same folder."""
     for path in folder.glob("*.jpg"):
         if path not in kept and re.fullmatch(r"(worst|best)_\d\d_.*", path.name):
             with suppress(OSError):
@@ -132,7 +132,7 @@ def _json(metrics: Mapping[str, Any]) -> bytes:
 
 
 def finite(value: Any) -> Any:
-    """The same with None for numbers that JSON does not have."""
+    """A JSON value: NaN and infinity become None, paths text."""
     if isinstance(value, Mapping):
         return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
