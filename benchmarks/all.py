@@ -1,4 +1,4 @@
-"""Times everything on this machine, beside what a user would take instead, and writes figures, table and plot.
+"""Runs all benchmarks on this machine, each beside its baseline, and writes figures, table and plot.
 
     python -m pip install --no-deps smplx==0.1.28        # to stand beside; PyTorch3D too, where there is one
     OMP_NUM_THREADS=1 python benchmarks/all.py           # about half an hour on a CPU
@@ -70,7 +70,7 @@ def measure_part(name: str, device: str, quick: bool, store: Path | None, short:
 
 
 def in_own_process(name: str, options: argparse.Namespace, limit: float | None = None) -> dict[str, Any]:
-    """One part's figures, or how it failed; after ``limit`` seconds it has."""
+    """Run one part in a process of its own: its figures, or its failure; it is stopped after ``limit`` seconds."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "part.json"
         command = [sys.executable, __file__, "--part", name, "--device", options.device, "--out", str(target)]
@@ -129,7 +129,7 @@ def main() -> int:
 
 
 def _measure(names: tuple[str, ...], figures: dict[str, Any], target: Path, options: argparse.Namespace) -> list[str]:
-    """Measure parts into ``figures`` and their file; those that failed. Without --minutes the first one ends it."""
+    """Measure parts into ``figures`` and their file; returns failed ones. Without --minutes the first ends it."""
     failed = []
     if options.minutes:
         names = tuple(name for name in SECONDS if name in names)

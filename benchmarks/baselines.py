@@ -1,4 +1,4 @@
-"""What a user would assemble instead: textbook layer, efficientnet_pytorch as it comes, the reference renderer.
+"""Baselines that a user would assemble: textbook MANO layer, stock efficientnet_pytorch, the reference renderer.
 
 The network is the same, with the same weights, so that only the ways of computing differ; a benchmark checks that both
 predict the same hand before it times them.
@@ -24,7 +24,7 @@ from handsss.rendering.types import RenderOutput
 
 
 class TextbookLayer(nn.Module):
-    """MANO as its paper writes it: blend shapes one after the other, 4 x 4 transforms joint by joint, their blend."""
+    """MANO as in its paper: blend shapes one by one, 4 x 4 transforms joint by joint, linear blend skinning."""
 
     def __init__(self, layer: HandLayer) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class TextbookLayer(nn.Module):
 
 
 class PlainEncoder(nn.Module):
-    """efficientnet_pytorch as it comes: its own swish, channels first."""
+    """Stock efficientnet_pytorch: its own swish, channels first."""
 
     def __init__(self, encoder: nn.Module, name: str) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class PlainEncoder(nn.Module):
 
 
 class PlainNetwork(S2Hand):
-    """The network of a trained or new one, with the same weights, put together baselines.
+    """The network of a trained or new one, with the same weights, assembled from these baselines.
 
     Args:
         network: is copied.

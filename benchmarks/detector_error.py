@@ -1,4 +1,4 @@
-"""The detector against the truth: error curves of two stores of the same pictures.
+"""Detector errors against ground truth: error curves of two stores of the same pictures.
 
     handsss preprocess freihand synthetic -o truth.h5 --keypoints truth
     handsss preprocess freihand synthetic -o detected.h5 --keypoints detect
@@ -25,7 +25,7 @@ LIMIT = 50  # px, as in the paper's 2D curves
 
 
 def area(errors: np.ndarray) -> float:
-    """Area under the share of errors within 0..50 px, of 1."""
+    """AUC of errors over 0 to 50 px, 0..1."""
     thresholds = np.linspace(0, LIMIT, 501)
     share = np.searchsorted(np.sort(errors), thresholds, side="right") / len(errors)
     return float(np.trapezoid(share, thresholds) / LIMIT)

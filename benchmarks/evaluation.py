@@ -39,7 +39,7 @@ CHECKED = 60  # frames that the reference scores as well
 
 
 def posed(count: int, rng: np.random.Generator, error: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Joints and vertices of true hands, and of hands a little different."""
+    """Joints and vertices of hands, and of slightly perturbed ones."""
     layer = HandLayer(load_model("open"), flat_hand_mean=True, dtype=torch.float64)
     pose, shape = rng.normal(scale=0.25, size=(count, 45)), rng.normal(size=(count, 10))
     turn = rng.normal(scale=1.2, size=(count, 3))
@@ -78,7 +78,7 @@ def write_dataset(root: Path, joints: np.ndarray, vertices: np.ndarray) -> None:
 
 
 def score(root: Path, predictions: Path) -> None:
-    """What the measured process does."""
+    """The measured process: score and compare with the reference."""
     marks: list[tuple[str, float, float]] = []
 
     def mark(stage: str, done: int = 0, total: int = 0) -> None:

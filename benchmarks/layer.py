@@ -1,4 +1,4 @@
-"""Speed of the hand layer beside smplx's, on one MANO-format file, one thread, taking turns in one run.
+"""Speed of the hand layer and of smplx's on one MANO-format file, one thread, interleaved.
 
     python -m pip install --no-deps smplx==0.1.28
     OMP_NUM_THREADS=1 python benchmarks/layer.py [--batch 64] [--rounds 60] [--mano MANO_RIGHT.pkl] [--json FILE]

@@ -1,4 +1,4 @@
-"""Timing for the benchmarks: contenders in turns, medians after warming up, peak memory, and what the machine can do.
+"""Timing for the benchmarks: contenders interleaved, medians after a warm-up, peak memory, machine limits.
 
 On a CPU the clock counts the process' own time, which other programs disturb least, with one thread; on CUDA it is the
 wall's, waiting for the GPU at every reading.
@@ -131,7 +131,7 @@ def _kilobytes(status: Path, name: str) -> int:
 
 
 def machine(device: str) -> dict[str, Any]:
-    """What a reader needs to know about the machine."""
+    """Facts about the machine."""
     from importlib.metadata import PackageNotFoundError, version
 
     def installed(name: str) -> str | None:
@@ -163,7 +163,7 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def load() -> float | None:
-    """Mean number of programs that wanted to run in the last minute: above the cores, times are not to be trusted."""
+    """Load average of the last minute: above the number of cores, timings are unreliable."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 

@@ -1,4 +1,4 @@
-"""docs/lab/benchmarks.md and its plots from the JSON files of ``all.py``: no figure there is written by hand."""
+"""docs/lab/benchmarks.md and its plots from the JSON files of ``all.py``: all figures come from there."""
 
 from __future__ import annotations
 

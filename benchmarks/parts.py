@@ -1,4 +1,4 @@
-"""What ``all.py`` times: layer, renderer, their growth, encoder, losses, training step."""
+"""The parts that ``all.py`` times: layer, renderer, scaling, encoder, losses, training step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reconstruct folders of real photos and say how well it went: hands found, error, overlap, time; with contact sheets.
+"""Reconstructs folders of real photos: detection rate, reprojection error, silhouette IoU, time; contact sheets.
 
     python benchmarks/photos.py PHOTOS... --out FOLDER [--checkpoint none] [--start search] [--sheets 60] [--residuals]
         [--against FOLDER]

@@ -1,4 +1,4 @@
-"""What ``all.py`` times as a user meets it, by the wall's clock: reading crops, one photo, a folder of photos."""
+"""Wall-clock times of whole programs: reading crops, one photo, a folder of photos."""
 
 from __future__ import annotations
 

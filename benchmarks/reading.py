@@ -1,4 +1,4 @@
-"""Random reading from a store: crops a second for each encoding and number of loader workers, and the files' sizes.
+"""Random access to a store: crops a second and file size for each encoding and number of loader workers.
 
     python benchmarks/reading.py STORE --folder SCRATCH [--rows 4000] [--json FILE]
 

@@ -1,4 +1,4 @@
-"""Time of the CPU renderer: 8 open hands, 224 x 224, one thread, forward and forward + backward, beside plain torch.
+"""Time of the CPU renderer: 8 hands, 224 x 224, one thread, forward and forward + backward, compared with plain torch.
 
 python benchmarks/render.py [--json FILE] [--repeats 40]
 """
@@ -51,7 +51,7 @@ def draw(
 
 
 def check(output: RenderOutput, leaves: list[torch.Tensor], backward: bool) -> None:
-    """That something was drawn and gradients came: an empty case is fast."""
+    """Check that something was drawn and gradients are not zero: an empty case would be fast."""
     assert float((output.face_id >= 0).float().mean()) > 0.1
     if backward:
         assert leaves[0].grad is not None

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reproduction_page import DOCS, write_page
-from reproduction_runs import BY_NAME, COMMON, ROWS, RUNS, Run
+from reproduction_runs import BY_NAME, COMMON, ROWS, RUNS, ReproductionRun
 
 LAST = 1 / 6  # share of the last stage of a row's steps
 
@@ -38,11 +38,11 @@ class Series(NamedTuple):
     keypoints: int  # of the stage keypoints after them
     threads: int  # of a run
 
-    def folder(self, run: Run) -> Path:
+    def folder(self, run: ReproductionRun) -> Path:
         """Of a run; those that are no rows lie apart, so that `out/*` are rows."""
         return self.out / run.name if run.title else self.out.with_name(f"{self.out.name}-starts") / run.name
 
-    def options(self, run: Run) -> list[str]:
+    def options(self, run: ReproductionRun) -> list[str]:
         """For `handsss train`."""
         last = round(LAST * self.steps)
         steps = {
@@ -63,15 +63,15 @@ class Series(NamedTuple):
 
 
 def handsss(threads: int, *arguments: object) -> None:
-    """Run a command of the program, seen by the user."""
+    """Run a command of the program, printing it."""
     words = [str(argument) for argument in arguments]
     print("handsss " + shlex.join(words), flush=True)
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     subprocess.run([sys.executable, "-m", "handsss", *words], check=True, env=environment)
 
 
-def train(series: Series, run: Run, threads: int) -> None:
-    """A run to its end, from wherever it stands."""
+def train(series: Series, run: ReproductionRun, threads: int) -> None:
+    """Train a run to its end, resuming it if it exists."""
     folder = series.folder(run)
     if (folder / "final.pt").exists():
         return
@@ -81,24 +81,24 @@ def train(series: Series, run: Run, threads: int) -> None:
     handsss(threads, "train", *series.options(run), "--out", folder, "--quiet")
 
 
-def chain(run: Run) -> list[Run]:
-    """The runs that a run's network went through, itself last."""
+def chain(run: ReproductionRun) -> list[ReproductionRun]:
+    """The runs whose weights led to a run, itself last."""
     return [*(chain(BY_NAME[run.begin]) if run.begin else []), run]
 
 
-def own_stages(series: Series, run: Run) -> list[dict[str, Any]]:
+def own_stages(series: Series, run: ReproductionRun) -> list[dict[str, Any]]:
     """The stages of a run alone."""
     stages: list[dict[str, Any]] = json.loads((series.folder(run) / "run.json").read_text())["stages"]
     return stages
 
 
-def stages_of(series: Series, run: Run) -> list[dict[str, Any]]:
+def stages_of(series: Series, run: ReproductionRun) -> list[dict[str, Any]]:
     """All stages that a run's network went through."""
     return [stage for one in chain(run) for stage in own_stages(series, one)]
 
 
-def validations_of(series: Series, run: Run) -> list[dict[str, Any]]:
-    """What was measured on the way; steps from the beginning of all."""
+def validations_of(series: Series, run: ReproductionRun) -> list[dict[str, Any]]:
+    """Validations during training; steps counted over all runs of the chain."""
     found, before = [], 0
     for one in chain(run):
         for line in map(json.loads, (series.folder(one) / "metrics.jsonl").read_text().splitlines()):
@@ -109,7 +109,7 @@ def validations_of(series: Series, run: Run) -> list[dict[str, Any]]:
     return found
 
 
-def score(series: Series, run: Run) -> None:
+def score(series: Series, run: ReproductionRun) -> None:
     """Evaluate a run, once, and keep its figures, without the folders of this machine."""
     folder = series.folder(run)
     report = folder / "report"
@@ -129,11 +129,11 @@ def score(series: Series, run: Run) -> None:
     target.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def make(series: Series, runs: list[Run], jobs: int, cores: int) -> None:
+def make(series: Series, runs: list[ReproductionRun], jobs: int, cores: int) -> None:
     """Train and score, several runs at once; each begins when the one is done that it begins with."""
     done: dict[str, Future[None]] = {}
 
-    def one(run: Run) -> None:
+    def one(run: ReproductionRun) -> None:
         if run.begin:
             done[run.begin].result()
         alone = not run.begin  # all others wait for it
@@ -153,7 +153,7 @@ def make(series: Series, runs: list[Run], jobs: int, cores: int) -> None:
             raise
 
 
-def with_beginnings(names: list[str]) -> list[Run]:
+def with_beginnings(names: list[str]) -> list[ReproductionRun]:
     """The rows' runs and all that they begin with, in the order of the table above."""
     wanted = set(names)
     for run in reversed(RUNS):

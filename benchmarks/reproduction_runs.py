@@ -1,4 +1,4 @@
-"""The runs of reproduction.py, and what they stand for."""
+"""The runs of reproduction.py and the rows of the paper that they reproduce."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ BONES = (
 )
 
 
-class Run(NamedTuple):
-    """One run and what it stands for."""
+class ReproductionRun(NamedTuple):
+    """One run and the row that it reproduces."""
 
     name: str
     title: str  # empty: no row of the tables, others begin with it
@@ -30,9 +30,9 @@ class Run(NamedTuple):
 
 
 RUNS = (
-    Run("start", "", "--ssl", "warm-up,keypoints"),
-    Run("keypoints", "", "--ssl --set keypoints.lr_steps=2", "keypoints", "start"),
-    Run(
+    ReproductionRun("start", "", "--ssl", "warm-up,keypoints"),
+    ReproductionRun("keypoints", "", "--ssl --set keypoints.lr_steps=2", "keypoints", "start"),
+    ReproductionRun(
         "mano-cnn-ssl",
         "MANO-CNN, self-supervised",
         "--ssl --baseline mano-cnn",
@@ -40,12 +40,16 @@ RUNS = (
         "start",
         "1.54 / 1.58",
     ),
-    Run("mano-cnn-fsl", "MANO-CNN, fully supervised", f"{FULL} --baseline mano-cnn", "shape,finetune", "start"),
-    Run("shape-ssl", "", "--ssl", "shape", "keypoints"),
-    Run("shape-fsl", "", FULL, "shape", "keypoints"),
-    Run("shape-average", "", "--ssl --pose-prior average", "shape", "keypoints"),
-    Run("bones", "joints, regularisers, bone directions", f"--ssl {BONES}", "finetune", "shape-ssl", "1.24 / 1.26"),
-    Run(
+    ReproductionRun(
+        "mano-cnn-fsl", "MANO-CNN, fully supervised", f"{FULL} --baseline mano-cnn", "shape,finetune", "start"
+    ),
+    ReproductionRun("shape-ssl", "", "--ssl", "shape", "keypoints"),
+    ReproductionRun("shape-fsl", "", FULL, "shape", "keypoints"),
+    ReproductionRun("shape-average", "", "--ssl --pose-prior average", "shape", "keypoints"),
+    ReproductionRun(
+        "bones", "joints, regularisers, bone directions", f"--ssl {BONES}", "finetune", "shape-ssl", "1.24 / 1.26"
+    ),
+    ReproductionRun(
         "bones-branch",
         "the same with 2D branch and E_con, without photometric terms",
         "--ssl --set losses.w_photo=0",
@@ -53,10 +57,10 @@ RUNS = (
         "shape-ssl",
         "1.19 / 1.20",
     ),
-    Run("ours-ssl", "ours, self-supervised", "--ssl", "finetune", "shape-ssl", "1.18 / 1.19"),
-    Run("without-con", "ours without E_con", "--ssl --set losses.w_con=0", "finetune", "shape-ssl"),
-    Run("ours-fsl", "ours, fully supervised", FULL, "finetune", "shape-fsl"),
-    Run("average", "ours, average pose prior", "--ssl --pose-prior average", "finetune", "shape-average"),
+    ReproductionRun("ours-ssl", "ours, self-supervised", "--ssl", "finetune", "shape-ssl", "1.18 / 1.19"),
+    ReproductionRun("without-con", "ours without E_con", "--ssl --set losses.w_con=0", "finetune", "shape-ssl"),
+    ReproductionRun("ours-fsl", "ours, fully supervised", FULL, "finetune", "shape-fsl"),
+    ReproductionRun("average", "ours, average pose prior", "--ssl --pose-prior average", "finetune", "shape-average"),
 )
 BY_NAME = {run.name: run for run in RUNS}
 ROWS = ("ours-ssl", "ours-fsl", "mano-cnn-ssl", "mano-cnn-fsl", "bones", "bones-branch", "without-con", "average")

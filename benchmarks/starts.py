@@ -37,7 +37,7 @@ Way = Callable[[int], HandParameters]  # of a hand of Rows
 
 
 class Rows(NamedTuple):
-    """Detected hands and their truth."""
+    """Detected hands with ground truth."""
 
     observations: list[Observation]
     crops: list[np.ndarray]  # [224, 224, 3] uint8
