@@ -1,5 +1,40 @@
-"""One photo to a textured 3D hand mesh, and self-supervised training of such reconstructors (S2HAND)."""
+"""One photo to a textured 3D hand mesh, and self-supervised training of such reconstructors (S2HAND).
+
+Importing this loads neither torch nor numpy; a name loads what it needs when it is first used.
+"""
+
+from typing import TYPE_CHECKING
 
 from handsss.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from handsss.api import Reconstructor, reconstruct
+    from handsss.hand.layer import HandLayer
+    from handsss.hand.load import load_model as load_hand_model
+    from handsss.reconstruction.hand import Hand
+    from handsss.rendering.pipeline import render
+
+__all__ = ["Hand", "HandLayer", "Reconstructor", "__version__", "load_hand_model", "reconstruct", "render"]
+
+_PLACES = {
+    "Hand": "handsss.reconstruction.hand:Hand",
+    "HandLayer": "handsss.hand.layer:HandLayer",
+    "Reconstructor": "handsss.api:Reconstructor",
+    "load_hand_model": "handsss.hand.load:load_model",
+    "reconstruct": "handsss.api:reconstruct",
+    "render": "handsss.rendering.pipeline:render",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'handsss' has no attribute {name!r}")
+    from importlib import import_module
+
+    module, _, attribute = _PLACES[name].partition(":")
+    globals()[name] = value = getattr(import_module(module), attribute)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

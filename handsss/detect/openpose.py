@@ -47,9 +47,24 @@ def read_keypoints(path: Path, *, hand: str = "auto", keypoint_set: str | None =
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error}). Expected {_WHAT}.") from error
-    hands = _from_openpose(content, path) if isinstance(content, dict) and "people" in content else None
-    if hands is None:
-        hands = _from_simple(content, path, hand)
+    return hands_in(content, str(path), hand=hand, keypoint_set=keypoint_set)
+
+
+def hands_in(content: Any, where: str, *, hand: str = "auto", keypoint_set: str | None = None) -> list[Detection]:
+    """Hands in what a keypoint file holds, surest first.
+
+    Args:
+        content: lists, numbers and objects, as JSON has them.
+        where: what messages call it.
+        hand, keypoint_set: see :func:`read_keypoints`.
+
+    Raises:
+        InputError: as :func:`read_keypoints`.
+    """
+    if isinstance(content, dict) and "people" in content:
+        hands = _from_openpose(content, where)
+    else:
+        hands = _from_simple(content, where, hand)
     found = [
         Detection(
             hand=side,
@@ -68,7 +83,7 @@ def read_keypoints(path: Path, *, hand: str = "auto", keypoint_set: str | None =
 _Hand = tuple[str, np.ndarray, str | None]
 
 
-def _from_openpose(content: dict[str, Any], path: Path) -> list[_Hand]:
+def _from_openpose(content: dict[str, Any], path: str) -> list[_Hand]:
     people = content["people"]
     if not isinstance(people, list):
         raise InputError(f"{path}: 'people' should be a list, got {type(people).__name__}.")
@@ -93,7 +108,7 @@ def _from_openpose(content: dict[str, Any], path: Path) -> list[_Hand]:
     return hands
 
 
-def _from_simple(content: Any, path: Path, hand: str) -> list[_Hand]:
+def _from_simple(content: Any, path: str, hand: str) -> list[_Hand]:
     if isinstance(content, dict):
         entries: list[Any] = [content]
     elif isinstance(content, list) and content and all(isinstance(entry, dict) for entry in content):
@@ -115,7 +130,10 @@ def _from_simple(content: Any, path: Path, hand: str) -> list[_Hand]:
             raise InputError(f"{where}: expected 21 joints of [x, y] or [x, y, confidence], got {got}.")
         side = entry.get("hand", hand)
         if side not in ("left", "right"):
-            raise InputError(f"{where}: which hand is it? Give --hand left or --hand right, or a 'hand' in the file.")
+            raise InputError(
+                f"{where}: which hand is it? Give {{hand}} left or {{hand}} right, or a 'hand' in the file.",
+                options=["hand"],
+            )
         if points.shape[1] == 2:
             points = np.concatenate([points, np.ones((KEYPOINTS, 1))], 1)
         named = entry.get("keypoint_set")

@@ -93,6 +93,15 @@ def read_intrinsics_file(path: Path) -> dict[str, np.ndarray]:
     return {name: _checked(value, f"{path}: {name!r}") for name, value in content.items()}
 
 
+def intrinsics_matrix(value: Any, where: str = "intrinsics") -> np.ndarray:
+    """[3, 3] from a 3x3 matrix or (fx, fy, cx, cy), px.
+
+    Raises:
+        InputError: neither, or no camera.
+    """
+    return _checked(value, where)
+
+
 def choose_camera(
     size: tuple[int, int], exif: ExifCamera | None = None, name: str = "", options: CameraOptions | None = None
 ) -> CameraChoice:

@@ -84,10 +84,29 @@ def read_image(path: Path) -> Photo:
                 f"{path}: the image is damaged or cut off ({error}). Expected a complete {picture.format} file; "
                 "copy or download it again."
             ) from error
+    return photo_of(picture, str(path))
+
+
+def photo_of(picture: Image.Image, name: str = "picture") -> Photo:
+    """A decoded picture as :func:`read_image` would give it: upright, 8 bits, sRGB, without transparency.
+
+    Args:
+        picture: Pillow's.
+        name: what messages call it.
+
+    Raises:
+        InputError: too small, too large, damaged, or floating-point pixels.
+    """
+    _check_size(picture.size, name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            picture.load()
+        except _DECODING_ERRORS as error:  # of a file that Pillow opened but has not read yet
+            raise InputError(f"{name}: the image is damaged or cut off ({error}).") from error
         exif = _camera(picture)
         notes: list[str] = []
-        picture = _upright(picture, notes)
-        array = _to_rgb(picture, path, notes)
+        array = _to_rgb(_upright(picture, notes), name, notes)
     return Photo(array, exif, tuple(notes))
 
 
@@ -145,12 +164,12 @@ def _size(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
 
 
-def _too_large(path: Path, came: str) -> str:
+def _too_large(path: Path | str, came: str) -> str:
     limit = MAXIMUM_PIXELS / 1e6
     return f"{path}: the picture says it has {came}; up to {limit:.0f} million are read. Make it smaller first."
 
 
-def _check_size(size: tuple[int, int], path: Path) -> None:
+def _check_size(size: tuple[int, int], path: Path | str) -> None:
     if size[0] * size[1] > MAXIMUM_PIXELS:
         raise InputError(_too_large(path, f"{_size(size)} pixels"))
     if min(size) < MINIMUM_SIDE:
@@ -172,7 +191,7 @@ def _upright(picture: Image.Image, notes: list[str]) -> Image.Image:
     return turned
 
 
-def _to_rgb(picture: Image.Image, path: Path, notes: list[str]) -> np.ndarray:
+def _to_rgb(picture: Image.Image, path: Path | str, notes: list[str]) -> np.ndarray:
     if picture.mode == "I" or picture.mode.startswith("I;16"):
         notes.append("16 bits scaled to 8")
         return _from_16_bit(np.asarray(picture), path)
@@ -192,7 +211,7 @@ def _to_rgb(picture: Image.Image, path: Path, notes: list[str]) -> np.ndarray:
     return np.asarray(picture.convert("RGB") if converted is None else converted)
 
 
-def _from_16_bit(values: np.ndarray, path: Path) -> np.ndarray:
+def _from_16_bit(values: np.ndarray, path: Path | str) -> np.ndarray:
     high = int(values.max(initial=0))
     if high > 65535 or int(values.min(initial=0)) < 0:
         raise InputError(f"{path}: values reach {high}; expected 8 or 16 bits a channel.")

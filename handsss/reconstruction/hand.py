@@ -1,0 +1,147 @@
+"""A reconstructed hand as a Python user holds it: its arrays, its files, its pictures, and other poses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from handsss.errors import UserError
+from handsss.hand.load import load_model
+from handsss.hand.result import HandResult
+from handsss.io.atomic import write_files
+from handsss.io.camera import CameraChoice
+from handsss.mesh_io.export import export_mesh
+from handsss.mesh_io.formats import FORMATS
+from handsss.reconstruction.repose import repose
+from handsss.reconstruction.result_json import json_bytes, photo_document
+from handsss.visualize.overlay import overlay
+from handsss.visualize.overview import picture
+
+
+@dataclass
+class Hand(HandResult):
+    """One reconstructed hand. Lengths are metres, angles radians, image coordinates pixels with centres at +0.5.
+
+    The camera frame is x right, y down, z forward, its origin in the camera. Everything is in the photo as it was
+    given; a left hand's pose is that hand's own. ``V`` is 778 for the open hand and MANO, 1649 for "open-detail".
+
+    Attributes:
+        hand: "left" or "right".
+        score: presence by the detector, 0..1.
+        vertices: [V, 3] m, camera frame.
+        faces: [F, 3] int32, counter-clockwise from outside.
+        joints: [21, 3] m, camera frame, in OpenPose's hand order and the definition ``keypoint_set``.
+        joints_2d: [21, 2] px, the joints projected.
+        kinematic_joints_3d: [21, 3] m, the hand model's own joints and fingertips.
+        keypoints_2d: [21, 3] px and confidence 0..1, as detected or given.
+        pose: [45] axis-angle of 15 joints relative to the flat hand, MANO's joint order.
+        shape: [10] shape coefficients.
+        rotation, translation: [3] axis-angle about the hand model's origin, and [3] m.
+        intrinsics: [3, 3] px.
+        vertex_colours: [V, 3] 0..1, skin without light; ``texture`` [512, 512, 3] uint8 with ``uv`` and ``uv_faces``.
+        light: [11] ambient and directional intensity, their colours, direction (S2HAND's light).
+        fit: reprojection error in px and as a share of the hand's box, overlap of silhouettes, where measured.
+        photo: [H, W, 3] uint8 RGB, upright: the photo.
+        camera: where the intrinsics come from, as a sentence and a word.
+    """
+
+    photo: np.ndarray | None = None
+    camera: CameraChoice | None = None
+    name: str = ""  # of the photo
+
+    @classmethod
+    def of(cls, result: HandResult, photo: np.ndarray, camera: CameraChoice, name: str = "") -> Hand:
+        """The hand of a result, with the photo [H, W, 3] uint8 that shows it."""
+        values = {field.name: getattr(result, field.name) for field in fields(HandResult)}
+        return cls(**values, photo=photo, camera=camera, name=name)
+
+    @property
+    def joints(self) -> np.ndarray:
+        """[21, 3] metres, camera frame, OpenPose's hand order: ``joints_3d``."""
+        return self.joints_3d
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Write the hand; the suffix decides how.
+
+        Args:
+            path: .obj (with material and texture), .ply or .glb, in OpenGL's axes (y up); .npz, all arrays in the
+                camera frame; or .json, all figures.
+
+        Returns:
+            the files written, the one named last.
+
+        Raises:
+            UserError: another suffix, or a place that cannot be written. Nothing half-written is left.
+        """
+        target = Path(path)
+        if target.suffix.lower() != ".json":
+            if target.suffix.lower() not in FORMATS:
+                raise UserError(f"{path}: expected one of {', '.join((*FORMATS, '.json'))}.")
+            return export_mesh([self], target)
+        write_files({target: json_bytes(self.to_document())})
+        return [target]
+
+    def to_document(self) -> dict[str, Any]:
+        """What ``save("hand.json")`` writes: docs/guides/reconstruct.md describes it."""
+        photo, camera = self._photo(), self.camera
+        assert camera is not None
+        return photo_document(self.name, (photo.shape[1], photo.shape[0]), camera, [self], vertices=True)
+
+    def overlay(self, *, skeleton: bool = False) -> Image.Image:
+        """The mesh over the photo, at the photo's size.
+
+        Args:
+            skeleton: draw the joints too.
+        """
+        return Image.fromarray(overlay(self._photo(), [self], skeleton=skeleton))
+
+    def overview(self) -> Image.Image:
+        """The picture to judge by: keypoints, joints, mesh and texture over the photo, and the mesh from seven sides."""
+        return Image.fromarray(picture(self._photo(), [self]))
+
+    def posed(
+        self,
+        pose: Any = None,
+        *,
+        rotation: Any = None,
+        translation: Any = None,
+        shape: Any = None,
+    ) -> Hand:
+        """The same hand, skin and texture included, in another pose.
+
+        Args:
+            pose: [45] or [15, 3] axis-angle relative to the flat hand, MANO's joint order; as it is if left out. Zeros
+                are the flat hand.
+            rotation: [3] axis-angle about the hand model's origin.
+            translation: [3] m.
+            shape: [10].
+
+        Returns:
+            a new hand; this one stays. Its keypoints, fit and light remain those of the photo.
+
+        Raises:
+            ValueError: an array of another shape, or numbers that are not finite.
+            InputError: the hand model is not here any more (MANO's files).
+        """
+        model = load_model(self.model)
+        result = repose(self, model, pose=pose, rotation=rotation, translation=translation, shape=shape)
+        return Hand.of(result, self._photo(), self.camera, self.name)  # type: ignore[arg-type]
+
+    def _photo(self) -> np.ndarray:
+        if self.photo is None:
+            raise ValueError("this hand came without its photo")
+        return self.photo
+
+    def __repr__(self) -> str:
+        middle = ", ".join(f"{value:.3f}" for value in np.median(self.vertices, axis=0))
+        return f"<{self.hand} hand, score {self.score:.2f}, {len(self.vertices)} vertices about ({middle}) m>"
+
+
+def hands_of(results: Sequence[HandResult], photo: np.ndarray, camera: CameraChoice, name: str = "") -> list[Hand]:
+    """Results of one photo as hands."""
+    return [Hand.of(result, photo, camera, name) for result in results]

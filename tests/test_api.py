@@ -1,0 +1,166 @@
+"""What a notebook user writes: reconstruct, hold a hand, save it, draw it, pose it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+import handsss
+from handsss.errors import InputError, UserError
+from handsss.reconstruction.hand import Hand
+
+SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return np.asarray(Image.open(SAMPLE).convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def hand() -> Hand:
+    (found,) = handsss.reconstruct(SAMPLE)
+    return found
+
+
+def test_a_hand_carries_its_arrays(hand: Hand, photo: np.ndarray) -> None:
+    assert hand.hand in ("left", "right")
+    assert hand.joints.shape == (21, 3)
+    assert hand.vertices.shape == (778, 3)
+    assert hand.joints is hand.joints_3d
+    assert 0.1 < np.median(hand.vertices[:, 2]) < 3
+    projected = hand.joints @ hand.intrinsics.T
+    assert np.allclose(projected[:, :2] / projected[:, 2:], hand.joints_2d, atol=0.05)
+    assert hand.photo is not None and hand.photo.shape == photo.shape
+    assert hand.camera is not None and hand.camera.source == "default"
+    assert f"{hand.hand} hand" in repr(hand)
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".ply", ".glb", ".npz", ".json"])
+def test_a_hand_saves_itself(hand: Hand, tmp_path: Path, suffix: str) -> None:
+    target = tmp_path / f"hand{suffix}"
+    written = hand.save(str(target))
+    assert written[-1] == target and all(path.is_file() for path in written)
+    if suffix == ".json":
+        content = json.loads(target.read_text())
+        assert np.allclose(content["hands"][0]["vertices"], hand.vertices, atol=1e-6)
+        assert content["image"] == SAMPLE.as_posix()
+    elif suffix == ".npz":
+        with np.load(target) as arrays:
+            assert np.array_equal(arrays["vertices"][0], hand.vertices)
+    else:
+        mesh = trimesh.load(target, force="mesh", process=False)
+        assert len(mesh.faces) == len(hand.faces)
+        opengl = hand.vertices * [1, -1, -1]
+        assert np.allclose([mesh.vertices.min(0), mesh.vertices.max(0)], [opengl.min(0), opengl.max(0)], atol=1e-5)
+
+
+def test_an_unknown_suffix(hand: Hand, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"hand\.fbx: expected one of .*\.glb.*\.json"):
+        hand.save(tmp_path / "hand.fbx")
+
+
+def test_a_hand_draws_itself(hand: Hand, photo: np.ndarray) -> None:
+    drawn = np.asarray(hand.overlay())
+    assert drawn.shape == photo.shape
+    pixels = np.round(hand.vertices[:, :2] / hand.vertices[:, 2:] @ hand.intrinsics[:2, :2].T + hand.intrinsics[:2, 2])
+    inside = pixels[((pixels >= 1) & (pixels < np.array(photo.shape[1::-1]) - 1)).all(1)].astype(int)
+    changed = (drawn != photo).any(2)
+    assert changed[inside[:, 1], inside[:, 0]].mean() > 0.9  # on the hand
+    assert changed.mean() < 0.6  # not everywhere
+    assert (np.asarray(hand.overlay(skeleton=True)) != drawn).any()
+    assert hand.overview().width > 500
+
+
+def test_its_own_pose_gives_the_hand_again(hand: Hand) -> None:
+    again = hand.posed(hand.pose)
+    assert isinstance(again, Hand) and again is not hand
+    assert np.abs(again.vertices - hand.vertices).max() < 1e-5
+    assert np.abs(again.joints - hand.joints).max() < 1e-5
+
+
+def test_a_hand_poses_itself_otherwise(hand: Hand) -> None:
+    before = hand.vertices.copy()
+    flat = hand.posed(np.zeros(45), translation=[0, 0, 0.5])
+    assert np.array_equal(hand.vertices, before)
+    assert np.array_equal(flat.texture, hand.texture)  # type: ignore[arg-type]
+
+    def bones(one: Hand) -> np.ndarray:
+        points = one.kinematic_joints_3d
+        return np.linalg.norm(points[[6, 7, 10, 11]] - points[[5, 6, 9, 10]], axis=1)
+
+    assert np.allclose(bones(flat), bones(hand), atol=1e-5)
+    assert np.abs(flat.joints - hand.joints).max() > 0.01
+    with pytest.raises(ValueError, match=r"pose"):
+        hand.posed(np.zeros(44))
+
+
+def test_pictures_and_arrays_give_what_the_file_gives(hand: Hand, photo: np.ndarray) -> None:
+    with Image.open(SAMPLE) as picture:
+        (of_pil,) = handsss.reconstruct(picture)
+    (of_array,) = handsss.reconstruct(photo)
+    assert np.abs(of_pil.vertices - hand.vertices).max() < 1e-3
+    assert np.abs(of_array.vertices - hand.vertices).max() < 1e-3
+    assert of_array.name == ""
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "message"),
+    [
+        ("absent.jpg", InputError, "absent.jpg: no such file"),
+        (np.zeros((64, 64), np.uint8), ValueError, r"\[H, W, 3\] uint8 RGB, got \[64, 64\] uint8"),
+        (np.zeros((64, 64, 3)), ValueError, "float64"),
+        (3, TypeError, "got int"),
+        (np.zeros((4, 64, 3), np.uint8), InputError, "64 x 4"),
+    ],
+)
+def test_images_that_are_none(image: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        handsss.reconstruct(image)
+
+
+def test_a_camera_as_matrix_or_four_numbers(hand: Hand) -> None:
+    K = hand.intrinsics
+    (one,) = handsss.reconstruct(SAMPLE, intrinsics=K, refine=False)
+    (two,) = handsss.reconstruct(SAMPLE, intrinsics=(K[0, 0], K[1, 1], K[0, 2], K[1, 2]), refine=False)
+    assert np.allclose(one.vertices, two.vertices)
+    assert one.camera is not None and one.camera.source == "option"
+    with pytest.raises(InputError, match="intrinsics: expected a 3x3 matrix or fx, fy, cx, cy"):
+        handsss.reconstruct(SAMPLE, intrinsics=[1, 2])
+
+
+def test_keypoints_found_elsewhere(hand: Hand, tmp_path: Path) -> None:
+    (given,) = handsss.reconstruct(SAMPLE, keypoints=hand.keypoints_2d, hand=hand.hand)  # type: ignore[arg-type]
+    assert given.keypoint_set == "openpose" and given.hand == hand.hand
+    assert np.allclose(given.keypoints_2d, hand.keypoints_2d)
+    file = tmp_path / "photo_keypoints.json"
+    file.write_text(json.dumps({"hand": hand.hand, "keypoints": hand.keypoints_2d.tolist()}))
+    (read,) = handsss.reconstruct(SAMPLE, keypoints=file)
+    assert np.allclose(read.keypoints_2d, hand.keypoints_2d)
+    with pytest.raises(InputError, match="which hand is it"):
+        handsss.reconstruct(SAMPLE, keypoints=hand.keypoints_2d)
+    with pytest.raises(InputError, match="expected 21 joints"):
+        handsss.reconstruct(SAMPLE, keypoints=np.zeros((20, 2)), hand="left")
+
+
+def test_many_photos_together(hand: Hand) -> None:
+    reconstructor = handsss.Reconstructor()
+    blank = np.full((64, 64, 3), 90, np.uint8)
+    found = list(reconstructor.batch([SAMPLE, blank, SAMPLE]))
+    assert [len(hands) for hands in found] == [1, 0, 1]
+    assert np.abs(found[2][0].vertices - hand.vertices).max() < 1e-3
+    assert reconstructor(blank) == []
+    with pytest.raises(ValueError, match="2 images but 1 keypoints"):
+        list(reconstructor.batch([SAMPLE, SAMPLE], keypoints=[None]))
+
+
+def test_a_reconstructor_says_what_it_cannot_do() -> None:
+    with pytest.raises(ValueError, match="hand is 'auto', 'left' or 'right', got 'both'"):
+        handsss.Reconstructor(hand="both")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no hand model"):
+        handsss.Reconstructor(model="absent")
