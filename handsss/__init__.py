@@ -8,21 +8,40 @@ from typing import TYPE_CHECKING
 from handsss.version import __version__
 
 if TYPE_CHECKING:
-    from handsss.api import Reconstructor, reconstruct
+    from handsss.api import evaluate, reconstruct, train
+    from handsss.evaluation.evaluate import EvaluationResult
     from handsss.hand.layer import HandLayer
     from handsss.hand.load import load_model as load_hand_model
     from handsss.reconstruction.hand import Hand
+    from handsss.reconstruction.reconstructor import Reconstructor
     from handsss.rendering.pipeline import render
+    from handsss.training.launch import TrainResult
 
-__all__ = ["Hand", "HandLayer", "Reconstructor", "__version__", "load_hand_model", "reconstruct", "render"]
+__all__ = [
+    "EvaluationResult",
+    "Hand",
+    "HandLayer",
+    "Reconstructor",
+    "TrainResult",
+    "__version__",
+    "evaluate",
+    "load_hand_model",
+    "reconstruct",
+    "render",
+    "train",
+]
 
 _PLACES = {
+    "EvaluationResult": "handsss.evaluation.evaluate:EvaluationResult",
     "Hand": "handsss.reconstruction.hand:Hand",
     "HandLayer": "handsss.hand.layer:HandLayer",
-    "Reconstructor": "handsss.api:Reconstructor",
+    "Reconstructor": "handsss.reconstruction.reconstructor:Reconstructor",
+    "TrainResult": "handsss.training.launch:TrainResult",
+    "evaluate": "handsss.api:evaluate",
     "load_hand_model": "handsss.hand.load:load_model",
     "reconstruct": "handsss.api:reconstruct",
     "render": "handsss.rendering.pipeline:render",
+    "train": "handsss.api:train",
 }
 
 

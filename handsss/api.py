@@ -1,127 +1,27 @@
 """What stands behind the public verbs: reconstruct, train, evaluate. The commands do the same.
 
-``import handsss`` hands these out without loading torch; everything heavy is imported where it is used.
+``import handsss`` hands these out without loading torch; what is heavy is imported where it is used.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
+from handsss.errors import UserError
 
 if TYPE_CHECKING:
-    from handsss.detect.types import Detection
-    from handsss.io.image import Photo
+    from handsss.evaluation.evaluate import EvaluationResult, OnProgress
     from handsss.reconstruction.hand import Hand
+    from handsss.reconstruction.reconstructor import ImageLike, Reconstructor, Side
+    from handsss.training.launch import Callbacks, TrainResult
 
-ImageLike = Any  # a path, a PIL picture, or an array [H, W, 3] uint8
-Side = Literal["auto", "left", "right"]
-_TOGETHER = 8  # photos whose hands go through network and fit at once
-
-
-class Reconstructor:
-    """Turns photos into hands, and keeps its networks for the next ones.
-
-    Args:
-        model: the hand model: "open" (778 vertices), "open-detail" (1649), "mano" (your own files, found through
-            ``HANDSSS_MANO``), or a path.
-        hand: look for this side only; "auto": either.
-        all_hands: every hand of a photo, not only the surest.
-        refine: fit to keypoints and outline; False: the network's prediction, placed on the keypoints.
-        texture: light, skin colour and texture from the photo.
-        checkpoint: the network that predicts before the fit: "auto" (the one that comes along, for the open hand),
-            "none", a checkpoint of ``handsss.train``, a run's folder, or weights.
-        device: of the network: "cpu", "cuda", "cuda:1" or "auto". The fit computes on the CPU.
-        precision: of the network: "float32", "bfloat16" or "float16".
-
-    Raises:
-        UserError: no such device, or an unknown precision.
-        InputError: no such model or checkpoint, or one of another hand model.
-
-    Example:
-        >>> import handsss
-        >>> reconstructor = handsss.Reconstructor(all_hands=True)
-        >>> for hand in reconstructor("photo.jpg"):
-        ...     paths = hand.save(f"{hand.hand}.glb")
-    """
-
-    def __init__(
-        self,
-        *,
-        model: str = "open",
-        hand: Side = "auto",
-        all_hands: bool = False,
-        refine: bool = True,
-        texture: bool = True,
-        checkpoint: str | os.PathLike[str] | None = "auto",
-        device: str = "cpu",
-        precision: str = "float32",
-    ) -> None:
-        from handsss.reconstruction.pipeline import Reconstructor as Pipeline
-        from handsss.reconstruction.pipeline import ReconstructSettings
-
-        if hand not in ("auto", "left", "right"):
-            raise ValueError(f"hand is 'auto', 'left' or 'right', got {hand!r}")
-        self.hand = hand
-        self._pipeline = Pipeline(
-            model,
-            ReconstructSettings(
-                hand=hand,
-                all_hands=all_hands,
-                refine=refine,
-                appearance=texture,
-                checkpoint=None if checkpoint is None else os.fspath(checkpoint),
-                device=device,
-                precision=precision,
-            ),
-        )
-
-    def __call__(self, image: ImageLike, *, intrinsics: Any = None, keypoints: Any = None) -> list[Hand]:
-        """The hands of one photo; see :func:`reconstruct` for the arguments.
-
-        Returns:
-            the surest hand, or all, surest first; empty where none was found.
-        """
-        return next(self.batch([image], intrinsics=intrinsics, keypoints=None if keypoints is None else [keypoints]))
-
-    def batch(
-        self, images: Sequence[ImageLike], *, intrinsics: Any = None, keypoints: Sequence[Any] | None = None
-    ) -> Iterator[list[Hand]]:
-        """The hands of many photos; those of eight photos go through network and fit together.
-
-        Args:
-            images: paths, PIL pictures or arrays.
-            intrinsics: one camera for all, see :func:`reconstruct`.
-            keypoints: one entry a photo, see :func:`reconstruct`.
-
-        Yields:
-            a list of hands for each photo, in order.
-
-        Raises:
-            InputError: a photo that cannot be read, with its name; earlier ones have been yielded.
-        """
-        from handsss.reconstruction.hand import hands_of
-
-        given = [None] * len(images) if keypoints is None else list(keypoints)
-        if len(given) != len(images):
-            raise ValueError(f"{len(images)} images but {len(given)} keypoints: give one entry, or None, for each")
-        for begin in range(0, len(images), _TOGETHER):
-            views, photos = [], []
-            for image, own in zip(images[begin : begin + _TOGETHER], given[begin:], strict=False):
-                name, photo = _read(image)
-                camera = _camera(photo, name, intrinsics)
-                found = self._pipeline.look(
-                    photo.array, camera.intrinsics, _detections(own, photo, self.hand) if own is not None else None
-                )
-                views += found
-                photos.append((name, photo, camera, len(found)))
-            results = iter(self._pipeline.reconstruct(views) if views else [])
-            for name, photo, camera, count in photos:
-                yield hands_of([next(results) for _ in range(count)], photo.array, camera, name)
+PathLike = str | os.PathLike[str]
 
 
 def reconstruct(
@@ -135,7 +35,7 @@ def reconstruct(
     refine: bool = True,
     keypoints: Any = None,
 ) -> list[Hand]:
-    """One photo to textured 3D hands. For many photos keep a :class:`Reconstructor`.
+    """One photo to textured 3D hands. For many photos keep a :class:`handsss.Reconstructor`.
 
     Args:
         image: a path, a PIL picture, or an array [H, W, 3] uint8 RGB. EXIF orientation is applied.
@@ -170,40 +70,168 @@ def reconstruct(
 @lru_cache(maxsize=2)
 def _kept(model: str, hand: Side, all_hands: bool, refine: bool, device: str) -> Reconstructor:
     """A reconstructor that the next call finds again: a loop over photos loads networks once."""
+    from handsss.reconstruction.reconstructor import Reconstructor
+
     return Reconstructor(model=model, hand=hand, all_hands=all_hands, refine=refine, device=device)
 
 
-def _read(image: ImageLike) -> tuple[str, Photo]:
-    """A photo and its name, "" for pictures that have none."""
-    from PIL import Image as PilImage
-
-    from handsss.io.image import Photo, photo_of, read_image
-
-    if isinstance(image, (str, os.PathLike)):
-        path = Path(image)
-        return path.as_posix(), read_image(path)
-    if isinstance(image, PilImage.Image):
-        name = str(getattr(image, "filename", "") or "")
-        return name, photo_of(image, name or "picture")
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"an image array is [H, W, 3] uint8 RGB, got {list(image.shape)} {image.dtype}")
-        _, photo = "", photo_of(PilImage.fromarray(np.ascontiguousarray(image)))
-        return "", Photo(photo.array, None, ())
-    raise TypeError(f"an image is a path, a PIL picture or an array [H, W, 3] uint8, got {type(image).__name__}")
 
 
-def _camera(photo: Photo, name: str, intrinsics: Any) -> Any:
-    from handsss.io.camera import CameraOptions, choose_camera, intrinsics_matrix
+def train(
+    data: PathLike | None = None,
+    *,
+    out: PathLike | None = None,
+    preset: Literal["full", "small"] = "full",
+    ssl: bool = True,
+    validation: PathLike | None = None,
+    baseline: Literal["", "mano-cnn"] = "",
+    model: str = "open",
+    config: PathLike | None = None,
+    settings: Mapping[str, Any] | Sequence[str] = (),
+    steps: int | None = None,
+    minutes: float | None = None,
+    batch: int | Literal["auto"] | None = None,
+    weights: PathLike | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    tensorboard: bool | None = None,
+    resume: bool = False,
+    callbacks: Callbacks | None = None,
+) -> TrainResult:
+    """Train a reconstructor from pictures and 2D keypoints, without 3D labels (S2HAND): ``handsss train``.
 
-    options = None if intrinsics is None else CameraOptions(intrinsics=intrinsics_matrix(intrinsics))
-    return choose_camera((photo.array.shape[1], photo.array.shape[0]), photo.exif, name, options)
+    Args:
+        data: store of ``handsss preprocess``; the newest one in the working folder if left out.
+        out: the run's folder; runs/TIME-KIND if left out.
+        preset: "full", the paper's network and schedule, or "small", for an hour on two CPU cores.
+        ssl: from detected keypoints alone; False: from true keypoints and joints (FSL).
+        validation: store with true joints; NAME_evaluation.h5 beside NAME_training.h5 if left out.
+        baseline: "mano-cnn": the paper's baseline instead of its method.
+        model: hand model: "open", "mano" or a path.
+        config: TOML file that overrides the preset.
+        settings: override both: ``{"losses.w_con": 0}``, or ``["losses.w_con=0"]``.
+        steps: of the whole run, all stages together.
+        minutes: end within this time: the pace is measured and the steps chosen so that the schedule fits.
+        batch: samples a step, over all processes; "auto": as many as the memory holds.
+        weights: start from a trained network.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        workers: processes that read; by device and cores if left out.
+        tensorboard: write event files; if the package is there, unless said.
+        resume: continue the run in ``out`` (the newest one if left out) with its own settings.
+        callbacks: told of the run.
+
+    Returns:
+        folder, checkpoint, steps done, metrics of the last validation, and their history.
+
+    Raises:
+        UserError, InputError: settings or data that cannot be used, options that contradict each other.
+        StoppedError: interrupted; the state is saved.
+        CollapseError, NotFiniteStopError: the training collapsed, or met NaN; the message says what to do.
+
+    Example:
+        >>> import handsss
+        >>> run = handsss.train("freihand_training.h5", out="runs/ours", preset="small", steps=400)  # doctest: +SKIP
+        >>> run.checkpoint, run.metrics["aligned_mpjpe_mm"]  # doctest: +SKIP
+    """
+    begun = time.monotonic()
+    from handsss.training import launch
+
+    runtime = launch.RuntimeOptions(device=device, workers=workers, tensorboard=tensorboard, command=("handsss.train",))
+    overrides = _settings(settings)
+    given = {"steps": steps, "minutes": minutes, "batch": batch, "weights": weights, "config": config}
+    given |= {"data": data, "validation": validation, "settings": overrides, "baseline": baseline}
+    if resume:
+        wrong = [name for name, value in given.items() if value]
+        if wrong:
+            raise UserError(f"resume continues a run with its own settings. Leave out {', '.join(wrong)}.")
+        return launch.resume(None if out is None else Path(out), runtime, callbacks)
+    if minutes is not None and steps is not None:
+        raise UserError("minutes and steps were both given: minutes chooses the steps. Leave one of them out.")
+    if minutes is not None and not 0 < minutes < float("inf"):
+        raise UserError(f"minutes {minutes:g}: expected a time above 0.")
+    for name, value in (("batch", None if batch == "auto" else batch), ("steps", steps)):
+        if value is not None:
+            overrides.append(f"schedule.{name}={value}")
+    if weights is not None:
+        overrides.append(f"data.weights={json.dumps(os.fspath(weights), ensure_ascii=False)}")
+    options = launch.TrainOptions(
+        data=None if data is None else Path(data),
+        validation=None if validation is None else Path(validation),
+        out=None if out is None else Path(out),
+        preset=preset,
+        config=None if config is None else Path(config),
+        settings=tuple(overrides),
+        supervision="ssl" if ssl else "fsl",
+        baseline=baseline,
+        model=model,
+        fit_batch=batch == "auto",
+        end=None if minutes is None else begun + 60 * minutes,
+    )
+    return launch.launch(options, runtime, callbacks)
 
 
-def _detections(keypoints: Any, photo: Photo, hand: Side) -> list[Detection]:
-    from handsss.data.keypoints.files import hands_of, read_hands
+def _settings(settings: Mapping[str, Any] | Sequence[str]) -> list[str]:
+    """``section.key=value`` with the value as TOML has it; JSON writes numbers, words, booleans and lists alike."""
+    if isinstance(settings, Mapping):
+        return [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in settings.items()]
+    return list(settings)
 
-    size = photo.array.shape[1], photo.array.shape[0]
-    if isinstance(keypoints, (str, os.PathLike)):
-        return read_hands(Path(keypoints), size, hand=hand)
-    return hands_of(keypoints, size, hand=hand)
+
+def evaluate(
+    checkpoint: PathLike | None = None,
+    data: PathLike | None = None,
+    *,
+    predictions: PathLike | None = None,
+    protocol: Literal["freihand", "ho3d"] | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+    proper: bool = False,
+    procrustes: bool = True,
+    out: PathLike | None = None,
+    device: str = "auto",
+    precision: str = "float32",
+    on_progress: OnProgress | None = None,
+) -> EvaluationResult:
+    """Score a trained network, or anyone's predictions, locally by the official protocols: ``handsss evaluate``.
+
+    Args:
+        checkpoint: a checkpoint, a run's folder, weights, or "handsss-open-b0"; the newest run if left out.
+        data: a store, or the folder of FreiHAND, HO-3D or data in FreiHAND's layout; the evaluation store in the
+            working folder if left out.
+        predictions: a pred.json or pred.zip to score instead of a network.
+        protocol: the data's own if left out.
+        split: "training" or "evaluation", of a dataset's folder.
+        limit: only the first pictures.
+        proper: no reflections in the Procrustes alignment.
+        procrustes: all alignments; False: errors in camera space alone (table 4 of the paper).
+        out: folder for the report (HTML, markdown, JSON, curves); none is written if left out.
+        device: of the network.
+        precision: of the network: "float32", "bfloat16" or "float16".
+        on_progress: told stage, pictures done and pictures in all.
+
+    Returns:
+        ``metrics``, a flat dictionary with units in its names, tables, and the report's paths.
+
+    Raises:
+        UserError: options that contradict each other, no such device, a folder that cannot be written.
+        InputError: no checkpoint, predictions or data that can be used, or data without ground truth.
+
+    Example:
+        >>> import handsss
+        >>> scores = handsss.evaluate("runs/ours", "freihand_evaluation.h5", out="report")  # doctest: +SKIP
+        >>> scores.metrics["aligned_mpjpe_mm"]  # doctest: +SKIP
+    """
+    from handsss.evaluation.evaluate import evaluate as score
+
+    paths = {"checkpoint": checkpoint, "data": data, "predictions": predictions, "out": out}
+    return score(
+        **{name: None if path is None else Path(path) for name, path in paths.items()},
+        protocol=protocol,
+        split=split,
+        limit=limit,
+        proper=proper,
+        procrustes=procrustes,
+        device=device,
+        precision=precision,
+        on_progress=on_progress,
+    )

@@ -11,11 +11,11 @@ import pytest
 import handsss
 
 PUBLIC = [
-    "Evaluation",
+    "EvaluationResult",
     "Hand",
     "HandLayer",
     "Reconstructor",
-    "TrainingResult",
+    "TrainResult",
     "__version__",
     "evaluate",
     "load_hand_model",

@@ -101,7 +101,7 @@ class Hand(HandResult):
         return Image.fromarray(overlay(self._photo(), [self], skeleton=skeleton))
 
     def overview(self) -> Image.Image:
-        """The picture to judge by: keypoints, joints, mesh and texture over the photo, and the mesh from seven sides."""
+        """Keypoints, joints, mesh and texture over the photo, and the mesh from seven sides."""
         return Image.fromarray(picture(self._photo(), [self]))
 
     def posed(
