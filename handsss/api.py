@@ -75,8 +75,6 @@ def _kept(model: str, hand: Side, all_hands: bool, refine: bool, device: str) ->
     return Reconstructor(model=model, hand=hand, all_hands=all_hands, refine=refine, device=device)
 
 
-
-
 def train(
     data: PathLike | None = None,
     *,
@@ -138,7 +136,7 @@ def train(
 
     runtime = launch.RuntimeOptions(device=device, workers=workers, tensorboard=tensorboard, command=("handsss.train",))
     overrides = _settings(settings)
-    given = {"steps": steps, "minutes": minutes, "batch": batch, "weights": weights, "config": config}
+    given: dict[str, Any] = {"steps": steps, "minutes": minutes, "batch": batch, "weights": weights, "config": config}
     given |= {"data": data, "validation": validation, "settings": overrides, "baseline": baseline}
     if resume:
         wrong = [name for name, value in given.items() if value]
