@@ -136,7 +136,7 @@ def test_a_planted_circle_is_found(tmp_path: Path, files: dict[str, str], expect
 
 def test_every_folder_has_a_floor() -> None:
     folders = {name.split(".")[1] for name in modules_of(ROOT)}
-    assert folders <= set(FLOOR_OF)
+    assert folders == set(FLOOR_OF)
 
 
 def test_geometry_knows_nothing_of_hands() -> None:
