@@ -122,7 +122,9 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option("--minutes", help="End after so many, all included: the pace is measured and the steps chosen."),
+        typer.Option(
+            "--minutes", help="Time budget of the run, all included: measures the steps and chooses their number."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the run in --out (default: the newest one).")
@@ -216,7 +218,7 @@ def train(
         baseline="" if baseline is None else baseline.value,
         model=model,
         fit_batch=batch == "auto",
-        end=None if minutes is None else begun + 60 * minutes,
+        deadline=None if minutes is None else begun + 60 * minutes,
     )
     if profile:
         show_profiles(options, runtime)

@@ -1,4 +1,4 @@
-"""What ``handsss train`` makes of ``--batch`` and ``--minutes``."""
+"""Checks ``--batch`` and ``--minutes`` of ``handsss train``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from handsss.errors import UserError
 
 
 def checked_batch(text: str | None) -> int | None:
-    """The number of rows; None for "auto", and where nothing was given.
+    """The number of samples; None for "auto" or no value.
 
     Raises:
         UserError: neither a number nor "auto".
@@ -14,15 +14,15 @@ def checked_batch(text: str | None) -> int | None:
     if text is None or text == "auto":
         return None
     if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise UserError(f"--batch {text}: expected a number of rows, 1 at least, or auto.")
+        raise UserError(f"--batch {text}: expected a number of samples, at least 1, or auto.")
     return int(text)
 
 
 def checked_minutes(minutes: float | None, steps: int | None, settings: list[str], *, profile: bool) -> None:
-    """That nothing else says how long a run lasts.
+    """Checks that nothing else determines the length of the run.
 
     Raises:
-        UserError: something else does, or no time at all.
+        UserError: something else does, or the time is not positive.
     """
     if minutes is None:
         return

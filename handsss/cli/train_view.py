@@ -163,8 +163,8 @@ def show_summary(output: Console, result: TrainResult) -> None:
         output.print(table)
     folder = result.folder
     if result.steps < result.total:
-        done = f"the time was up after step {result.steps} of {result.total}, before the learning rate ran out"
-        output.print(plain(f"{done}; --resume makes the other steps"), soft_wrap=True)
+        done = f"the time was up after step {result.steps} of {result.total}, before the end of the schedule"
+        output.print(plain(f"{done}; --resume trains the remaining steps"), soft_wrap=True)
     output.print(plain(f"trained in {_duration(result.seconds)}: {result.checkpoint}"), soft_wrap=True)
     output.print(plain(f"figures: {folder / 'metrics.jsonl'}; pictures: {folder / 'pictures'}"), soft_wrap=True)
     output.print(plain(f"next: handsss evaluate --checkpoint {folder}"), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The largest batch that fits the memory: found by trying steps on a GPU, and by two small ones on a CPU."""
+"""The largest batch that fits into memory: by trial on a GPU, by extrapolation from two small batches on a CPU."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from torch.utils.data import default_collate
 from handsss.errors import UserError
 from handsss.training.config import TrainConfig
 from handsss.training.distributed import Processes
-from handsss.training.memory import available_memory, forget_peak, peak_memory
+from handsss.training.memory import available_memory, peak_memory, reset_peak_memory
 from handsss.training.recipe import Recipe
 from handsss.training.run import TrainingRun
 from handsss.training.schedule import position, stage_starts
 
-LEAST = 2  # rows: batch norm wants more than one
-MOST_ON_GPU = 1024  # rows a process: above that readers and the learning rate are the limit, not the memory
-MARGIN = 0.85  # of the free memory: validations, other sizes of pictures and fragments want some too
-_MANY_STEPS = 1_000_000  # so that every stage has some
+LEAST = 2  # samples: batch norm needs more than one
+MOST_ON_GPU = 1024  # samples per process: above that, loading and the learning rate are the limit
+MARGIN = 0.85  # share of the free memory: validations and fragmentation need some
+_MANY_STEPS = 1_000_000  # so that every stage has steps
 
-Attempt = Callable[[int], int]  # rows -> bytes that a step took at most; raises torch.OutOfMemoryError
+Attempt = Callable[[int], int]  # batch size -> peak bytes of a step; raises torch.OutOfMemoryError
 
 
-def largest_by_trying(attempt: Attempt, *, room: float, most: int) -> int:
+def largest_batch_by_trial(attempt: Attempt, *, room: float, most: int) -> int:
     """The largest power of two whose steps fit, up to ``most``.
 
     Args:
-        attempt: makes a step of so many rows and tells its peak, in bytes.
-        room: bytes that it may take.
-        most: rows.
+        attempt: peak memory of a step, bytes.
+        room: bytes that are available.
+        most: samples.
 
     Raises:
         UserError: not even the smallest batch fits.
@@ -49,11 +49,10 @@ def largest_by_trying(attempt: Attempt, *, room: float, most: int) -> int:
     return _checked(best, room)
 
 
-def largest_by_growth(attempt: Attempt, *, room: float, most: int) -> int:
-    """The same from two small steps, as memory grows with the rows: a CPU that runs out of memory swaps, or its process
-    is killed.
+def largest_batch_by_extrapolation(attempt: Attempt, *, room: float, most: int) -> int:
+    """The same by linear extrapolation from two small batches: a process that runs out of CPU memory is killed.
 
-    Args, raises: as :func:`largest_by_trying`.
+    Args, raises: as :func:`largest_batch_by_trial`.
     """
     first, second = LEAST, min(4 * LEAST, most)
     low = attempt(first)
@@ -69,52 +68,57 @@ def _powers(most: int) -> list[int]:
 def _checked(best: int, room: float) -> int:
     if best == 0:
         raise UserError(
-            f"--batch auto: not even {LEAST} rows fit into {room / 1e9:.1f} GB. Free some memory, or take a smaller "
-            "network (--preset small)."
+            f"{{batch}} auto: not even {LEAST} samples fit into {room / 1e9:.1f} GB. Free some memory, or use a "
+            "smaller network ({preset} small).",
+            options=["batch", "preset"],
         )
     return best
 
 
 def batch_that_fits(config: TrainConfig, recipe: Recipe, folder: Path, device: torch.device, share: Processes) -> int:
-    """Rows a step of one process. To be called before the processes join: each tries for itself.
+    """Samples per step of one process. Call it before the process group is initialised: each process tries for itself.
 
-    On a GPU every stage makes a step of 2, 4, 8, ... rows until one does not fit. On a CPU, which gains nothing from
-    large batches, the settings' own batch is the most.
+    On a GPU every stage makes a step of 2, 4, 8, ... samples until one does not fit. On a CPU, which gains nothing from
+    large batches, the settings' own batch is the maximum.
 
     Args:
-        config: settings; their batch does not count on a GPU.
+        config: settings; their batch is ignored on a GPU.
         recipe: what is trained on what.
         folder: of the run; nothing is written.
         device: to train on.
         share: how many processes there are; on a CPU they share its memory.
 
     Raises:
-        UserError: nothing fits, or too few rows. InputError: see :class:`Run`.
+        UserError: nothing fits, or too few samples. InputError: see :class:`TrainingRun`.
     """
     on_gpu = device.type == "cuda"
     schedule = replace(config.schedule, batch=LEAST, steps=_MANY_STEPS)
     run = TrainingRun(folder, replace(config, schedule=schedule), recipe, device=device)
     run.trainer.monitor = None
-    # An epoch has eight steps at least: a step over all rows is no stochastic gradient any more.
+    # At least eight steps per epoch: a step over all samples is no stochastic gradient.
     most = min(MOST_ON_GPU, len(run.data) // 8 // share.size)
     if on_gpu:
         torch.cuda.empty_cache()
         room = MARGIN * (torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_allocated(device))
-        return largest_by_trying(lambda size: _peak_on_gpu(run, size), room=room, most=max(most, LEAST))
+        return largest_batch_by_trial(lambda size: _peak_on_gpu(run, size), room=room, most=max(most, LEAST))
     most = min(config.schedule.batch // share.size, len(run.data) // share.size)
     if most < LEAST:
-        raise UserError(f"--batch auto: {len(run.data)} rows for {share.size} processes are too few.")
-    free, held = available_memory(), forget_peak()
-    if free is None or held is None:  # not Linux: nobody says how much there is
+        raise UserError(
+            f"{{batch}} auto: {len(run.data)} samples are too few for {share.size} processes.", options=["batch"]
+        )
+    free, held = available_memory(), reset_peak_memory()
+    if free is None or held is None:  # unknown except on Linux
         return max(_powers(most))
-    return largest_by_growth(lambda size: _peak_on_cpu(run, size, held), room=MARGIN * free / share.size, most=most)
+    return largest_batch_by_extrapolation(
+        lambda size: _peak_on_cpu(run, size, held), room=MARGIN * free / share.size, most=most
+    )
 
 
 def _peak_on_gpu(run: TrainingRun, rows: int) -> int:
-    """Bytes that PyTorch held at most in steps of all stages.
+    """Peak bytes allocated by PyTorch in a step of every stage.
 
     Raises:
-        torch.OutOfMemoryError: too many rows; their memory is free again.
+        torch.OutOfMemoryError: too many samples; their memory is freed.
     """
     torch.cuda.reset_peak_memory_stats(run.device)
     ran_out = ""
@@ -122,7 +126,7 @@ def _peak_on_gpu(run: TrainingRun, rows: int) -> int:
         step_of_every_stage(run, rows)
         torch.cuda.synchronize(run.device)
     except torch.OutOfMemoryError as error:
-        ran_out = str(error)  # the error itself holds the step's tensors by its frames
+        ran_out = str(error)  # the error's frames hold the step's tensors
     peak = torch.cuda.max_memory_allocated(run.device)
     run.trainer.current = None
     run.trainer.optimiser.zero_grad(set_to_none=True)
@@ -134,14 +138,14 @@ def _peak_on_gpu(run: TrainingRun, rows: int) -> int:
 
 
 def _peak_on_cpu(run: TrainingRun, rows: int, held: int) -> int:
-    """Bytes beyond what the process held before all attempts: what one leaves behind, the next one uses again."""
-    forget_peak()
+    """Peak bytes beyond what the process held before all attempts; an attempt reuses memory that others left."""
+    reset_peak_memory()
     step_of_every_stage(run, rows)
     return max(0, (peak_memory() or held) - held)
 
 
 def step_of_every_stage(run: TrainingRun, rows: int) -> None:
-    """A step of so many rows in every stage and size of pictures. A few rows are read, and repeated."""
+    """One step of every stage and input size. A few samples are read and repeated."""
     trainer = run.trainer
     for start in stage_starts(trainer.stages):
         read = trainer.reading(run.data, position(trainer.stages, start).stage.name)

@@ -73,8 +73,8 @@ def any_process(flag: bool, device: torch.device) -> bool:
     return bool(votes > 0)
 
 
-def of_the_first(values: list[float], device: torch.device) -> list[float]:
-    """Numbers as the first process has them, for all; the numbers themselves for one alone."""
+def broadcast_from_first(values: list[float], device: torch.device) -> list[float]:
+    """The first process's numbers, in all processes; the numbers themselves for a single one."""
     if not (dist.is_available() and dist.is_initialized()):
         return values
     shared = torch.tensor(values, dtype=torch.float64, device=device)
@@ -82,8 +82,8 @@ def of_the_first(values: list[float], device: torch.device) -> list[float]:
     return [float(value) for value in shared.tolist()]
 
 
-def least_over_processes(value: int, device: torch.device) -> int:
-    """The smallest of all processes' numbers; the number itself for one alone."""
+def min_over_processes(value: int, device: torch.device) -> int:
+    """The smallest number of all processes; the number itself for a single one."""
     if not (dist.is_available() and dist.is_initialized()):
         return value
     shared = torch.tensor(value, dtype=torch.int64, device=device)

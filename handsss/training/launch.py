@@ -23,7 +23,7 @@ from handsss.errors import UserError
 from handsss.network.device import choose_device
 from handsss.training.batch_size import batch_that_fits
 from handsss.training.config import TrainConfig, resolve, warn_renamed
-from handsss.training.distributed import Processes, from_environment, least_over_processes, process_group
+from handsss.training.distributed import Processes, from_environment, min_over_processes, process_group
 from handsss.training.memory import keep_memory
 from handsss.training.profile import Profile, profile
 from handsss.training.progress import Progress, TimeLimit
@@ -31,7 +31,7 @@ from handsss.training.recipe import MANO_CNN, Recipe, as_baseline, default_train
 from handsss.training.resume import restore_run
 from handsss.training.run import TrainingRun
 from handsss.training.run_files import newest_run
-from handsss.training.timed import fit_to_time
+from handsss.training.time_budget import plan_for_time
 from handsss.training.trained_network import FINAL, LATEST
 
 _MAX_WORKERS = 8  # reading processes per GPU
@@ -50,8 +50,8 @@ class TrainOptions:
     supervision: str = "ssl"  # "ssl": detected keypoints; "fsl": true keypoints and joints
     baseline: str = ""  # "mano-cnn", or empty for the paper's method
     model: str = "open"  # hand model: a name or a path
-    fit_batch: bool = False  # the largest batch that the memory holds, instead of schedule.batch
-    end: float | None = None  # time.monotonic() by which the run is done; its steps are chosen so. None: no limit
+    fit_batch: bool = False  # use the largest batch that fits into memory instead of schedule.batch
+    deadline: float | None = None  # time.monotonic() at which the run ends, s; chooses the steps. None: no limit
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class TrainResult(NamedTuple):
     checkpoint: Path  # the result's weights: final.pt
     state: Path  # all that resuming needs: latest.pt
     steps: int  # done
-    total: int  # of the schedule: more than done where the time was up
+    total: int  # steps of the schedule; more than done if the time was up
     metrics: dict[str, float] | None  # the last validation: aligned_mpjpe_mm, ...; None without validation data
     history: list[dict[str, Any]]  # validations, each with its "step"
     seconds: float  # of training in this call
@@ -167,19 +167,19 @@ def _new_run(
         callbacks.note(left_out)
     kind = f"{options.baseline or 's2hand'}-{options.supervision}-{options.preset}"
     folder = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}"
-    # Before the processes join: one that runs out of memory must not leave the others waiting.
+    # Before the process group: a process that runs out of memory must not leave the others waiting.
     rows = batch_that_fits(config, recipe, folder, device, processes) if options.fit_batch else 0
     with process_group(processes, device):
         limit = None
         if options.fit_batch:
-            together = processes.size * least_over_processes(rows, device)
+            together = processes.size * min_over_processes(rows, device)
             config = replace(config, schedule=replace(config.schedule, batch=together))
             if processes.first:
-                callbacks.note(f"{together} rows a step fit; the learning rate stays as it is")
-        if options.end is not None:
+                callbacks.note(f"{together} samples per step fit; the learning rate is unchanged")
+        if options.deadline is not None:
             workers = reading_processes(runtime.workers, device, processes)
-            config, limit, words = fit_to_time(
-                config, recipe, folder, device=device, processes=processes, workers=workers, end=options.end
+            config, limit, words = plan_for_time(
+                config, recipe, folder, device=device, processes=processes, workers=workers, deadline=options.deadline
             )
             if processes.first:
                 callbacks.note(words)

@@ -1,4 +1,4 @@
-"""Memory of the process: what is kept, how much it holds at most, and how much there is."""
+"""Memory of the process: allocator settings, peak use, available memory."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ def keep_memory() -> bool:
 
 
 def available_memory() -> int | None:
-    """Bytes that this process may still take, by the system and by its container's limit; None: nobody says."""
-    found = _kilobytes(Path("/proc/meminfo"), "MemAvailable")
-    if found is None:
+    """Bytes available to this process, by the system and its container's limit; None if unknown."""
+    value = _kilobytes(Path("/proc/meminfo"), "MemAvailable")
+    if value is None:
         return None
     try:  # control groups, version 2: a container's limit
         limit = int(Path("/sys/fs/cgroup/memory.max").read_text()) - int(
             Path("/sys/fs/cgroup/memory.current").read_text()
         )
     except (OSError, ValueError):  # none, or "max"
-        return found
-    return max(0, min(found, limit))
+        return value
+    return max(0, min(value, limit))
 
 
-def forget_peak() -> int | None:
-    """Begin to look for the peak of this process's memory; what it holds now, bytes. None: the system does not tell."""
+def reset_peak_memory() -> int | None:
+    """Reset the peak of this process's memory; returns its present use, bytes. None if unknown."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -55,14 +55,14 @@ def forget_peak() -> int | None:
 
 
 def peak_memory() -> int | None:
-    """Bytes that this process held at most since :func:`forget_peak`."""
+    """Peak bytes of this process since :func:`reset_peak_memory`; None if unknown."""
     return _kilobytes(Path("/proc/self/status"), "VmHWM")
 
 
 def _kilobytes(path: Path, name: str) -> int | None:
-    """A figure of one of Linux's tables, in bytes."""
+    """An entry of a table in /proc, in bytes."""
     try:
-        found = re.search(rf"^{name}:\s+(\d+) kB", path.read_text(), re.MULTILINE)
+        value = re.search(rf"^{name}:\s+(\d+) kB", path.read_text(), re.MULTILINE)
     except OSError:
         return None
-    return None if found is None else 1024 * int(found[1])
+    return None if value is None else 1024 * int(value[1])

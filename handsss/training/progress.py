@@ -1,4 +1,4 @@
-"""What a run tells of itself while it lasts, when it has to end, and how it may end early."""
+"""Progress of a run, its time limit, and its early ends."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from handsss.training.collapse import Health
 
 
 class TimeUpError(Exception):
-    """A run's limit of time came before its last step. Nothing went wrong: the run finishes with what there is."""
+    """The time limit was reached before the last step; the run finishes with its present weights."""
 
 
 @dataclass(frozen=True)
 class TimeLimit:
-    """When a run has to end."""
+    """When a run must end."""
 
     end: float  # s, of the clock
-    reserve: float  # s that the last validation and the weights' files take
+    reserve: float  # s for the last validation and the checkpoints
     clock: Callable[[], float] = time.monotonic
 
     @property
     def left(self) -> float:
-        """Seconds that may still be trained."""
+        """Seconds left for training."""
         return self.end - self.reserve - self.clock()
 
     def is_over(self) -> bool:

@@ -104,7 +104,7 @@ def downsample_at(at: Position, least: int = 1) -> int:
 
 
 def stage_starts(stages: tuple[Stage, ...]) -> dict[int, float]:
-    """Steps with which a stage, or another size of pictures within one, begins; each with its share of its stage."""
+    """Steps at which a stage, or another input size within one, begins -> its share of the stage's steps."""
     starts: dict[int, float] = {}
     before = 0
     for stage in stages:

@@ -11,9 +11,9 @@ import torch
 from handsss.errors import UserError
 from handsss.network.checkpoint import load_checkpoint
 from handsss.training import batch_size
-from handsss.training.batch_size import largest_by_growth, largest_by_trying, step_of_every_stage
+from handsss.training.batch_size import largest_batch_by_extrapolation, largest_batch_by_trial, step_of_every_stage
 from handsss.training.config import resolve
-from handsss.training.memory import available_memory, forget_peak, peak_memory
+from handsss.training.memory import available_memory, peak_memory, reset_peak_memory
 from handsss.training.recipe import Recipe
 from handsss.training.run import TrainingRun
 from tests.cli.typed import typed
@@ -45,19 +45,19 @@ class Card:
 )
 def test_doubling_until_it_does_not_fit(rows: int, room: float, most: int, chosen: int, tried: list[int]) -> None:
     card = Card(rows)
-    assert largest_by_trying(card, room=room, most=most) == chosen
+    assert largest_batch_by_trial(card, room=room, most=most) == chosen
     assert card.tried == tried
 
 
 def test_a_card_for_nothing() -> None:
-    with pytest.raises(UserError, match=r"--batch auto: not even 2 rows fit into 8.0 GB. .*--preset small"):
-        largest_by_trying(Card(1), room=8e9, most=64)
+    with pytest.raises(UserError, match=r"batch auto: not even 2 samples fit into 8.0 GB. .*preset small"):
+        largest_batch_by_trial(Card(1), room=8e9, most=64)
 
     def broken(rows: int) -> int:
         raise RuntimeError("something else")
 
     with pytest.raises(RuntimeError, match="something else"):
-        largest_by_trying(broken, room=1.0, most=64)
+        largest_batch_by_trial(broken, room=1.0, most=64)
 
 
 def test_growth_from_two_sizes() -> None:
@@ -67,12 +67,12 @@ def test_growth_from_two_sizes() -> None:
         tried.append(rows)
         return 1000 + 10 * rows
 
-    assert largest_by_growth(attempt, room=1330.0, most=64) == 32
+    assert largest_batch_by_extrapolation(attempt, room=1330.0, most=64) == 32
     assert tried == [2, 8]
-    assert largest_by_growth(attempt, room=1e9, most=50) == 32
-    assert largest_by_growth(attempt, room=1e9, most=2) == 2
-    with pytest.raises(UserError, match="not even 2 rows fit"):
-        largest_by_growth(attempt, room=1000.0, most=64)
+    assert largest_batch_by_extrapolation(attempt, room=1e9, most=50) == 32
+    assert largest_batch_by_extrapolation(attempt, room=1e9, most=2) == 2
+    with pytest.raises(UserError, match="not even 2 samples fit"):
+        largest_batch_by_extrapolation(attempt, room=1000.0, most=64)
 
 
 def test_a_step_of_every_stage_has_so_many_rows(tmp_path: Path, stores: tuple[Path, Path]) -> None:
@@ -92,7 +92,7 @@ def test_a_step_of_every_stage_has_so_many_rows(tmp_path: Path, stores: tuple[Pa
 
 
 def test_memory_is_measured() -> None:
-    held = forget_peak()
+    held = reset_peak_memory()
     if held is None:
         pytest.skip("this system does not tell")
     with mmap.mmap(-1, 200_000_000) as block:  # memory of its own, whatever the process keeps
@@ -110,7 +110,7 @@ def test_the_command_says_and_keeps_the_batch(
     settings = [word for setting in (*TINY, "schedule.batch=64") for word in ("--set", setting)]
     common = ["train", "--data", stores[0], "--workers", 0, "--steps", 1, *settings, "--batch", "auto"]
     assert typed(*common, "--out", "r") == 0
-    assert "--batch auto: 8 rows a step; the learning rate stays as it is" in capsys.readouterr().out
+    assert "8 samples per step fit; the learning rate is unchanged" in capsys.readouterr().out
     assert "batch = 8\n" in str(load_checkpoint(Path("r/latest.pt"))["config"])
     # Where steps take all memory, less; and with nothing left, a message.
     monkeypatch.setattr(batch_size, "available_memory", lambda: 1000)
@@ -119,4 +119,4 @@ def test_the_command_says_and_keeps_the_batch(
     assert typed(*common, "--out", "s") == 0
     assert "batch = 8\n" in Path("s/config.toml").read_text()
     assert typed(*common, "--out", "t") == 2
-    assert "not even 2 rows fit" in " ".join(capsys.readouterr().err.split())
+    assert "not even 2 samples fit" in " ".join(capsys.readouterr().err.split())

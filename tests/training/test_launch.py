@@ -21,7 +21,8 @@ from handsss.training.launch import (
     resume,
     validation_beside,
 )
-from handsss.training.run import Progress, StoppedError, TrainingRun
+from handsss.training.progress import Progress, StoppedError
+from handsss.training.run import TrainingRun
 from tests.training.conftest import TINY
 
 RUNTIME = RuntimeOptions("cpu", workers=0, tensorboard=False, command=("train", "it"))

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from handsss.training.config import resolve
+from handsss.training.progress import Progress
 from handsss.training.recipe import Recipe
-from handsss.training.run import Progress, TrainingRun
+from handsss.training.run import TrainingRun
 
 _SHAPE, _FINETUNE = 250, 6
 

@@ -17,10 +17,11 @@ from handsss.network.device import choose_device
 from handsss.training.config import TrainConfig, resolve
 from handsss.training.metrics_logger import MetricsLogger, read_metrics
 from handsss.training.objective import Batch
+from handsss.training.progress import NotFiniteStopError, Progress, StoppedError
 from handsss.training.recipe import Recipe, as_baseline, default_training_data, mean_bone_of
 from handsss.training.replay import replay
 from handsss.training.resume import restore_run
-from handsss.training.run import NotFiniteStopError, Progress, StoppedError, TrainingRun
+from handsss.training.run import TrainingRun
 from handsss.training.run_files import newest_run
 from handsss.training.throughput import Throughput
 from handsss.training.trained_network import load_trained_network

@@ -14,9 +14,10 @@ from handsss.network.checkpoint import load_checkpoint
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.training.config import resolve
 from handsss.training.objective import LossWeights, Objective
+from handsss.training.progress import Progress, StoppedError
 from handsss.training.recipe import Recipe
 from handsss.training.resume import restore_run
-from handsss.training.run import Progress, StoppedError, TrainingRun
+from handsss.training.run import TrainingRun
 from handsss.training.schedule import Stage
 from handsss.training.trained_network import load_trained_network
 from handsss.training.trainer import Step, Trainer

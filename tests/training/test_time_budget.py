@@ -13,13 +13,13 @@ from handsss.errors import UserError
 from handsss.network.checkpoint import load_checkpoint
 from handsss.training.config import resolve
 from handsss.training.distributed import Processes
-from handsss.training.metrics_logger import read_journal
+from handsss.training.metrics_logger import read_metrics
 from handsss.training.progress import TimeLimit
 from handsss.training.recipe import Recipe
-from handsss.training.resume import resume
+from handsss.training.resume import restore_run
 from handsss.training.run import TrainingRun
 from handsss.training.schedule import stages_of
-from handsss.training.timed import Paces, fit_to_time, measure, plan
+from handsss.training.time_budget import StepTimes, measure, plan, plan_for_time
 from tests.cli.typed import typed
 from tests.training.conftest import TINY
 
@@ -29,10 +29,10 @@ Stores = tuple[Path, Path]
 
 def test_the_schedule_fits_the_time() -> None:
     config = resolve("small", None, ("logging.validate_every=100", "logging.picture_every=0", "logging.save_every=0"))
-    paces = Paces({"warm-up": 0.1, "keypoints": 0.5, "shape": 0.2, "finetune": 1.0}, validation=1.0)
-    planned = plan(config, paces, 1000.0)
+    times = StepTimes({"warm-up": 0.1, "keypoints": 0.5, "shape": 0.2, "finetune": 1.0}, validation=1.0)
+    planned = plan(config, times, 1000.0)
     stages = stages_of(planned.stage_settings(), rows=2000, batch=32, steps=planned.schedule.steps)
-    taken = sum(stage.steps * paces.steps[stage.name] for stage in stages) + planned.schedule.steps / 100 * 1.0 + 2
+    taken = sum(stage.steps * times.steps[stage.name] for stage in stages) + planned.schedule.steps / 100 * 1.0 + 2
     assert taken == pytest.approx(950, rel=0.01)
     shares = {stage.name: stage.steps / planned.schedule.steps for stage in stages}
     assert shares == pytest.approx(
@@ -44,16 +44,16 @@ def test_the_schedule_fits_the_time() -> None:
 
 def test_validations_become_rarer_where_they_would_take_the_time() -> None:
     config = resolve("small", None, ("logging.validate_every=100", "logging.picture_every=50", "logging.save_every=0"))
-    paces = Paces(dict.fromkeys(("warm-up", "keypoints", "shape", "finetune"), 0.01), validation=1.0, sheet=0.5)
-    planned = plan(config, paces, 100.0)
+    times = StepTimes(dict.fromkeys(("warm-up", "keypoints", "shape", "finetune"), 0.01), validation=1.0, preview=0.5)
+    planned = plan(config, times, 100.0)
     assert planned.logging.validate_every == 2 * planned.logging.picture_every == 2000
     assert planned.logging.save_every == 0
     assert planned.schedule.steps == pytest.approx((95 - 2.5) / 0.011, abs=2)
-    with pytest.raises(UserError, match=r"--minutes: 3 s are left after .* give more minutes"):
-        plan(config, paces, 2.6)
+    with pytest.raises(UserError, match=r"minutes: 3 s are left after .* give more time, or a smaller batch"):
+        plan(config, times, 2.6)
 
 
-def test_paces_are_those_of_the_steps(tmp_path: Path, stores: Stores) -> None:
+def test_times_are_those_of_the_steps(tmp_path: Path, stores: Stores) -> None:
     settings = ("schedule.steps=1000000", "shape.quarter=0.5", "logging.picture_every=0")
     run = TrainingRun(tmp_path, resolve("full", None, (*TINY, *settings)), Recipe(*stores), device=CPU)
     made = {"keypoints": 0, "shape": 0, "finetune": 0}
@@ -69,8 +69,8 @@ def test_paces_are_those_of_the_steps(tmp_path: Path, stores: Stores) -> None:
         return step
 
     run.trainer.one_step = slow  # type: ignore[method-assign,assignment]
-    paces = measure(run, workers=0, seconds=30.0, clock=lambda: now[0])
-    assert paces.steps == pytest.approx({"keypoints": 2.0, "shape": 0.5 * 3 + 0.5 * 30, "finetune": 5.0})
+    times = measure(run, workers=0, seconds=30.0, clock=lambda: now[0])
+    assert times.steps == pytest.approx({"keypoints": 2.0, "shape": 0.5 * 3 + 0.5 * 30, "finetune": 5.0})
     assert made == {"keypoints": 4, "shape": 3 + 2, "finetune": 2}
     assert not list(tmp_path.iterdir())
 
@@ -83,9 +83,9 @@ def test_a_limit_ends_a_run_with_a_result(tmp_path: Path, stores: Stores) -> Non
     assert run.trainer.step == 4 and last is not None and last["step"] == 4
     content = json.loads((tmp_path / "r" / "final.json").read_text())
     assert (content["step"], content["steps"]) == (4, 6)
-    kinds = [(line["kind"], line["step"]) for line in read_journal(tmp_path / "r" / "metrics.jsonl")]
+    kinds = [(line["kind"], line["step"]) for line in read_metrics(tmp_path / "r" / "metrics.jsonl")]
     assert kinds[-1] == ("validation", 4)
-    resume(tmp_path / "r", device=CPU).run()  # the steps that are left, and no limit any more
+    restore_run(tmp_path / "r", device=CPU).run()  # the steps that are left, and no limit any more
     whole = TrainingRun(tmp_path / "whole", config, Recipe(*stores), device=CPU)
     whole.run(limit=TimeLimit(10.0, 1.0, lambda: 0.0))
     a, b = (load_checkpoint(tmp_path / name / "final.pt")["network"] for name in ("r", "whole"))
@@ -96,8 +96,8 @@ def test_minutes_are_steps_that_the_run_keeps(tmp_path: Path, stores: Stores, mo
     monkeypatch.chdir(tmp_path)
     seconds = iter([100.0])
     monkeypatch.setattr(
-        "handsss.training.timed.measure",
-        lambda *_, **__: Paces(dict.fromkeys(("keypoints", "shape", "finetune"), next(seconds))),
+        "handsss.training.time_budget.measure",
+        lambda *_, **__: StepTimes(dict.fromkeys(("keypoints", "shape", "finetune"), next(seconds))),
     )
     settings = [word for setting in (*TINY, "logging.save_every=2") for word in ("--set", setting)]
     common = ["train", "--data", stores[0], "--val", stores[1], "--workers", 0, *settings]
@@ -115,8 +115,8 @@ def test_a_minute_is_a_minute(tmp_path: Path, stores: Stores) -> None:
 
     config = resolve("full", None, (*TINY, "logging.picture_every=0"))
     begin = time.monotonic()
-    planned, limit, words = fit_to_time(
-        config, Recipe(stores[0]), tmp_path / "r", device=CPU, processes=Processes(), workers=0, end=begin + 60
+    planned, limit, words = plan_for_time(
+        config, Recipe(stores[0]), tmp_path / "r", device=CPU, processes=Processes(), workers=0, deadline=begin + 60
     )
     assert planned.schedule.steps >= 3 and "steps fit into the" in words
     TrainingRun(tmp_path / "r", planned, Recipe(stores[0]), device=CPU).run(limit=limit)
@@ -132,7 +132,7 @@ def test_a_minute_is_a_minute(tmp_path: Path, stores: Stores) -> None:
         (("--minutes", "nan"), "expected a time above 0"),
         (("--minutes", "5", "--profile"), "--profile measures and ends"),
         (("--minutes", "5", "--resume"), "Leave out --minutes"),
-        (("--batch", "some"), "--batch some: expected a number of rows, 1 at least, or auto"),
+        (("--batch", "some"), "--batch some: expected a number of samples, at least 1, or auto"),
         (("--batch", "0"), "--batch 0: expected a number"),
     ],
 )
@@ -149,5 +149,5 @@ def test_too_short_a_time_is_told(
     monkeypatch.chdir(tmp_path)
     settings = [word for setting in TINY for word in ("--set", setting)]
     assert typed("train", "--data", stores[0], "--workers", 0, *settings, "--minutes", 0.001) == 2
-    assert "give more minutes" in " ".join(capsys.readouterr().err.split())
+    assert "give more time" in " ".join(capsys.readouterr().err.split())
     assert not Path("runs").exists()
