@@ -71,8 +71,8 @@ def plan(config: TrainConfig, times: StepTimes, seconds: float) -> TrainConfig:
     steps = math.floor((MARGIN * seconds - around) / (step + extra))
     if steps < len(settings):
         raise UserError(
-            f"{{minutes}}: {max(seconds, 0.0):.0f} s are left after loading and measuring. A step takes {step:.2g} s, the "
-            f"validations and files at both ends {around:.2g} s: give more time, or a smaller {{batch}}.",
+            f"{{minutes}}: {max(seconds, 0.0):.0f} s are left after loading and measuring. A step takes {step:.2g} s, "
+            f"the validations and files at both ends {around:.2g} s: give more time, or a smaller {{batch}}.",
             options=["minutes", "batch"],
         )
     return replace(config, schedule=replace(config.schedule, steps=steps), logging=logging)
