@@ -163,7 +163,7 @@ def train(
         baseline=baseline,
         model=model,
         fit_batch=batch == "auto",
-        end=None if minutes is None else begun + 60 * minutes,
+        deadline=None if minutes is None else begun + 60 * minutes,
     )
     return launch.launch(options, runtime, callbacks)
 
