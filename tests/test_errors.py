@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
+import re
+from pathlib import Path
 
+import pytest
+
+import handsss.errors
 from handsss.cli.console import flag
 from handsss.errors import InputError, UserError
 
@@ -22,3 +28,24 @@ def test_errors_cross_processes_with_their_options() -> None:
     error = pickle.loads(pickle.dumps(InputError("{batch}: too large", options=["batch"])))
     assert isinstance(error, InputError)
     assert error.text(flag) == "--batch: too large"
+
+
+# OpenPose's own flags, and the command that trains a missing run.
+_COMMANDS = {"keypoints/openpose_run.py", "paper/runs.py"}
+
+
+@pytest.mark.parametrize("package", ["data", "evaluation"])
+def test_messages_below_the_command_line_name_no_flags(package: str) -> None:
+    root = Path(handsss.errors.__file__).parent / package
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        if path.relative_to(root).as_posix() in _COMMANDS:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
+                text = re.sub(r"`handsss[^`]*`?", "", node.value)  # whole commands may be quoted
+                if re.search(r"(?<![\w-])--[a-z]|(?<!\w)-o\b", text):
+                    found.append(f"{path.relative_to(root)}:{node.lineno}: {node.value}")
+    assert found == []
