@@ -12,7 +12,7 @@ import torch
 from handsss.detect.types import Detection
 from handsss.errors import InputError
 from handsss.fitting.pose_bank import rotation_to_ray, solve_translation
-from handsss.hand.open_hand import OPEN_MODELS, share_poses
+from handsss.hand.open_hand import OPEN_MODELS, pose_compatible
 from handsss.network.checkpoint import input_view_of, is_weights, load_network, non_finite_error
 from handsss.network.device import choose_device
 from handsss.network.input_view import usual_intrinsics
@@ -75,7 +75,7 @@ class NetworkPredictor:
         file = self.loaded.path
         self.name = file.stem if is_weights(file) else str(file)
         own = self.loaded.model
-        if not share_poses(own, model):
+        if not pose_compatible(own, model):
             raise InputError(
                 f"{path}: was trained with the hand model {own!r}, whose poses mean nothing to {model!r}. Expected the "
                 f"same one: give --model {own}."

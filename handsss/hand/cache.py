@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 
 
 def cache_directory() -> Path:
-    """``HANDSSS_CACHE`` if it is set, otherwise the platform's place for caches."""
+    """``HANDSSS_CACHE`` if it is set, otherwise the user's cache folder of the platform."""
     chosen = os.environ.get("HANDSSS_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA")
-        return (Path(base) if base else Path.home() / "AppData" / "Local") / "handsss" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "handsss"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "handsss"
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("handsss", appauthor=False)
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> bool:

@@ -247,15 +247,32 @@ class HandLayer(nn.Module):
         with torch.autocast(vertices.device.type, enabled=False):
             return weights @ torch.cat([output.kinematic_joints, vertices.index_select(1, rows)], 1)
 
-    def angles(self, matrices: Tensor) -> Tensor:
-        """Azimuth, pitch and roll [B, 15, 3] (radians) of local joint rotations [B, 15, 3, 3]."""
-        convention = self.model.angle_convention
-        with torch.autocast(matrices.device.type, enabled=False):
-            return joint_angles(matrices, convention=convention, bone_frames=self.frames, side=self.model.side)
+    def angles(self, matrices: Tensor, pca: Tensor | None = None) -> Tensor:
+        """Azimuth, pitch and roll of local joint rotations.
 
-    def limit_excess(self, matrices: Tensor) -> Tensor:
-        """How far each joint angle leaves its range, [B, 15, 3] radians (supplement, equation 4)."""
-        return limit_excess(self.angles(matrices), self.limits)
+        Args:
+            matrices: [B, 15, 3, 3].
+            pca: [B, n] that the matrices were made from. MANO's angles are then read from the axis-angle vectors, also
+                beyond 180 degrees, where a matrix no longer tells how far a joint is bent.
+
+        Returns:
+            [B, 15, 3] radians.
+        """
+        model = self.model
+        with torch.autocast(matrices.device.type, enabled=False):
+            known = pca is not None and model.angle_convention == "axis_angle"
+            return joint_angles(
+                matrices,
+                convention=model.angle_convention,
+                bone_frames=self.frames,
+                side=model.side,
+                axis_angle=self.absolute_pose(pca=pca) if known else None,
+            )
+
+    def limit_excess(self, matrices: Tensor, pca: Tensor | None = None) -> Tensor:
+        """How far each joint angle leaves its range, [B, 15, 3] radians (supplement, equation 4); arguments as in
+        :meth:`angles`."""
+        return limit_excess(self.angles(matrices, pca), self.limits)
 
 
 def as_manopth(output: HandOutput, *, center_idx: int | None = None) -> tuple[Tensor, Tensor]:

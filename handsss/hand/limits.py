@@ -103,9 +103,28 @@ def limit_excess(angles: Tensor, limits: Tensor) -> Tensor:
     return (limits[..., 0] - angles).clamp_min(0) + (angles - limits[..., 1]).clamp_min(0)
 
 
-def joint_angles(rotations: Tensor, *, convention: str, bone_frames: Tensor | None, side: str) -> Tensor:
-    """Azimuth, pitch, roll [..., 15, 3] radians of rotations [..., 15, 3, 3] in a model's own convention."""
+def joint_angles(
+    rotations: Tensor,
+    *,
+    convention: str,
+    bone_frames: Tensor | None,
+    side: str,
+    axis_angle: Tensor | None = None,
+) -> Tensor:
+    """Azimuth, pitch and roll in a model's own convention.
+
+    Args:
+        rotations: [..., 15, 3, 3].
+        convention: "euler" or "axis_angle".
+        bone_frames: [15, 3, 3] of the convention "euler".
+        side: of the hand.
+        axis_angle: [..., 15, 3] radians, the vectors that the rotations were made from, for "axis_angle": beyond 180
+            degrees a matrix no longer tells how far a joint is bent, and equation 4 reads the vector.
+
+    Returns:
+        [..., 15, 3] radians.
+    """
     if convention == "euler":
         assert bone_frames is not None
         return euler_angles(rotations, bone_frames)
-    return mano_angles(matrix_to_axis_angle(rotations), side)
+    return mano_angles(matrix_to_axis_angle(rotations) if axis_angle is None else axis_angle, side)

@@ -20,6 +20,7 @@ def open_model(name: str, side: Side) -> HandModel:
     return model if side == "right" else mirrored(model)
 
 
-def share_poses(one: str, other: str) -> bool:
-    """Whether a pose of one hand model, by name or path, is the same pose of another: resolutions of the open hand."""
+def pose_compatible(one: str, other: str) -> bool:
+    """Whether pose parameters mean the same for two hand models, given by name or path: the same model, or two
+    resolutions of the open hand."""
     return one == other or {one, other} <= OPEN_MODELS.keys()

@@ -186,8 +186,10 @@ def as_array(value: Any, depth: int = 0) -> np.ndarray:
         return value.real()
     if isinstance(value, (bool, int, float)):
         return np.asarray(value)
-    if isinstance(value, (list, tuple)) and all(isinstance(v, (bool, int, float)) for v in value):
-        return np.asarray(value)
+    if isinstance(value, (list, tuple)) and all(isinstance(v, (bool, int, float, _Array)) for v in value):
+        entries = [as_array(entry) for entry in value]
+        if all(entry.shape == () for entry in entries):  # HO-3D's boxes are lists of numpy scalars
+            return np.asarray(entries)
     raise ValueError(f"a {type(value).__name__.lstrip('_')} where an array should be")
 
 

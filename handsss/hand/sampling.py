@@ -1,6 +1,6 @@
 """Poses that people make: a sampler inside the joint limits, with coupled fingers and no finger through another.
 
-Used to build the open hand's pose space, to start fits from, and to synthesise data. Needs numpy only.
+Used to build the open hand's pose space, to start fits from, and to synthesise data.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from handsss.hand.joints import MODEL_FINGERS, MODEL_PARENTS
 
@@ -51,38 +52,26 @@ class PoseModel(Protocol):
 
 
 def euler_matrices(angles: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Rotations [n, 15, 3, 3] of angles [n, 15, 3] (azimuth, pitch, roll; radians) in bone frames [15, 3, 3]:
-    ``B Ry(pitch) Rz(azimuth) Rx(roll) B^T``."""
-    azimuth, pitch, roll = np.moveaxis(angles, -1, 0)
-    ca, sa, cp, sp, cr, sr = np.cos(azimuth), np.sin(azimuth), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
-    local = np.stack(
-        [
-            np.stack([cp * ca, -cp * sa * cr + sp * sr, cp * sa * sr + sp * cr], -1),
-            np.stack([sa, ca * cr, -ca * sr], -1),
-            np.stack([-sp * ca, sp * sa * cr + cp * sr, -sp * sa * sr + cp * cr], -1),
-        ],
-        -2,
-    )
+    """Rotations of joint angles in bone frames, ``B Ry(pitch) Rz(azimuth) Rx(roll) B^T``; torch's twin is
+    :func:`handsss.hand.limits.rotations_from_euler`.
+
+    Args:
+        angles: [n, 15, 3] azimuth, pitch, roll; radians.
+        frames: [15, 3, 3].
+
+    Returns:
+        [n, 15, 3, 3].
+    """
+    pitch_azimuth_roll = angles[..., [1, 0, 2]].reshape(-1, 3)
+    local = Rotation.from_euler("YZX", pitch_azimuth_roll).as_matrix().reshape(*angles.shape, 3)
     rotations: np.ndarray = frames @ local @ frames.swapaxes(-1, -2)
     return rotations
 
 
 def matrices_to_axis_angle(matrices: np.ndarray) -> np.ndarray:
-    """[..., 3, 3] to [..., 3] for rotations below 180 degrees, as finger joints are."""
-    trace = np.trace(matrices, axis1=-2, axis2=-1)
-    angle = np.arccos(np.clip((trace - 1) / 2, -1, 1))
-    axis = np.stack(
-        [
-            matrices[..., 2, 1] - matrices[..., 1, 2],
-            matrices[..., 0, 2] - matrices[..., 2, 0],
-            matrices[..., 1, 0] - matrices[..., 0, 1],
-        ],
-        -1,
-    )
-    sine = np.sin(angle)
-    factor = np.where(angle < 1e-6, 0.5, angle / np.where(sine == 0, 1, 2 * sine))
-    vectors: np.ndarray = axis * factor[..., None]
-    return vectors
+    """Rotations [..., 3, 3] as axis-angle vectors [..., 3], radians, at most pi long."""
+    vectors: np.ndarray = Rotation.from_matrix(matrices.reshape(-1, 3, 3)).as_rotvec()
+    return vectors.reshape(matrices.shape[:-1])
 
 
 def sample_angles(limits_deg: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

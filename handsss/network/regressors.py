@@ -8,9 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from handsss.rendering.shading import MEAN_SKIN
+
 POSE, SHAPE, LIGHT = 30, 10, 11
 SCALE_START, DEPTH_START = 0.95, 0.65  # initial hands: about life size, at arm's length (m)
-MEAN_SKIN = (200 / 256, 150 / 256, 150 / 256)
 # Initial light: ambient and directional intensity, their colours (RGB), direction towards the light.
 LIGHT_START = (0.6, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.2, -0.5, -0.8)
 _SMALL = 1e-3  # standard deviation of initial weights whose outputs start at their bias

@@ -13,7 +13,9 @@ import numpy as np
 from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import spsolve
 
-_SKIN = np.array([200.0, 150.0, 150.0]) / 256  # S2HAND's mean skin: used where nothing is visible
+from handsss.rendering.shading import DEFAULT_LIGHT, MEAN_SKIN
+
+_SKIN = np.array(MEAN_SKIN)  # used where nothing is visible
 
 
 class Light(NamedTuple):
@@ -53,7 +55,7 @@ def estimate_light(samples: SurfaceSamples) -> Light:
     """
     used = samples.weights > 0.05
     if used.sum() < 30:
-        return Light(np.array([0.7, 0.5, 1, 1, 1, 1, 1, 1, 0.3, -0.5, -0.8]), _SKIN.copy())
+        return Light(np.array(DEFAULT_LIGHT), _SKIN.copy())
     colours, normals, weights = samples.colours[used], samples.normals[used], samples.weights[used]
     directions = _directions(160)
     facing = np.maximum(normals @ directions.T, 0)  # [N, D]

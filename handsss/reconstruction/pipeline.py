@@ -26,13 +26,12 @@ from handsss.hand.model import HandModel
 from handsss.hand.result import HandResult
 from handsss.reconstruction.texture import Appearance, bake, planar_uv
 from handsss.rendering.atlas import Texels, texels
+from handsss.rendering.shading import DEFAULT_LIGHT, MEAN_SKIN
 
 if TYPE_CHECKING:
     from handsss.detect.detector import HandDetector
 
-_DEFAULT_LIGHT = np.array([0.7, 0.5, 1, 1, 1, 1, 1, 1, 0.3, -0.5, -0.8])
 _NO_TIME = dict.fromkeys(("detect", "predict", "fit", "texture", "export"), 0.0)
-_SKIN = np.array([200.0, 150.0, 150.0]) / 256
 
 
 @dataclass(frozen=True)
@@ -226,8 +225,8 @@ class HandPipeline:
             rotation=matrix_to_axis_angle(parameters.rotation)[0].numpy(),
             scale=1.0,
             translation=parameters.translation[0].numpy(),
-            light=_DEFAULT_LIGHT.copy() if appearance is None else appearance.light,
-            vertex_colours=np.tile(_SKIN, (count, 1)) if appearance is None else appearance.vertex_colours,
+            light=np.array(DEFAULT_LIGHT) if appearance is None else appearance.light,
+            vertex_colours=np.tile(MEAN_SKIN, (count, 1)) if appearance is None else appearance.vertex_colours,
             uv=self.uv,
             uv_faces=self.uv_faces,
             texture=None if appearance is None else appearance.texture,

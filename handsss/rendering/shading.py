@@ -8,6 +8,10 @@ from torch import Tensor
 from handsss.geometry.cameras import project
 from handsss.rendering.types import NEAR
 
+# Where no light and no skin can be estimated: light from the upper front, and S2HAND's mean skin.
+DEFAULT_LIGHT = (0.7, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.3, -0.5, -0.8)  # [11], see :func:`lit`
+MEAN_SKIN = (200 / 256, 150 / 256, 150 / 256)  # RGB 0..1
+
 
 def to_screen(vertices: Tensor, intrinsics: Tensor) -> Tensor:
     """Vertices [B, V, 3] to (x px, y px, z metres); those at or behind the near plane keep their z and are dropped

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from handsss.errors import UserError
-from handsss.hand.open_hand import share_poses
+from handsss.hand.open_hand import pose_compatible
 from handsss.network.checkpoint import load_network, load_weights
 from handsss.network.s2hand import S2Hand
 from handsss.training import imagenet
@@ -44,7 +44,7 @@ def initialise_network(network: S2Hand, settings: DataSettings, model: str) -> s
 
 def _from_network(network: S2Hand, path: Path, model: str) -> str:
     loaded = load_network(path)
-    if not share_poses(loaded.model, model):
+    if not pose_compatible(loaded.model, model):
         raise UserError(
             f"{path}: was trained with the hand model {loaded.model!r}, whose poses mean nothing to {model!r}. Give "
             f"{{model}} {loaded.model}.",

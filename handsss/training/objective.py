@@ -212,7 +212,7 @@ class Objective:
         if w.pose_prior == "average":
             terms["E_pose"] = regular * w.w_J, average_pose(prediction.hand.pose)
         else:
-            terms["E_J"] = regular * w.w_J, e_j(network.hand.limit_excess(prediction.rotations))
+            terms["E_J"] = regular * w.w_J, e_j(network.hand.limit_excess(prediction.rotations, prediction.hand.pose))
         if w.w_plausible > 0:
             deviation = torch.as_tensor(network.hand.model.hands_std).to(prediction.hand.pose)
             terms["E_plausible"] = regular * w.w_plausible, plausible_pose(prediction.hand.pose, deviation)

@@ -22,6 +22,7 @@ from handsss.hand.limits import (
 )
 from handsss.hand.load import load_model
 from handsss.hand.model import mirrored
+from handsss.hand.sampling import euler_matrices, matrices_to_axis_angle
 
 DOUBLE = torch.float64
 
@@ -110,6 +111,23 @@ def test_mano_limits_through_the_layer(mano_model) -> None:
     torch.testing.assert_close(torch.rad2deg(left.limit_excess(twin))[0], expected, atol=1e-5, rtol=0)
 
 
+def test_mano_limits_beyond_half_a_turn_follow_the_vector(mano_model) -> None:
+    """A joint bent by 200 degrees is 100 too far; from its matrix it seems bent backwards by 160, 150 too far."""
+    layer = HandLayer(mano_model, flat_hand_mean=True, dtype=DOUBLE)
+    pose = torch.zeros(1, 15, 3, dtype=DOUBLE)
+    pose[0, 0, 2] = math.radians(200)
+    pca = (pose.reshape(1, 45) - layer.mean_pose) @ torch.linalg.inv(layer.components)
+    pca.requires_grad_()
+    matrices = axis_angle_to_matrix(layer.absolute_pose(pca=pca))
+    excess = layer.limit_excess(matrices, pca)
+    expected = torch.zeros(15, 3, dtype=DOUBLE)
+    expected[0, 1] = 100
+    torch.testing.assert_close(torch.rad2deg(excess)[0], expected, atol=1e-6, rtol=0)
+    assert float(torch.rad2deg(layer.limit_excess(matrices))[0, 0, 1].detach()) == pytest.approx(150)
+    (gradient,) = torch.autograd.grad(excess.sum(), pca)
+    torch.testing.assert_close(gradient[0], layer.components[:, 2])  # pitch is -z, and bends down to -100
+
+
 def test_mano_limits_have_a_gradient_at_the_flat_hand(mano_model) -> None:
     layer = HandLayer(mano_model, flat_hand_mean=True)
     pose = torch.zeros(1, 45, requires_grad=True)
@@ -123,3 +141,12 @@ def test_open_hand_may_rest(side) -> None:
     layer = HandLayer(model, dtype=DOUBLE)
     rest = layer.pose_matrices(pca=torch.zeros(1, 1, dtype=DOUBLE))
     assert torch.rad2deg(layer.limit_excess(rest)).max() < 1.0
+
+
+def test_numpy_and_torch_make_the_same_rotations() -> None:
+    frames = random_frames(4)
+    angles = torch.rand(50, 15, 3, dtype=DOUBLE, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    rotations = euler_matrices(angles.numpy(), frames.numpy())
+    np.testing.assert_allclose(rotations, rotations_from_euler(angles, frames).numpy(), atol=1e-12)
+    vectors = matrices_to_axis_angle(rotations)
+    np.testing.assert_allclose(axis_angle_to_matrix(torch.as_tensor(vectors)).numpy(), rotations, atol=1e-12)

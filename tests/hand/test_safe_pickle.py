@@ -222,6 +222,18 @@ def test_arrays_of_all_kinds_are_read(tmp_path, protocol, dtype) -> None:
     assert array_from(content, "s", path).item() == array[0, 0, 1]
 
 
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_lists_of_numpy_scalars_are_read(tmp_path, protocol) -> None:
+    """As HO-3D's handBoundingBox may be stored."""
+    path = tmp_path / "0000.pkl"
+    box = [np.float64(200.5), np.int64(150), 300, np.float32(250)]
+    path.write_bytes(pickle.dumps({"handBoundingBox": box, "nested": [np.zeros(2), np.zeros(2)]}, protocol))
+    content = read_pickle(path)
+    np.testing.assert_array_equal(array_from(content, "handBoundingBox", path), [200.5, 150, 300, 250])
+    with pytest.raises(InputError, match="'nested' is damaged"):
+        array_from(content, "nested", path)
+
+
 def test_chumpy_reorderings_are_computed(tmp_path) -> None:
 
     def made(name: str, **state: Any) -> Any:
