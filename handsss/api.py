@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from handsss.errors import UserError
 
 if TYPE_CHECKING:
-    from handsss.evaluation.evaluate import EvaluationResult, OnProgress
+    from handsss.evaluation.evaluate import EvaluationResult
+    from handsss.evaluation.options import OnProgress
     from handsss.reconstruction.hand import Hand
     from handsss.reconstruction.reconstructor import ImageLike, Reconstructor, Side
     from handsss.training.launch import Callbacks, TrainResult
@@ -221,9 +222,11 @@ def evaluate(
     """
     from handsss.evaluation.evaluate import evaluate as score
 
-    paths = {"checkpoint": checkpoint, "data": data, "predictions": predictions, "out": out}
     return score(
-        **{name: None if path is None else Path(path) for name, path in paths.items()},
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        data=None if data is None else Path(data),
+        predictions=None if predictions is None else Path(predictions),
+        out=None if out is None else Path(out),
         protocol=protocol,
         split=split,
         limit=limit,
