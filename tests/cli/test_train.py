@@ -81,6 +81,8 @@ def test_a_run_broken_off_goes_on(tmp_path: Path, stores: Stores) -> None:  # no
         (("--data", "absent.h5"), 2, "absent.h5: no such file"),
         (("--device", "gpu", "--data", "x"), 2, "expected auto, cpu, cuda"),
         (("--set", "losses.w_cons=0"), 2, "Did you mean losses.w_con?"),
+        (("--set", "shape.rate=1e-3", "--data", "absent.h5"), 2, "note: shape.rate is now called shape.lr\n"),
+        (("--set", "shape.rate=1e-3", "--set", "shape.lr=1e-3"), 2, "shape.rate and shape.lr are the same setting"),
         (("--stages", "shape,photo"), 2, "expected some of warm-up, keypoints, shape, finetune"),
         (("--stages", "shape", "--end-to-end"), 2, "Leave one of them out"),
         (("--resume",), 2, "no run in"),

@@ -80,7 +80,7 @@ def test_stages_as_the_method_shares_them() -> None:
     # Without a number of steps: FreiHAND's 130,240 rows, 300 epochs, 64 a step.
     assert sum(s.steps for s in stages_of(paper, rows=130240, batch=64)) == 300 * 130240 // 64
     assert sum(s.steps for s in stages_of(paper, rows=640, batch=64, steps=101)) == 101
-    with pytest.raises(ValueError, match="behind the schedule's 300 steps"):
+    with pytest.raises(ValueError, match="after the schedule's 300 steps"):
         position(stages, 300)
 
 
