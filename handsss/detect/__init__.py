@@ -1,4 +1,4 @@
-"""Finding hands and their 21 keypoints in photos, or reading them from OpenPose's files."""
+"""Hand detection with 21 keypoints, and reading keypoints from OpenPose's files."""
 
 from handsss.detect.types import Detection
 

@@ -1,4 +1,4 @@
-"""Hands in a photo of any size: palms, keypoints, and further looks where the first finds nothing."""
+"""Hand detection in photos of any size: palms, then keypoints; rotations and tiles where the first pass fails."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from PIL import Image
 
 from handsss.detect import landmarks, palms
 from handsss.detect.landmarks import LandmarkReader, Landmarks
-from handsss.detect.palms import PalmDetector, overlap
+from handsss.detect.palms import PalmDetector, iou
 from handsss.detect.types import KEYPOINT_SET, Detection
 from handsss.geometry.window import Window
 
 MINIMUM_PRESENCE = 0.5
-_FIRST_PALM, _LATER_PALM = 0.5, 0.35  # scores from which a palm is looked into
-_SAME_HAND = 0.35  # mean keypoint distance over the hand's size below which two finds are one hand
-_SMALLEST = 16.0  # px of the photo: a smaller find is noise
-# Further looks must be surer: they are many, and each is a chance to see a hand in a sleeve.
+_FIRST_PALM, _LATER_PALM = 0.5, 0.35  # least palm scores, in the first pass and in later ones
+_SAME_HAND = 0.35  # mean keypoint distance over the hand's size below which two detections are one hand
+_SMALLEST = 16.0  # px of the photo; smaller detections are noise
+# Later passes are many, and each may find a false positive: they need more certainty.
 _LATER_PRESENCE, _LATER_CONFIDENCE = 0.6, 0.35
-_WORKING_SIDE = 2048  # px: larger photos are reduced before palms are sought
+_WORKING_SIDE = 2048  # px: larger photos are reduced before palm detection
 
 
 class HandDetector:
-    """MediaPipe's networks with tiling, turned looks, and a confidence for each keypoint.
+    """MediaPipe's networks with tiling, rotations, and a confidence for each keypoint.
 
     Args:
-        threads: of each network; one is fastest on few cores.
-        thorough: also look into tiles when the whole photo has already shown a hand (to find every hand).
+        threads: per network; one is fastest on few cores.
+        thorough: search tiles even where the whole photo has shown a hand, to find every hand.
     """
 
     def __init__(self, threads: int = 1, *, thorough: bool = False) -> None:
@@ -40,10 +40,10 @@ class HandDetector:
 
         Args:
             image: [H, W, 3] uint8 RGB.
-            max_hands: keep only the surest.
+            max_hands: keep only the most confident; None keeps all.
 
         Returns:
-            hands in the photo's pixels, surest first; each is a different hand.
+            hands in the photo's pixels, most confident first, without duplicates.
 
         Raises:
             ValueError: the array is no RGB picture.
@@ -56,19 +56,19 @@ class HandDetector:
         found: list[Landmarks] = []
         height, width = picture.shape[:2]
         whole = Window.around_picture(width, height, palms.SIZE)
-        self._look(picture, whole, _FIRST_PALM, MINIMUM_PRESENCE, 0.0, found)
+        self._detect_hands(picture, whole, _FIRST_PALM, MINIMUM_PRESENCE, 0.0, found)
         if not found or self._thorough:
-            for square in self._further_looks(width, height, whole, bool(found)):
-                self._look(picture, square, _LATER_PALM, _LATER_PRESENCE, _LATER_CONFIDENCE, found)
+            for window in self._further_windows(width, height, whole, bool(found)):
+                self._detect_hands(picture, window, _LATER_PALM, _LATER_PRESENCE, _LATER_CONFIDENCE, found)
                 if found and not self._thorough:
                     break
         found = [hand for hand in found if np.ptp(hand.points, axis=0).max() * factor >= _SMALLEST]
         found.sort(key=lambda hand: -hand.presence * float(hand.confidence.mean()))
         return [_detection(hand, factor) for hand in found[:max_hands]]
 
-    def _further_looks(self, width: int, height: int, whole: Window, found: bool) -> Iterator[Window]:
-        """Squares to try: the photo turned and with a border (a hand may fill it), then overlapping tiles of half
-        and a third of it (a hand may be small)."""
+    def _further_windows(self, width: int, height: int, whole: Window, found: bool) -> Iterator[Window]:
+        """Square windows to try: the photo rotated and with a border (for hands that fill it), then overlapping
+        tiles of a half and a third of its longer side (for small hands)."""
         if not found:
             yield whole
             yield whole.turned(0.0, enlarged=1.6)
@@ -84,21 +84,21 @@ class HandDetector:
                 for x in columns:
                     yield Window.square(np.array([x, y]) + side / 2, side, palms.SIZE)
 
-    def _look(
+    def _detect_hands(
         self,
         picture: np.ndarray,
-        square: Window,
+        window: Window,
         palm_score: float,
         presence: float,
         confidence: float,
         found: list[Landmarks],
     ) -> None:
-        """Add the hands of one square that are sure enough and new; a surer find replaces an earlier one."""
-        for palm in self._palms(picture, square, palm_score):
+        """Add a window's hands to ``found``: those above the thresholds; of duplicates the more confident stays."""
+        for palm in self._palms(picture, window, palm_score):
             first = self._reader.read(picture, palm.region(landmarks.SIZE))
             if first.presence < 0.3:
                 continue
-            hand = self._reader.read_carefully(picture, first.points)
+            hand = self._reader.predict_with_tta(picture, first.points)
             if hand.presence < presence or hand.confidence.mean() < confidence or not _inside(hand, picture):
                 continue
             twin = next((i for i, other in enumerate(found) if _same(hand, other)), None)
@@ -133,11 +133,11 @@ def _inside(hand: Landmarks, picture: np.ndarray) -> bool:
 
 
 def _same(a: Landmarks, b: Landmarks) -> bool:
-    """Two finds are one hand if their points lie close together or their boxes nearly coincide."""
+    """Whether two detections are one hand: their points lie close together or their boxes nearly coincide."""
     size = max(np.ptp(a.points, axis=0).max(), np.ptp(b.points, axis=0).max())
     near = np.linalg.norm(a.points - b.points, axis=1).mean() < _SAME_HAND * size
     boxes = [np.concatenate([hand.points.min(0), hand.points.max(0)]) for hand in (a, b)]
-    return bool(near or overlap(boxes[0], boxes[1][None])[0] > 0.6)
+    return bool(near or iou(boxes[0], boxes[1][None])[0] > 0.6)
 
 
 def _detection(hand: Landmarks, factor: float) -> Detection:

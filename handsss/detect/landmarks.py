@@ -1,4 +1,4 @@
-"""Reading 21 keypoints in a region, and how sure each of them is."""
+"""21 keypoints in a region with a confidence each: MediaPipe's landmark network with test-time augmentation."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from handsss.geometry.window import Window
 SIZE = 224
 _TRUNK = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # keypoints that MediaPipe's tracking region is made from
 
-# Perturbed crops: turn in degrees, scale. Each is read plain and mirrored, and turns come in both directions, so that
-# a mirrored photo gives mirrored crops.
+# Test-time augmentation: rotation in degrees, scale. Each is run plain and mirrored, and rotations come in both
+# directions, so that a mirrored photo gives mirrored crops.
 _PERTURBATIONS = ((0.0, 1.0), (20.0, 1.07), (-20.0, 1.07))
 _SPREAD_FREE, _SPREAD_SCALE = 0.005, 0.010  # of the region's side
 
@@ -27,7 +27,7 @@ class Reading(NamedTuple):
 
 
 class Landmarks(NamedTuple):
-    """The agreed answer of all crops."""
+    """The landmarks over all augmented crops."""
 
     points: np.ndarray  # [21, 2] px, median
     confidence: np.ndarray  # [21] 0..1
@@ -59,11 +59,15 @@ class LandmarkReader:
         probability = float(right.ravel()[0])
         return Reading(points, float(presence.ravel()[0]), 1 - probability if window.mirrored else probability)
 
-    def read_carefully(self, picture: np.ndarray, points: np.ndarray) -> Landmarks:
-        """The median over six perturbed crops around points of an earlier pass, with a confidence for each point.
+    def predict_with_tta(self, picture: np.ndarray, points: np.ndarray) -> Landmarks:
+        """The median over six augmented crops (rotated, scaled, mirrored), with a confidence for each point.
 
         The confidence falls with the spread: ``exp(-0.5 (max(spread - 0.005, 0) / 0.010)^2) * presence``, spread being
         the root mean square deviation over the region's side.
+
+        Args:
+            picture: [H, W, 3] uint8.
+            points: [21, 2] px, of a first pass; they decide the region.
         """
         region = region_of(points)
         readings = []

@@ -65,7 +65,7 @@ class Network:
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """LiteRT's C++ side greets on file descriptor 2 when a model is loaded; no Python setting stops it."""
+    """LiteRT's C++ side logs to file descriptor 2 when a model is loaded; no Python setting stops it."""
     try:
         kept = os.dup(2)
     except OSError:  # stderr is closed: nothing to keep quiet

@@ -1,8 +1,8 @@
-"""Keypoints found by others: OpenPose's JSON, and simple lists of 21 points.
+"""Keypoints from files: OpenPose's JSON, and simple lists of 21 points.
 
 Accepted are OpenPose's ``{"people": [{"hand_left_keypoints_2d": [x, y, c, ...], ...}]}``, a list of 21 ``[x, y]`` or
 ``[x, y, c]``, an object ``{"hand": "left", "keypoints": [...], "keypoint_set": "openpose"}``, and a list of such
-objects. OpenPose writes undetected joints as 0, 0, 0 and absent hands as empty arrays; both mean "not seen".
+objects. OpenPose writes undetected joints as 0, 0, 0 and absent hands as empty arrays; both mean "not detected".
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WHAT = "OpenPose JSON, or 21 keypoints [x, y] or [x, y, confidence]"
 
 
 def read_keypoints(path: Path, *, hand: str = "auto", keypoint_set: str | None = None) -> list[Detection]:
-    """Hands in a keypoint file, surest first.
+    """Hands in a keypoint file, most confident first.
 
     Args:
         path: a JSON file.
@@ -51,7 +51,7 @@ def read_keypoints(path: Path, *, hand: str = "auto", keypoint_set: str | None =
 
 
 def hands_in(content: Any, where: str, *, hand: str = "auto", keypoint_set: str | None = None) -> list[Detection]:
-    """Hands in what a keypoint file holds, surest first.
+    """Hands in what a keypoint file holds, most confident first.
 
     Args:
         content: lists, numbers and objects, as JSON has them.

@@ -1,4 +1,4 @@
-"""Finding palms: MediaPipe's palm network, its anchors and its weighted non-maximum suppression."""
+"""Palm detection: MediaPipe's palm network, its anchors and its weighted non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from handsss.detect.networks import Network
 from handsss.geometry.window import Window
 
 SIZE = 192
-OVERLAP = 0.3  # intersection over union from which two boxes are one palm
+NMS_IOU = 0.3  # from which two boxes are one palm
 _WRIST, _MIDDLE = 0, 2  # of the palm's seven keypoints: the direction of the hand
 
 
@@ -42,7 +42,7 @@ def anchors() -> np.ndarray:
     return np.concatenate(grids)
 
 
-def overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Intersection over union of a box [4] (x0, y0, x1, y1) with boxes [N, 4]."""
     low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
     shared = np.maximum(high - low, 0).prod(1)
@@ -51,8 +51,8 @@ def overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return ratio
 
 
-def weighted_suppression(boxes: np.ndarray, scores: np.ndarray, values: np.ndarray) -> list[tuple[float, np.ndarray]]:
-    """Merge overlapping candidates into their score-weighted means, best first.
+def weighted_nms(boxes: np.ndarray, scores: np.ndarray, values: np.ndarray) -> list[tuple[float, np.ndarray]]:
+    """Weighted non-maximum suppression: overlapping candidates become their score-weighted mean, best first.
 
     Args:
         boxes: [N, 4].
@@ -65,7 +65,7 @@ def weighted_suppression(boxes: np.ndarray, scores: np.ndarray, values: np.ndarr
     left = np.argsort(-scores, kind="stable")
     merged = []
     while len(left):
-        same = overlap(boxes[left[0]], boxes[left]) > OVERLAP
+        same = iou(boxes[left[0]], boxes[left]) > NMS_IOU
         same[0] = True
         group = left[same]
         merged.append((float(scores[group[0]]), np.average(values[group], axis=0, weights=scores[group])))
@@ -74,14 +74,20 @@ def weighted_suppression(boxes: np.ndarray, scores: np.ndarray, values: np.ndarr
 
 
 class PalmDetector:
-    """Palms in a square of a picture."""
+    """MediaPipe's palm detector on a square window of a picture."""
 
     def __init__(self, threads: int = 1) -> None:
         self._network = Network("palm_detection_full.tflite", threads)
         self._anchors = anchors()
 
     def __call__(self, picture: np.ndarray, region: Window, minimum_score: float = 0.5) -> list[Palm]:
-        """Look at a square region of a picture [H, W, 3] uint8; what lies outside the picture is black."""
+        """Palms in a square window of a picture.
+
+        Args:
+            picture: [H, W, 3] uint8; black outside.
+            region: the square.
+            minimum_score: 0..1.
+        """
         window = region.resized(SIZE)
         outputs = self._network(window.sample(picture, repeat=False))
         raw, logits = outputs if outputs[0].shape[-1] == 18 else outputs[::-1]
@@ -95,7 +101,7 @@ class PalmDetector:
         values[:, 4:] += np.tile(start, 7)
         boxes = np.concatenate([values[:, :2] - values[:, 2:4] / 2, values[:, :2] + values[:, 2:4] / 2], 1)
         palms = []
-        for score, mean in weighted_suppression(boxes, scores[chosen], values):
+        for score, mean in weighted_nms(boxes, scores[chosen], values):
             points = np.concatenate([mean[None, :2], mean[4:].reshape(7, 2)]) * SIZE
             mapped = window.to_picture(points)
             palms.append(Palm(score, mapped[0], mean[2:4] * SIZE / window.scale, mapped[1:]))

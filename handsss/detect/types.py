@@ -1,4 +1,4 @@
-"""What a detector says about a hand."""
+"""A detected hand."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 import handsss
 from handsss.detect.detector import HandDetector
 from handsss.detect.networks import Network
-from handsss.detect.palms import anchors, overlap, weighted_suppression
+from handsss.detect.palms import anchors, iou, weighted_nms
 from handsss.detect.types import Detection, mirror
 from handsss.errors import UserError
 from handsss.geometry.framing import bounding_box
@@ -44,14 +44,14 @@ def test_anchor_grid() -> None:
     assert grid[-1].tolist() == [11.5 / 12, 11.5 / 12]
 
 
-def test_overlap_by_hand() -> None:
+def test_iou_by_hand() -> None:
     boxes = np.array([[0.0, 0, 2, 2], [1, 1, 3, 3], [5, 5, 6, 6]])
-    np.testing.assert_allclose(overlap(boxes[0], boxes), [1, 1 / 7, 0])
+    np.testing.assert_allclose(iou(boxes[0], boxes), [1, 1 / 7, 0])
 
 
-def test_weighted_suppression_by_hand() -> None:
+def test_weighted_nms_by_hand() -> None:
     boxes = np.array([[0.0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]])
-    groups = weighted_suppression(boxes, np.array([0.6, 0.9, 0.8]), boxes[:, :1])
+    groups = weighted_nms(boxes, np.array([0.6, 0.9, 0.8]), boxes[:, :1])
     assert [score for score, _ in groups] == [0.9, 0.8]
     assert groups[0][1][0] == pytest.approx((0.6 * 0 + 0.9 * 1) / 1.5)
     assert groups[1][1][0] == pytest.approx(50)
