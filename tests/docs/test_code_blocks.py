@@ -110,6 +110,18 @@ def test_blocks_are_parsed(page: str) -> None:
             parse(arguments)
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_programs_and_targets_beside_handsss_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for script in re.findall(r"python ((?:benchmarks|tools)/[\w/]+\.py)", text):
+        assert (ROOT / script).is_file(), script
+    for module in re.findall(r"python -m\s((?:tools|benchmarks)[\w.]*\w)", text):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"[`\n]make ([\w-]+)", text)) <= targets
+
+
 def executed(*kinds: str) -> list[str]:
     """Pages with a block of such a kind."""
     return [page for page in PAGES if any(kind(block) in kinds for block in page_blocks(page))]
