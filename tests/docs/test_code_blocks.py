@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import pytest
 import typer
 
-import handsss
 from handsss.cli.main import app, run
 
 ROOT = Path(__file__).parents[2]
@@ -132,19 +131,18 @@ def kind(block: Block) -> str:
     return block.how or ("run" if block.language == "python" else "skip")
 
 
-needs_api = pytest.mark.skipif(not hasattr(handsss, "reconstruct"), reason="handsss.api is not there yet")
-
-
-@needs_api
 @pytest.mark.parametrize("page", executed("run"))
 def test_blocks_run(page: str, folder: Path) -> None:
     namespace: dict[str, object] = {"__name__": "block"}
     for block in page_blocks(page):
         if kind(block) == "run":
             execute(block, namespace)
+    if page == "README.md":
+        made = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert {"hand.glb", "hand.json", "hand.png", "results/one.obj", "results/summary.json", "both.ply"} <= made
+        assert "look.png" in made
 
 
-@needs_api
 @pytest.mark.slow
 @pytest.mark.parametrize("page", executed("slow"))
 def test_slow_blocks_run(page: str, folder: Path) -> None:
@@ -152,16 +150,6 @@ def test_slow_blocks_run(page: str, folder: Path) -> None:
     for block in page_blocks(page):
         if kind(block) in ("run", "slow"):
             execute(block, namespace)
-
-
-@needs_api
-def test_the_readme_leaves_what_it_says(folder: Path) -> None:
-    for block in page_blocks("README.md"):
-        if kind(block) == "run":
-            execute(block, {})
-    made = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    assert {"hand.glb", "hand.json", "hand.png", "results/one.obj", "results/summary.json", "both.ply"} <= made
-    assert "look.png" in made
 
 
 def test_what_readers_would_stumble_over_is_found() -> None:
