@@ -324,7 +324,7 @@ def test_collapse_is_noticed_and_health_is_not() -> None:
         for _ in range(20):
             monitor.watch(Health(0.002, 0.9, None))
     monitor = fresh()
-    with pytest.raises(CollapseError, match="silhouette has left the picture"):
+    with pytest.raises(CollapseError, match="silhouette has left the image"):
         for _ in range(20):
             monitor.watch(Health(0.03, 0.9, 0.0))
 
