@@ -16,7 +16,7 @@ from tests.cli.typed import small_run, typed
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-PAGE = Path(__file__).parents[2] / "docs" / "export.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "export.md"
 
 
 @pytest.fixture(scope="module")

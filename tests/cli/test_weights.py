@@ -36,7 +36,7 @@ def test_a_run_becomes_weights_that_say_what_they_are(
     options = ["--evaluation", "metrics.json", "--licence", "CC0-1.0", "--note", "made up [here]"]
     assert typed("export", "weights", folder, "-o", "new/ours.safetensors", *options) == 0
     shown = capsys.readouterr().out
-    assert re.search(r"half precision moves vertices by 0\.\d+ mm at most", shown), shown
+    assert re.search(r"half precision moves vertices by at most 0\.\d+ mm", shown), shown
     assert re.search(r"wrote new/ours.safetensors, 1\d\.\d MB", shown)
     assert b"somebody" not in Path("new/ours.safetensors").read_bytes()
     assert typed("info", "weights", "new/ours.safetensors") == 0
@@ -52,7 +52,7 @@ def test_a_run_becomes_weights_that_say_what_they_are(
         r"licence +CC0-1.0",
         r"note +made up \[here\]",
         r"rotated upright and zoomed until the hand's box fills 80 %",
-        r"evaluated on 5 pictures of eval.h5",
+        r"evaluated on 5 images of eval.h5",
         r"aligned \(Procrustes\) +8.12 +0.500",
         r"raw \(camera space\) +60.00",
     ):
