@@ -1,1 +1,1 @@
-"""Rotations, cameras and alignment: the ground that every other floor stands on."""
+"""Rotations, cameras, windows of pictures, alignment, mesh normals. Knows nothing of hands."""

@@ -1,4 +1,4 @@
-"""Where converted files are kept between runs."""
+"""The cache folder for converted files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def cache_directory() -> Path:
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> bool:
-    """Write an npz in one step, so that no reader ever sees half of it.
+    """Write an npz in one step, so that no reader sees a partial file.
 
     Returns:
-        False where the place cannot be written to: a cache that is missing is not an error.
+        False where the folder is not writable: a missing cache is not an error.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

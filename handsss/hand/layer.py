@@ -12,8 +12,8 @@ from handsss.geometry.autograd import plain_autograd_needed
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.joints import MODEL_PARENTS, reorder_indices
 from handsss.hand.keypoint_sets import KeypointSet, tips_in_finger_order
-from handsss.hand.lbs_fused import FastPosing
-from handsss.hand.lbs_reference import Posed, PosingConstants, pose_plain
+from handsss.hand.lbs_fused import FusedPosing
+from handsss.hand.lbs_reference import Posed, PosingConstants, pose_reference
 from handsss.hand.limits import joint_angles, limit_excess
 from handsss.hand.model import HandModel
 
@@ -180,8 +180,8 @@ class HandLayer(nn.Module):
             rotations = self._rotations(pca, axis_angle, matrices, rotation)
             constants = self._constants(joint_order, device)
             if plain_autograd_needed(rotations, shape, scale, translation):
-                return HandOutput(*pose_plain(constants, rotations, shape, scale, translation))
-            posed: Posed = FastPosing.apply(constants, rotations, shape, scale, translation)  # type: ignore[no-untyped-call]
+                return HandOutput(*pose_reference(constants, rotations, shape, scale, translation))
+            posed: Posed = FusedPosing.apply(constants, rotations, shape, scale, translation)  # type: ignore[no-untyped-call]
             return HandOutput(*posed)
 
     def _rotations(

@@ -1,8 +1,7 @@
-"""Linear blend skinning with its backward pass written out.
+"""Linear blend skinning with a hand-written backward pass.
 
-This spares the recorded graph's many small operations and its large temporaries.
-:func:`handsss.hand.lbs_reference.pose_plain` is what it is tested against, and what takes over where derivatives of
-derivatives are asked for.
+It avoids autograd's many small operations and large temporaries. :func:`handsss.hand.lbs_reference.pose_reference` is
+the reference it is tested against, and is used where second derivatives are asked for.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from handsss.hand.lbs_reference import Posed, PosingConstants, pose_plain
+from handsss.hand.lbs_reference import Posed, PosingConstants, pose_reference
 
 _PIECE = 16  # hands
 
@@ -45,8 +44,8 @@ def _chain(turn: Tensor, wrist: Tensor, local: Tensor, rest: Tensor) -> _Chain:
     return _Chain(root, steps, world)
 
 
-class FastPosing(torch.autograd.Function):
-    """:func:`pose_plain`, same arguments, with the backward pass written out."""
+class FusedPosing(torch.autograd.Function):
+    """:func:`pose_reference`, same arguments, with a hand-written backward pass."""
 
     @staticmethod
     def forward(
@@ -221,9 +220,9 @@ def _chain_backward(
 
 
 def _backward_plain(ctx: Any, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    """The same gradients through :func:`pose_plain`, recorded so that they can be differentiated again."""
+    """The same gradients through :func:`pose_reference`, recorded so that they can be differentiated again."""
     inputs = ctx.saved_tensors[:4]
-    outputs = pose_plain(ctx.constants, *inputs)
+    outputs = pose_reference(ctx.constants, *inputs)
     pairs = [(output, given) for output, given in zip(outputs, gradients, strict=True) if given is not None]
     wanted = [tensor for tensor, needed in zip(inputs, ctx.needs_input_grad[1:], strict=True) if needed]
     found = iter(

@@ -1,7 +1,7 @@
-"""Linear blend skinning in plain torch: the arithmetic of the hand layer, as torch differentiates it by itself.
+"""Linear blend skinning in plain torch operations with automatic differentiation.
 
 Coordinates come before vertices in memory, shape and pose blends are one matrix product, and the kinematic chain runs
-level by level, all five fingers at once. :mod:`handsss.hand.lbs_fused` does the same with its derivative by hand.
+level by level, all five fingers at once. :mod:`handsss.hand.lbs_fused` does the same with a hand-written backward pass.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Posed = tuple[Tensor, Tensor, Tensor]
 
 
 class PosingConstants(NamedTuple):
-    """A hand model's arrays as the functions here want them."""
+    """A hand model's arrays, laid out for skinning."""
 
     template: Tensor  # [3 V] coordinates before vertices
     blend: Tensor  # [145, 3 V] shape directions, then pose directions
@@ -29,14 +29,14 @@ class PosingConstants(NamedTuple):
     pivot_wrist: bool  # the global rotation leaves the wrist in place, otherwise the origin
 
 
-def pose_plain(
+def pose_reference(
     constants: PosingConstants,
     rotations: Tensor,
     shape: Tensor | None,
     scale: Tensor | None,
     translation: Tensor | None,
 ) -> Posed:
-    """Vertices, joints and transforms in operations that torch differentiates by itself.
+    """Vertices, joints and transforms; every operation is differentiated by autograd.
 
     Args:
         constants: the model.

@@ -1,4 +1,4 @@
-"""MANO files that users bring: found, read safely, mended and converted once.
+"""MANO files of the user: located, read safely, repaired and converted once.
 
 MANO (Romero, Tzionas, Black, SIGGRAPH Asia 2017) is licensed for research only and may not be passed on, so this
 package holds no part of it and never downloads it.

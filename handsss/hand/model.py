@@ -1,4 +1,4 @@
-"""Hand models as plain arrays: the open hand that is shipped, MANO files that users bring, and their mirror images."""
+"""Hand models as arrays: the bundled open hand, MANO files of the user, and their mirror images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The open hand that comes with the package, in two resolutions."""
+"""The bundled open hand, in two resolutions."""
 
 from __future__ import annotations
 

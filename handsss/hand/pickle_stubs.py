@@ -1,7 +1,7 @@
-"""Inert stand-ins for everything that a MANO pickle may name.
+"""Inert stubs for every class and function that a MANO pickle may name.
 
-None of them does anything while a pickle is read: they keep what they are given, and cannot be changed by the program
-in the pickle. Arrays are made of them afterwards, by :func:`as_array`, from checked bytes.
+They only store their arguments while a pickle is read, and a pickle cannot change them. Arrays are built from them
+afterwards, by :func:`as_array`, from checked bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a reconstruction is: one dataclass per hand, and its JSON form."""
+"""The result of a reconstruction: one dataclass per hand, and its JSON form."""
 
 from __future__ import annotations
 

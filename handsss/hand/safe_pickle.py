@@ -1,8 +1,8 @@
-"""Read arrays out of MANO's pickles without letting them run anything.
+"""Arrays from MANO's pickles, without executing code.
 
-A pickle is a program: plain ``pickle.load`` on a file from somewhere runs whatever its author wished. Here every name
-that the program may use is on a list, and stands for an inert stand-in, see :mod:`handsss.hand.pickle_stubs`. chumpy,
-which MANO's files refer to and which no longer imports on today's numpy, is not needed for that.
+A pickle is a program: plain ``pickle.load`` runs whatever its author wrote. Here every name that it may use is on an
+allow-list and resolves to an inert stub, see :mod:`handsss.hand.pickle_stubs`. chumpy, which MANO's files refer to and
+which no longer imports with current numpy, is not needed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Poses that people make: a sampler inside the joint limits, with coupled fingers and no finger through another.
+"""Sampling of plausible hand poses: inside the joint limits, with coupled fingers, free of self-collision.
 
 Used to build the open hand's pose space, to start fits from, and to synthesise data.
 """

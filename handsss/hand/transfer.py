@@ -1,8 +1,8 @@
-"""Carry keypoint sets from one hand model to another.
+"""Transfer of keypoint sets between hand models.
 
-Where a tool sees its keypoints was measured on the open hand; MANO has other vertices and other proportions. Each point
-is described by where it lies beside its bone, in the bone's own frame and the hand's own size, and found again on the
-other hand; there it is tied to the vertices around it.
+A tool's keypoint definition was measured on the open hand; MANO has other vertices and proportions. Each keypoint is
+expressed in its bone's frame, relative to the hand's size, and reproduced on the other hand as a convex combination of
+nearby vertices.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def transfer_keypoint_set(source: HandModel, target: HandModel, name: str) -> Ke
         InputError: ``source`` has no set of that name, or the sides differ.
     """
     if source.side != target.side:
-        raise InputError(f"cannot carry keypoints from a {source.side} to a {target.side} hand: mirror one of them.")
+        raise InputError(f"cannot transfer keypoints from a {source.side} to a {target.side} hand: mirror one of them.")
     given = source.keypoint_set(name)
     joints = source.j_regressor @ source.v_template
     points = given.joint_weights @ joints + given.vertex_weights @ source.v_template  # [21, 3]

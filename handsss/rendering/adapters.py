@@ -1,4 +1,4 @@
-"""PyTorch3D's rasteriser behind this package's interface, for those who have it installed."""
+"""PyTorch3D's rasteriser behind this package's interface, where it is installed."""
 
 from __future__ import annotations
 

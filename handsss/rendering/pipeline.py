@@ -1,4 +1,4 @@
-"""From a mesh to a picture: the one interface to every backend."""
+"""Rendering of meshes: one interface to every backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which faces lie beside which, and which meet at a vertex."""
+"""Mesh topology: neighbouring faces, and the faces around each vertex, cached per mesh."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes into the renderer and what comes out."""
+"""Inputs and outputs of the renderer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Texture(NamedTuple):
 
 
 class SilhouetteCrossings(NamedTuple):
-    """Places where a silhouette edge passes between two neighbouring pixel centres."""
+    """Pairs of neighbouring pixel centres between which a silhouette edge passes."""
 
     image: Tensor  # [E] batch index
     near: Tensor  # [E] flat pixel index of the pixel that shows the nearer surface

@@ -153,5 +153,5 @@ def test_transfer_commutes_with_mirroring() -> None:
     right = transfer_keypoint_set(source, target, "freihand")
     left = transfer_keypoint_set(mirrored(source), mirrored(target), "freihand")
     np.testing.assert_allclose(right.vertex_weights.toarray(), left.vertex_weights.toarray(), atol=1e-6)
-    with pytest.raises(InputError, match="cannot carry keypoints from a right to a left hand"):
+    with pytest.raises(InputError, match="cannot transfer keypoints from a right to a left hand"):
         transfer_keypoint_set(source, mirrored(target), "freihand")

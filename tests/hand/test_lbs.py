@@ -9,8 +9,8 @@ import torch
 from torch.autograd import forward_ad
 
 from handsss.hand.layer import HandLayer
-from handsss.hand.lbs_fused import FastPosing
-from handsss.hand.lbs_reference import pose_plain
+from handsss.hand.lbs_fused import FusedPosing
+from handsss.hand.lbs_reference import pose_reference
 
 DOUBLE = torch.float64
 NAMES = ("axis_angle", "shape", "rotation", "scale", "translation")
@@ -64,8 +64,8 @@ def test_fast_path_is_the_plain_one(small_layer, pivot, given, used) -> None:
         torch.randn(size, dtype=DOUBLE, generator=generator).requires_grad_() if wanted else None
         for size, wanted in zip(sizes, given, strict=True)
     ]
-    plain = pose_plain(constants, rotations, *others)
-    fast = FastPosing.apply(constants, rotations, *others)
+    plain = pose_reference(constants, rotations, *others)
+    fast = FusedPosing.apply(constants, rotations, *others)
     wanted = [rotations, *(other for other in others if other is not None)]
     gradients = [torch.randn(output.shape, dtype=DOUBLE, generator=generator) for output in plain]
     found = []
