@@ -25,7 +25,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from handsss.data.resumable_jobs import write_atomically
 from handsss.evaluation import reference_metrics
 from handsss.evaluation.evaluate_predictions import evaluate_predictions
 from handsss.evaluation.options import EvaluationOptions, StageProgress
@@ -33,6 +32,7 @@ from handsss.evaluation.protocols import PROTOCOLS
 from handsss.evaluation.submission import write_submission
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
+from handsss.io.atomic import write_file
 
 CAMERA = [[480.0, 0.0, 112.0], [0.0, 480.0, 112.0], [0.0, 0.0, 1.0]]
 CHECKED = 60  # frames that the reference scores as well
@@ -74,7 +74,7 @@ def write_dataset(root: Path, joints: np.ndarray, vertices: np.ndarray) -> None:
         "verts": vertices.round(6).tolist(),
     }
     for name, content in lists.items():
-        write_atomically(root / f"evaluation_{name}.json", json.dumps(content).encode())
+        write_file(root / f"evaluation_{name}.json", json.dumps(content).encode())
 
 
 def score(root: Path, predictions: Path) -> None:

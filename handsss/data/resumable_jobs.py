@@ -2,79 +2,24 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
-import os
-import secrets
 import shutil
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from handsss.errors import UserError
+from handsss.io.atomic import remove_temporary_files, write_error, write_file
 
 _PLAN = "plan.json"
-
-
-class DiskFullError(UserError):
-    """No space was left; what is finished stays."""
-
-    exit_code = 1
 
 
 def parts_folder(target: Path) -> Path:
     """Where the blocks of a store lie until it is finished: FILE.parts."""
     return target.with_name(target.name + ".parts")
-
-
-def write_atomically(target: Path, content: bytes) -> None:
-    """Write a file under another name, make it durable, rename it.
-
-    Raises:
-        DiskFullError: no space.
-        UserError: cannot be written for another reason.
-    """
-    temporary = target.parent / f".{secrets.token_hex(6)}.tmp"
-    try:
-        with open(temporary, "xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        raise unwritable(target, error) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def remove_strays(folder: Path) -> None:
-    """Remove temporary files that killed runs left in a folder.
-
-    Raises:
-        UserError: they cannot be removed.
-    """
-    try:
-        for stray in folder.glob(".*.tmp"):
-            stray.unlink(missing_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-
-
-def unwritable(target: Path, error: OSError) -> UserError:
-    """The message for a failed write; h5py names the system's error in its text only."""
-    text = str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "No space left" in text or "File too large" in text:
-        return DiskFullError(
-            f"{target}: no space left on the disk. What is finished is kept: make room and run the same command with "
-            "{resume}.",
-            options=("resume",),
-        )
-    return UserError(f"{target}: cannot be written ({error.strerror or text}). Check the path and its permissions.")
 
 
 def check_resume(resume: bool, overwrite: bool) -> None:
@@ -123,9 +68,9 @@ class Blocks:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise unwritable(self.folder, error) from error
-        remove_strays(self.folder)
-        write_atomically(path, json.dumps(plan, indent=1, sort_keys=True).encode())
+            raise write_error(self.folder, error, resumable=True) from error
+        remove_temporary_files(self.folder)
+        write_file(path, json.dumps(plan, indent=1, sort_keys=True).encode(), resumable=True)
 
     def _check_same(self, path: Path, plan: dict[str, Any], may_turn_on: tuple[str, ...]) -> None:
         try:
@@ -162,12 +107,12 @@ class Blocks:
         """Write one block and its report.
 
         Raises:
-            DiskFullError, UserError: see :func:`write_atomically`.
+            UserError: see :func:`handsss.io.atomic.atomic_path`.
         """
         buffer = io.BytesIO()
         text = np.frombuffer(json.dumps(report).encode(), dtype=np.uint8)
         np.savez(buffer, **arrays, report=text)  # type: ignore[arg-type]
-        write_atomically(self.path(number), buffer.getvalue())
+        write_file(self.path(number), buffer.getvalue(), resumable=True)
 
     def read(self, number: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Arrays and report of one block."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +9,9 @@ from typing import IO
 
 import numpy as np
 
-from handsss.data.resumable_jobs import unwritable
 from handsss.errors import UserError
 from handsss.evaluation.protocols import Protocol
+from handsss.io.atomic import atomic_path, write_error
 
 _DECIMALS = 6  # micrometres
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # in the zip, so that the same predictions give the same bytes
@@ -60,26 +57,19 @@ def write_submission(
         shift = np.nan_to_num(roots - joints[:, protocol.root])[:, None]
         joints, vertices = joints + shift, vertices + shift
     parts = (protocol.joints_to_file(joints), protocol.to_file(vertices))
-    temporary = path.parent / f".{secrets.token_hex(6)}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as stream:
-            if path.suffix == ".json":
-                _write(stream, parts, progress)
-            else:
-                with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-                    entry = zipfile.ZipInfo("pred.json", _EPOCH)
-                    entry.compress_type = zipfile.ZIP_DEFLATED
-                    with archive.open(entry, "w", force_zip64=True) as inner:
-                        _write(inner, parts, progress)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
     except OSError as error:
-        raise unwritable(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        raise write_error(path, error) from error
+    with atomic_path(path) as temporary, open(temporary, "xb") as stream:
+        if path.suffix == ".json":
+            _write(stream, parts, progress)
+        else:
+            with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+                entry = zipfile.ZipInfo("pred.json", _EPOCH)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(entry, "w", force_zip64=True) as inner:
+                    _write(inner, parts, progress)
     return path
 
 

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from handsss.data.resumable_jobs import unwritable, write_atomically
 from handsss.errors import UserError
+from handsss.io.atomic import write_error, write_file
 
 NAME = "metrics.jsonl"
 
@@ -29,7 +29,7 @@ class MetricsLogger:
     def __init__(self, folder: Path, step: int = 0, *, tensorboard: bool | None = None) -> None:
         self.path = folder / NAME
         kept = [line for line in read_metrics(self.path) if line.get("step", 0) <= step] if step else []
-        write_atomically(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        write_file(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode(), resumable=True)
         self._stream = self.path.open("a", encoding="utf-8")
         self._board = None if tensorboard is False else _board(folder / "tensorboard", step, needed=bool(tensorboard))
 
@@ -44,7 +44,7 @@ class MetricsLogger:
             self._stream.write(json.dumps(line) + "\n")
             self._stream.flush()
         except OSError as error:
-            raise unwritable(self.path, error) from error
+            raise write_error(self.path, error, resumable=True) from error
         if self._board is not None:
             for name, value in values.items():
                 if isinstance(value, int | float):

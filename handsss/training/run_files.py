@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from handsss.data.resumable_jobs import write_atomically
 from handsss.errors import UserError
+from handsss.io.atomic import write_file
 from handsss.network.s2hand import parameter_counts
 from handsss.training.config import TrainConfig, to_toml
 from handsss.training.trained_network import FINAL, LATEST
@@ -23,7 +23,7 @@ def write_run_facts(
     folder: Path, config: TrainConfig, about: dict[str, Any], trainer: Trainer, command: list[str], bone_from: str
 ) -> None:
     """Write config.toml, and run.json: what was trained on what, with which program on which machine."""
-    write_atomically(folder / "config.toml", to_toml(config).encode())
+    write_file(folder / "config.toml", to_toml(config).encode(), resumable=True)
     content = about | {
         "program": __version__,
         "torch": torch.__version__,
@@ -38,7 +38,7 @@ def write_run_facts(
         "stages": [asdict(stage) for stage in trainer.stages],
         "parameters": parameter_counts(trainer.network),
     }
-    write_atomically(folder / "run.json", json.dumps(content, indent=1).encode())
+    write_file(folder / "run.json", json.dumps(content, indent=1).encode(), resumable=True)
 
 
 def write_checkpoint_facts(
@@ -51,7 +51,7 @@ def write_checkpoint_facts(
         "validation_figures": validation,
         "terms": terms,
     }
-    write_atomically(checkpoint.with_suffix(".json"), json.dumps(content, indent=1).encode())
+    write_file(checkpoint.with_suffix(".json"), json.dumps(content, indent=1).encode(), resumable=True)
 
 
 def newest_run(base: Path = Path("runs")) -> Path:

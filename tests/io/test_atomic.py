@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from handsss.errors import UserError
-from handsss.io.atomic import check_writable, write_files
+from handsss.io.atomic import DiskFullError, atomic_path, check_writable, write_file, write_files
 
 
 def fail_on(monkeypatch: pytest.MonkeyPatch, number: int, error: BaseException) -> None:
@@ -81,3 +81,30 @@ def test_places_are_tried_before_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         check_writable(tmp_path / "file/below")
+
+
+def test_a_streamed_file_is_whole_or_absent(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(b"new")
+        assert not target.exists()
+    assert target.read_bytes() == b"new"
+    with pytest.raises(ValueError, match="stop"), atomic_path(target) as temporary:
+        temporary.write_bytes(b"half")
+        raise ValueError("stop")
+    assert target.read_bytes() == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_says_whether_the_run_can_be_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, (resumable, message) in enumerate(
+        ((True, r"no space left on the disk\. What is finished is kept: .* with resume\."), (False, "Make room, or"))
+    ):
+        with monkeypatch.context() as patch:
+            fail_on(patch, 1, OSError(errno.ENOSPC, "No space left on device"))
+            with pytest.raises(DiskFullError, match=message):
+                write_file(tmp_path / f"{number}", b"content", resumable=resumable)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UserError, match="cannot be written") as raised:
+        write_file(tmp_path / "absent/file", b"")
+    assert not isinstance(raised.value, DiskFullError)

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 import handsss
-from handsss.data.resumable_jobs import write_atomically
 from handsss.fitting.lifting_network import FILE, Lifted, LiftingNetwork, network_bytes, normalise
+from handsss.io.atomic import write_file
 from tools.train_lifting.samples import Sampler, Samples, SampleSettings
 
 # Root mean square distance of what a turn moves, metres, and share of the 21 points that it moves: the hand, and the
@@ -171,7 +171,7 @@ def main() -> None:
     kept = {key: value for key, value in report.items() if key != "processor_seconds"}  # same seed, same bytes
     content = network_bytes(network, {"model": "open", "trained": json.dumps(kept)})
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(options.out, content)
+    write_file(options.out, content)
     print(json.dumps(report, indent=1))
     print(f"wrote {options.out} ({len(content) / 1e6:.2f} MB)")
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from handsss.data.resumable_jobs import write_atomically
 from handsss.data.store.reader import Store
 from handsss.geometry.framing import CROP
 from handsss.hand.joints import BONES
+from handsss.io.atomic import write_file
 
 _COLOURS = ((230, 60, 60), (240, 170, 30), (70, 200, 80), (70, 130, 240), (190, 90, 230))  # thumb to little
 
@@ -109,4 +109,4 @@ def save_sheet(store: Store, path: Path, count: int = 60) -> None:
     """
     stream = io.BytesIO()
     contact_sheet(store, count).save(stream, "PNG")
-    write_atomically(path, stream.getvalue())
+    write_file(path, stream.getvalue())

@@ -12,11 +12,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from handsss.data.resumable_jobs import unwritable
 from handsss.data.store.reader import Store
 from handsss.data.store.schema import FIELDS
 from handsss.data.store.writer import describe, write_attributes
 from handsss.errors import InputError, UserError
+from handsss.io.atomic import atomic_path
 
 _SUMMED = ("pictures", "rows", "rows_with_keypoints")
 _OWN = ("fingerprint", "shard", "mean_bone_9_10", "counts", "bad", "format", "format_version", "program", "first")
@@ -51,18 +51,13 @@ def merge(parts: Sequence[Path], target: Path, *, copy: bool = False, overwrite:
             stack.callback(store.close)
         stores = _in_order(stores)
         unfinished = target.with_name(f".{target.name}.merging")
-        try:
-            with h5py.File(unfinished, "w", libver=("v110", "v110")) as file:
-                _join(file, stores, target.parent, copy)
-                write_attributes(file, _attributes(file, stores))
-                rows = len(file["index"])
-            with open(unfinished, "rb+") as stream:
-                os.fsync(stream.fileno())
-            os.replace(unfinished, target)
-        except OSError as error:
-            raise unwritable(target, error) from error
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with (
+            atomic_path(target, temporary=unfinished),
+            h5py.File(unfinished, "w", libver=("v110", "v110")) as file,
+        ):
+            _join(file, stores, target.parent, copy)
+            write_attributes(file, _attributes(file, stores))
+            rows = len(file["index"])
     return rows
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from handsss.data.resumable_jobs import Blocks, unwritable
+from handsss.data.resumable_jobs import Blocks
 from handsss.data.store.crop_jpeg import decode_crop, encode_crop
 from handsss.data.store.schema import FIELDS, FORMAT, FORMAT_VERSION, REQUIRED, Row, stack_rows
 from handsss.geometry.framing import CROP
+from handsss.io.atomic import atomic_path
 from handsss.version import __version__
 
 JPEG_FIELDS = ("crops_jpeg", "crops_jpeg_ends")
@@ -80,36 +80,31 @@ def assemble(
         DiskFullError, UserError: the file cannot be written; the blocks stay.
     """
     unfinished = blocks.folder / "assembled.h5"
-    try:
-        unfinished.unlink(missing_ok=True)
-        shapes = _shapes(blocks, range(count))
-        with h5py.File(unfinished, "w", libver=("v110", "v110")) as file:
-            reports = []
-            for name, (rows, shape, dtype) in shapes.items():
-                describe(_create(file, name, rows, shape, dtype, encoding), name)
-            at = dict.fromkeys(shapes, 0)
-            bytes_before = 0
-            for number in range(count):
-                arrays, report = blocks.read(number)
-                reports.append(report)
-                rows = len(arrays["index"])
-                for name, (_, shape, _dtype) in shapes.items():
-                    array = arrays.get(name)
-                    if array is None:  # a block none of whose rows has the field
-                        array = np.full((rows, *shape), FIELDS[name].missing)
-                    elif name == "crops_jpeg_ends":
-                        array = array + bytes_before
-                    if len(array):
-                        file[name][at[name] : at[name] + len(array)] = array
-                    at[name] += len(array)
-                bytes_before += len(arrays.get("crops_jpeg", ()))
-            write_attributes(file, attributes(file, reports))
-        with open(unfinished, "rb+") as stream:
-            os.fsync(stream.fileno())
-        os.replace(unfinished, target)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise unwritable(target, error) from error
+    shapes = _shapes(blocks, range(count))
+    with (
+        atomic_path(target, temporary=unfinished, resumable=True),
+        h5py.File(unfinished, "w", libver=("v110", "v110")) as file,
+    ):
+        reports = []
+        for name, (rows, shape, dtype) in shapes.items():
+            describe(_create(file, name, rows, shape, dtype, encoding), name)
+        at = dict.fromkeys(shapes, 0)
+        bytes_before = 0
+        for number in range(count):
+            arrays, report = blocks.read(number)
+            reports.append(report)
+            rows = len(arrays["index"])
+            for name, (_, shape, _dtype) in shapes.items():
+                array = arrays.get(name)
+                if array is None:  # a block none of whose rows has the field
+                    array = np.full((rows, *shape), FIELDS[name].missing)
+                elif name == "crops_jpeg_ends":
+                    array = array + bytes_before
+                if len(array):
+                    file[name][at[name] : at[name] + len(array)] = array
+                at[name] += len(array)
+            bytes_before += len(arrays.get("crops_jpeg", ()))
+        write_attributes(file, attributes(file, reports))
     blocks.remove()
 
 

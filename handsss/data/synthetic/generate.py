@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from handsss.data.resumable_jobs import Blocks, check_resume, remove_strays, unwritable, write_atomically
+from handsss.data.resumable_jobs import Blocks, check_resume
 from handsss.data.synthetic.background import list_backgrounds
 from handsss.data.synthetic.scene import SceneSettings, make_scene
 from handsss.errors import UserError
+from handsss.io.atomic import atomic_path, remove_temporary_files, write_error, write_file
 from handsss.io.pool import run_jobs
 from handsss.version import __version__
 
@@ -114,7 +114,7 @@ def synthesize(
             for kind in ("rgb", "mask"):
                 (root / split / kind).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise unwritable(root, error) from error
+        raise write_error(root, error, resumable=True) from error
     _sweep(root)
     sizes = {job.number: job.count for job in jobs}
     for number in run_jobs(_draw_block, waiting, options.workers):
@@ -125,14 +125,14 @@ def synthesize(
     occluded = sum(fact["occluder"] for fact in facts)
     content = {**plan, "counts": counts, "clean": clean, "occluded": occluded, "program": f"handsss {__version__}"}
     _sweep(root)  # workers that outlived a killed run may have left one since
-    write_atomically(record, json.dumps(content, indent=1).encode())
+    write_file(record, json.dumps(content, indent=1).encode(), resumable=True)
     blocks.remove()
     return SynthesisSummary(root, counts, clean, occluded, todo)
 
 
 def _sweep(root: Path) -> None:
     for folder in (root, *(root / split / kind for split in SPLITS for kind in ("rgb", "mask"))):
-        remove_strays(folder)
+        remove_temporary_files(folder)
 
 
 def _plan(counts: dict[str, int], scene: SceneSettings) -> dict[str, Any]:
@@ -164,8 +164,8 @@ def _draw_block(job: _Job) -> int:
     folder = job.root / job.split
     for number in range(job.first, job.first + job.count):
         scene = make_scene(number, job.split, job.scene)
-        write_atomically(folder / "rgb" / f"{number:08d}.jpg", scene.picture)
-        write_atomically(folder / "mask" / f"{number:08d}.jpg", scene.mask)
+        write_file(folder / "rgb" / f"{number:08d}.jpg", scene.picture, resumable=True)
+        write_file(folder / "mask" / f"{number:08d}.jpg", scene.mask, resumable=True)
         scenes.append(scene)
     arrays = {
         "K": np.array([scene.K for scene in scenes]),
@@ -188,7 +188,7 @@ def _write_annotations(root: Path, jobs: list[_Job], blocks: Blocks) -> list[dic
         facts: list[dict[str, Any]] = []
         for job in mine:
             facts += blocks.report(job.number)["facts"]
-        write_atomically(root / f"{split}_scene.json", json.dumps(facts).encode())
+        write_file(root / f"{split}_scene.json", json.dumps(facts).encode(), resumable=True)
         everything += facts
         for name in _LISTS:
             _write_list(root / f"{split}_{name}.json", name, mine, blocks)
@@ -197,22 +197,14 @@ def _write_annotations(root: Path, jobs: list[_Job], blocks: Blocks) -> list[dic
 
 def _write_list(path: Path, name: str, jobs: list[_Job], blocks: Blocks) -> None:
     """One JSON list over all blocks; meshes are many numbers, so the text is streamed."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "w", encoding="ascii") as stream:
-            stream.write("[")
-            for number, job in enumerate(jobs):
-                values = blocks.read(job.number)[0][name]
-                text = io.StringIO()
-                json.dump(np.round(values, _DECIMALS[name]).tolist(), text)
-                stream.write((", " if number else "") + text.getvalue()[1:-1])
-            stream.write("]")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise unwritable(path, error) from error
+    with atomic_path(path, resumable=True) as temporary, open(temporary, "w", encoding="ascii") as stream:
+        stream.write("[")
+        for number, job in enumerate(jobs):
+            values = blocks.read(job.number)[0][name]
+            text = io.StringIO()
+            json.dump(np.round(values, _DECIMALS[name]).tolist(), text)
+            stream.write((", " if number else "") + text.getvalue()[1:-1])
+        stream.write("]")
 
 
 def _finished(record: Path, plan: dict[str, Any], options: SynthesizeOptions) -> SynthesisSummary:

@@ -10,13 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from handsss.data.resumable_jobs import unwritable, write_atomically
 from handsss.evaluation.curves import Figure, draw, keypoint_panels, space_panels
 from handsss.evaluation.metric_tables import report_tables
 from handsss.evaluation.report.page import render_page
 from handsss.evaluation.report.pictures import Redraw, ReportSample, draw_samples
 from handsss.evaluation.samples import Evaluation
 from handsss.evaluation.tables import escaped, markdown
+from handsss.io.atomic import write_error, write_file
 from handsss.visualize.sheet import Line, as_jpeg, sheet
 
 
@@ -70,8 +70,8 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise unwritable(path.parent, error) from error
-        write_atomically(path, content)
+            raise write_error(path.parent, error) from error
+        write_file(path, content)
     return [paths[-1], *paths[:-1]]
 
 
