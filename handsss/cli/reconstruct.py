@@ -54,23 +54,23 @@ def reconstruct(
             metavar="OUT",
             rich_help_panel="Output",
             help="Mesh file: .obj (with .mtl and texture), .ply (vertex colours), .glb (textured) or .npz (all arrays, "
-            "camera frame). Beside it come a .json with all figures and a .png to look at. A folder for several "
-            "photos. Default: ./STEM_hand.obj, or the folder ./hands.",
+            "camera frame); or a folder for several photos. A .json with all parameters and an overview .png are "
+            "written beside it. Default: ./STEM_hand.obj, or the folder ./hands.",
         ),
     ] = None,
     mesh_format: Annotated[
         MeshFormat | None,
-        typer.Option("--format", rich_help_panel="Output", help="Kind of mesh in a folder. Default: obj."),
+        typer.Option("--format", rich_help_panel="Output", help="Mesh format of the files in a folder. Default: obj."),
     ] = None,
     hand: Annotated[
-        HandSide, typer.Option("--hand", rich_help_panel="Hand", help="Which hand to look for.")
+        HandSide, typer.Option("--hand", rich_help_panel="Hand", help="Which hand to reconstruct.")
     ] = HandSide.auto,
     all_hands: Annotated[
         bool,
         typer.Option(
             "--all-hands",
             rich_help_panel="Hand",
-            help="Every hand of a photo, not only the surest; one mesh file for all.",
+            help="Reconstruct all hands of a photo, not only the one with the highest score; one mesh file for all.",
         ),
     ] = False,
     model: Annotated[
@@ -79,8 +79,8 @@ def reconstruct(
             "--model",
             metavar="NAME|PATH",
             rich_help_panel="Hand",
-            help="Hand model: open (778 vertices, comes with handsss), open-detail (1649), mano (found through "
-            "HANDSSS_MANO), or a file.",
+            help="Hand model: open (778 vertices, bundled), open-detail (1649 vertices, bundled), mano (the file that "
+            "HANDSSS_MANO names), or a file.",
         ),
     ] = "open",
     checkpoint: Annotated[
@@ -89,9 +89,9 @@ def reconstruct(
             "--checkpoint",
             metavar="FILE|auto|none",
             rich_help_panel="Hand",
-            help="Network that predicts the hand before the fit, which then expects a pose like it: a checkpoint, a "
-            "run's folder, weights; none: fit to keypoints alone; auto: the one that comes along, for the open hand "
-            "(see `handsss info weights`).",
+            help="Network that predicts the hand from the image; the fit starts there, with a pose prior about it: a "
+            "checkpoint, a run folder or a weights file. none: no network, fit to keypoints alone. auto: the bundled "
+            "network for the open hand (see `handsss info weights`).",
         ),
     ] = "auto",
     start: Annotated[
@@ -99,15 +99,15 @@ def reconstruct(
         typer.Option(
             "--start",
             rich_help_panel="Hand",
-            help="Where the fit starts, beside the prediction. lifted: from hands that a small network takes the "
-            "keypoints for (open hand only); search: from sampled poses that look like them; auto: lifted where "
-            "possible.",
+            help="Initial hands of the fit, beside the prediction. lifted: 3D hypotheses that a small network computes "
+            "from the 2D keypoints (open hand only); search: sampled poses whose projections are nearest to the "
+            "keypoints; auto: lifted where possible.",
         ),
     ] = Start.auto,
     device: Annotated[
         str,
         typer.Option(
-            "--device", rich_help_panel="Run", help=f"Of the network; the fit computes on the CPU. {DEVICE_HELP}"
+            "--device", rich_help_panel="Run", help=f"Device of the network; the fit runs on the CPU. {DEVICE_HELP}"
         ),
     ] = "cpu",
     precision: Annotated[
@@ -116,7 +116,9 @@ def reconstruct(
     refine: Annotated[
         bool,
         typer.Option(
-            "--refine/--no-refine", rich_help_panel="Hand", help="Fit to the photo, or take the start as it is."
+            "--refine/--no-refine",
+            rich_help_panel="Hand",
+            help="Fit to keypoints and silhouette, or return the initial hand.",
         ),
     ] = True,
     intrinsics: Annotated[
@@ -125,7 +127,7 @@ def reconstruct(
             "--intrinsics",
             metavar="fx,fy,cx,cy",
             rich_help_panel="Camera",
-            help="Camera of all photos, in pixels of the upright photo.",
+            help="Intrinsics of all photos, in pixels of the upright photo.",
         ),
     ] = None,
     intrinsics_file: Annotated[
@@ -134,7 +136,7 @@ def reconstruct(
             "--intrinsics-file",
             metavar="JSON",
             rich_help_panel="Camera",
-            help="JSON object of image name -> 3x3 matrix. Without either option EXIF's focal length is used, else a "
+            help="JSON object of image name -> 3x3 matrix. Without either option: the focal length in EXIF, or else a "
             "field of view of 60 degrees.",
         ),
     ] = None,
@@ -154,7 +156,7 @@ def reconstruct(
             "--keypoint-set",
             metavar="NAME",
             rich_help_panel="Keypoints",
-            help="Definition that --keypoints follow. Default: openpose.",
+            help="Keypoint definition of --keypoints. Default: openpose.",
         ),
     ] = None,
     vertices: Annotated[
@@ -165,7 +167,7 @@ def reconstruct(
         typer.Option(
             "--picture/--no-picture",
             rich_help_panel="Output",
-            help="Draw the .png to look at.",
+            help="Draw the overview .png.",
         ),
     ] = True,
     texture_size: Annotated[
@@ -174,13 +176,13 @@ def reconstruct(
             "--texture-size", min=16, max=8192, rich_help_panel="Output", help="Side of the texture in pixels."
         ),
     ] = 512,
-    batch: Annotated[  # more at once save no more time
+    batch: Annotated[  # larger batches are not faster
         int,
         typer.Option(
             "--batch",
             min=1,
             rich_help_panel="Run",
-            help="Photos of a folder whose hands go through network and fit together.",
+            help="Photos whose hands are reconstructed as one batch.",
         ),
     ] = 8,
     workers: Annotated[
@@ -189,7 +191,7 @@ def reconstruct(
             "--workers",
             min=1,
             rich_help_panel="Run",
-            help="Processes for several photos. Default: one a core, where there are eight photos for each.",
+            help="Worker processes for several photos. Default: one per core, if there are eight photos for each.",
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel="Output", help="Print errors only.")] = False,
@@ -214,7 +216,7 @@ def reconstruct(
         several=inputs.several,
     )
     if not inputs.several and (mistake := unreadable(inputs.sources[0])):
-        show_error(mistake)  # now: libraries and networks take seconds to load
+        show_error(mistake)  # before libraries and networks are loaded, which takes seconds
         raise typer.Exit(1)
     from handsss.reconstruction.pipeline import PipelineSettings
     from handsss.reconstruction.run import exit_code, reconstruct_all
@@ -233,7 +235,7 @@ def reconstruct(
     with waiting(printer.errors, "loading", shown=not quiet):
         pipeline = make_pipeline(model, settings)
     if keypoint_set is not None:
-        pipeline.model.keypoint_set(keypoint_set)  # an unknown name is a mistake to tell before any work
+        pipeline.model.keypoint_set(keypoint_set)  # an unknown name is an error, before any work
     if inputs.several:
         count = workers or processes_for(len(inputs.sources), os.cpu_count() or 1)
         with progress_bar(printer.errors, unit="photo", shown=not quiet) as progress:

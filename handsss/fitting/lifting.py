@@ -1,7 +1,8 @@
-"""Starts from the lifting network: hands that it takes keypoints for, put where the keypoints are.
+"""Initial hands from the lifting network: it maps 2D keypoints to 3D hypotheses, which are then translated to the
+keypoints' position.
 
-The network was taught the open hand's poses. Other hand models have other rest poses, so that its angles mean nothing
-to them: their fits start from the bank of poses (:mod:`handsss.fitting.pose_bank`).
+The network was trained with poses of the open hand. Other hand models have other rest poses, to which its angles do not
+apply: their fits start from the pose bank (:mod:`handsss.fitting.pose_bank`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from handsss.hand.open_hand import OPEN_MODELS
 
 
 class Lifting(NamedTuple):
-    """A lifting network and what its output means."""
+    """A lifting network and the pose space of its output."""
 
     network: LiftingNetwork
     space: PoseSpace  # of its poses
@@ -37,10 +38,10 @@ class Lifting(NamedTuple):
 
 
 def open_lifting(path: Path, dtype: torch.dtype) -> Lifting:
-    """Read a lifting network of the open hand, to compute in the precision.
+    """Read a lifting network of the open hand.
 
     Raises:
-        InputError: not readable, or of another hand.
+        InputError: not readable, or for another hand model.
     """
     network, facts = load_lifting(path)
     if facts.get("model") not in OPEN_MODELS:
@@ -51,36 +52,37 @@ def open_lifting(path: Path, dtype: torch.dtype) -> Lifting:
 
 @lru_cache(maxsize=2)
 def _lifting(path: Path) -> Lifting:
-    # In double precision: single rounds otherwise from call to call, and the fit would end elsewhere by as much.
+    # Double precision: single precision is not reproducible from call to call, and the fit would amplify it.
     return open_lifting(path, torch.float64)
 
 
 def can_lift(model: HandModel) -> bool:
-    """Whether the network knows the hand model: the open hand, in either resolution."""
+    """Whether the network was trained for the hand model: the open hand, in either resolution."""
     return model.name in OPEN_MODELS
 
 
 def check_liftable(model: HandModel) -> None:
-    """Refuse a model that the network does not know.
+    """Check that the network was trained for a hand model.
 
     Raises:
-        InputError: not the open hand.
+        InputError: it was not.
     """
     if not can_lift(model):
         raise InputError(
-            f"the lifting network knows the open hand only, not {model.name!r}. Let the fit search for its start "
-            "(--start search), or use --model open."
+            f"the lifting network knows the open hand only, not {model.name!r}. Start the fit from the pose bank "
+            "({start} search), or use {model} open.",
+            options=("start", "model"),
         )
 
 
 class Lifter:
-    """Lifts keypoints to hands of one model, and expects the fit to end near them. The network is read when it is
-    first used.
+    """Lifts keypoints to hands of one model, each with a pose prior about the lifted pose. The network is read on
+    first use.
 
     Args:
         model: the open hand.
-        problem: whose keypoint definition the observations follow.
-        path: of the network.
+        problem: the fit; observations follow its keypoint definition.
+        path: of the network's file.
 
     Raises:
         InputError: another hand model.
@@ -93,10 +95,10 @@ class Lifter:
 
     @torch.no_grad()
     def __call__(self, observation: Observation) -> HandParameters:
-        """The network's hands, those that it trusts most first.
+        """The network's hypotheses, highest score first.
 
         Args:
-            observation: at least one keypoint with confidence; what has none may be NaN.
+            observation: at least one keypoint with confidence; keypoints without may be NaN.
         """
         network, space, _ = _lifting(self.path)
         used = (observation.confidence > 0) & torch.isfinite(observation.keypoints).all(1)

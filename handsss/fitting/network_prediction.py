@@ -77,8 +77,9 @@ class NetworkPredictor:
         own = self.loaded.model
         if not pose_compatible(own, model):
             raise InputError(
-                f"{path}: was trained with the hand model {own!r}, whose poses mean nothing to {model!r}. Expected the "
-                f"same one: give --model {own}."
+                f"{path}: was trained with the hand model {own!r}, whose pose space differs from that of {model!r}. "
+                f"Expected the same one: give {{model}} {own}.",
+                options=("model",),
             )
         self.view = input_view_of(self.loaded)
 

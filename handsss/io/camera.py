@@ -1,4 +1,4 @@
-"""Which camera took the photo: the user's word, a file, EXIF, or a stated default."""
+"""The intrinsics of a photo: given by the user, from a file, from EXIF, or a default field of view."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CameraSource = Literal["option", "file", "exif", "default"]
 
 
 class CameraChoice(NamedTuple):
-    """A camera and where it comes from."""
+    """Intrinsics and their source."""
 
     intrinsics: np.ndarray  # [3, 3] px of the upright photo
     source: CameraSource
@@ -31,7 +31,7 @@ class CameraChoice(NamedTuple):
 
 @dataclass(frozen=True)
 class CameraOptions:
-    """What the user says about cameras; nothing leaves it to EXIF and the default."""
+    """Intrinsics given by the user; by default they come from EXIF or the default field of view."""
 
     intrinsics: np.ndarray | None = None  # [3, 3], for every photo
     table: Mapping[str, np.ndarray] | None = None  # file name -> [3, 3]
@@ -72,8 +72,11 @@ def parse_intrinsics(text: str) -> np.ndarray:
     except ValueError:
         values = []
     if len(values) != 4:
-        raise InputError(f"--intrinsics {text}: expected fx,fy,cx,cy in pixels, for example 1200,1200,640,360.")
-    return _checked(values, f"--intrinsics {text}")
+        raise InputError(
+            f"{{intrinsics}} {text}: expected fx,fy,cx,cy in pixels, for example 1200,1200,640,360.",
+            options=("intrinsics",),
+        )
+    return _checked(values, f"{{intrinsics}} {text}", options=("intrinsics",))
 
 
 def read_intrinsics_file(path: Path) -> dict[str, np.ndarray]:
@@ -119,7 +122,7 @@ def choose_camera(
     options = options or CameraOptions()
     width, height = size
     if options.intrinsics is not None:
-        return CameraChoice(options.intrinsics, "option", f"--intrinsics: {_figures(options.intrinsics, size)}")
+        return CameraChoice(options.intrinsics, "option", f"given intrinsics: {_figures(options.intrinsics, size)}")
     if options.table is not None:
         matrix = _look_up(options.table, name, options.table_path)
         label = options.table_path.name if options.table_path else "intrinsics file"
@@ -135,7 +138,7 @@ def choose_camera(
     matrix = intrinsics_from_fov(width, height)
     sentence = (
         f"{reason}, so a field of view of {math.degrees(DEFAULT_FIELD_OF_VIEW):.0f} degrees is assumed: "
-        f"{_figures(matrix, size)}; distance and depth scale with the true focal length, which --intrinsics gives"
+        f"{_figures(matrix, size)}; distance and depth scale with the true focal length: give the intrinsics to set it"
     )
     return CameraChoice(matrix, "default", sentence)
 
@@ -197,7 +200,7 @@ def _described(value: Any) -> str:
     return "an empty object" if value == {} else type(value).__name__
 
 
-def _checked(value: Any, where: str) -> np.ndarray:
+def _checked(value: Any, where: str, options: tuple[str, ...] = ()) -> np.ndarray:
     """[3, 3] from a 3x3 list or four numbers."""
     try:
         matrix = np.array(value, dtype=np.float64)
@@ -207,9 +210,12 @@ def _checked(value: Any, where: str) -> np.ndarray:
         fx, fy, cx, cy = matrix
         matrix = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
     if matrix.shape != (3, 3):
-        raise InputError(f"{where}: expected a 3x3 matrix or fx, fy, cx, cy in pixels, got {str(value)[:60]}.")
+        came = str(value)[:60]
+        raise InputError(f"{where}: expected a 3x3 matrix or fx, fy, cx, cy in pixels, got {came}.", options=options)
     if not np.isfinite(matrix).all() or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
-        raise InputError(f"{where}: focal lengths should be positive and all numbers finite, got {matrix.tolist()}.")
+        raise InputError(
+            f"{where}: focal lengths should be positive and all numbers finite, got {matrix.tolist()}.", options=options
+        )
     if not np.allclose(matrix[2], [0, 0, 1]) or matrix[1, 0] != 0:
-        raise InputError(f"{where}: expected the rows fx s cx, 0 fy cy, 0 0 1, got {matrix.tolist()}.")
+        raise InputError(f"{where}: expected the rows fx s cx, 0 fy cy, 0 0 1, got {matrix.tolist()}.", options=options)
     return matrix

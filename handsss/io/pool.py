@@ -1,4 +1,5 @@
-"""Jobs over several processes: in any order, bounded in number, ended by the first error, gone when the parent is."""
+"""Jobs over several processes: results in any order, a bounded number in flight. The first error ends the run, and no
+worker outlives its parent."""
 
 from __future__ import annotations
 
@@ -19,24 +20,24 @@ ResultT = TypeVar("ResultT")
 
 
 _DIED = (
-    "a worker process died, perhaps for want of memory. What is finished is kept: run the same command with --resume "
-    "and fewer --workers."
+    "a worker process died, perhaps out of memory. What is finished is kept: run the same command with {resume} and "
+    "fewer {workers}."
 )
 
 
 def run_jobs(
     work: Callable[[JobT], ResultT], jobs: Iterable[JobT], workers: int, *, died: str = _DIED
 ) -> Iterator[ResultT]:
-    """Results of jobs as they end.
+    """Run jobs and yield their results as they finish.
 
     Args:
-        work: a function of a module, so that processes can find it.
-        jobs: taken one by one, not more than two a worker ahead of the results.
-        workers: processes; 1 works in this process.
-        died: what the user is told when one of them dies.
+        work: a picklable function.
+        jobs: consumed lazily, at most two per worker ahead of the results.
+        workers: processes; 1: run in this process.
+        died: the message if a worker dies; may name the options ``{resume}``, ``{workers}`` and ``{batch}``.
 
     Raises:
-        whatever a job raises; running jobs end first, waiting ones are dropped. An interrupt ends running ones too.
+        any error of a job, after running jobs have finished; waiting ones are dropped. An interrupt stops running ones.
         UserError: a worker process died.
     """
     if workers <= 1:
@@ -66,14 +67,14 @@ def run_jobs(
             stop.set()  # leaving the pool waits for its workers
             raise
         except BrokenProcessPool as error:
-            raise UserError(died) from error
+            raise UserError(died, options=("resume", "workers", "batch")) from error
         finally:
             for future in running:
                 future.cancel()
 
 
 def _start_worker(parent: int, stop: Event) -> None:
-    """One thread of arithmetic each, and no life of its own once the parent is killed."""
+    """One compute thread per worker; exit when the parent dies."""
     os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent says what follows
     threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()

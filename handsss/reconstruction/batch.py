@@ -213,5 +213,5 @@ def _no_hand(keypoints: Path | None, hand: str) -> str:
     side = "" if hand == "auto" else f"{hand} "
     if keypoints is not None:
         return f"{keypoints} shows no {side}hand"
-    tip = "" if hand == "auto" else f" (--hand {hand} leaves the other side out)"
-    return f"no {side}hand found{tip}; a larger picture of the hand, in full and sharp, may help"
+    tip = "" if hand == "auto" else f" (only {hand} hands were looked for)"
+    return f"no {side}hand found{tip}; a larger, sharper photo of the whole hand may help"

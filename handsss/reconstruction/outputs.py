@@ -44,7 +44,7 @@ class Outcome:
 
 
 class Destination(NamedTuple):
-    """The files of one photo (OBJ adds its material and textures)."""
+    """The result files of one photo; OBJ adds its material and textures."""
 
     mesh: Path
     document: Path
@@ -73,14 +73,14 @@ class OutputPlan:
 
 
 def plan_outputs(inputs: Inputs, output: str | None = None, mesh_format: str | None = None) -> OutputPlan:
-    """Read ``-o`` and ``--format``.
+    """Decide where results go.
 
-    One photo: a file such as hand.obj, or a folder; ./STEM_hand.obj if nothing is said. Several photos: a folder,
-    ./hands if nothing is said.
+    One photo: a file such as hand.obj, or a folder; by default ./STEM_hand.obj. Several photos: a folder, by default
+    ./hands.
 
     Args:
         inputs: the photos.
-        output: the value of -o.
+        output: the file or folder that the user gave.
         mesh_format: "obj", "ply", "glb", "npz" (a dot before it is fine).
 
     Raises:
@@ -88,7 +88,9 @@ def plan_outputs(inputs: Inputs, output: str | None = None, mesh_format: str | N
     """
     asked = None if mesh_format is None else "." + mesh_format.lower().lstrip(".")
     if asked is not None and asked not in FORMATS:
-        raise UserError(f"--format {mesh_format}: expected one of {', '.join(f[1:] for f in FORMATS)}.")
+        raise UserError(
+            f"{{format}} {mesh_format}: expected one of {', '.join(f[1:] for f in FORMATS)}.", options=("format",)
+        )
     suffix = asked or DEFAULT_FORMAT
     if output is None:
         if inputs.several:
@@ -103,28 +105,36 @@ def plan_outputs(inputs: Inputs, output: str | None = None, mesh_format: str | N
     if inputs.several:
         if known:
             raise UserError(
-                f"-o {output}: a single file cannot take the results of {len(inputs.sources)} photos. Give a folder, "
-                f"and --format {path.suffix[1:].lower()} for the kind of mesh."
+                f"{{output}} {output}: a single file cannot take the results of {len(inputs.sources)} photos. Give a "
+                f"folder, and {{format}} {path.suffix[1:].lower()} for the kind of mesh.",
+                options=("output", "format"),
             )
         return _folder(path, suffix)  # a folder may well be called results.v2
     if not known:
         raise UserError(
-            f"-o {output}: unknown mesh format {path.suffix!r}. Expected one of {', '.join(FORMATS)}, or a folder "
-            "(with a slash at its end)."
+            f"{{output}} {output}: unknown mesh format {path.suffix!r}. Expected one of {', '.join(FORMATS)}, or a "
+            "folder (with a slash at its end).",
+            options=("output",),
         )
     if asked is not None and asked != path.suffix.lower():
-        raise UserError(f"-o {output} and --format {mesh_format} contradict each other. Leave one of them out.")
+        raise UserError(
+            f"{{output}} {output} and {{format}} {mesh_format} contradict each other. Leave one of them out.",
+            options=("output", "format"),
+        )
     return OutputPlan(path.parent, path.suffix.lower(), path)
 
 
 def _folder(path: Path, suffix: str) -> OutputPlan:
     if path.exists() and not path.is_dir():
-        raise UserError(f"-o {path}: expected a folder, but a file of this name exists. Choose another.")
+        raise UserError(
+            f"{{output}} {path}: expected a folder, but a file of this name exists. Choose another.",
+            options=("output",),
+        )
     return OutputPlan(path, suffix)
 
 
 def refuse_overwriting(written: Iterable[Path], protected: Collection[Path]) -> None:
-    """Results must never replace what they are made from (hand.png by the picture beside hand.obj) nor each other.
+    """Refuse results that would replace an input (hand.png by the picture beside hand.obj) or another result.
 
     Args:
         written: files about to be written.
@@ -135,4 +145,6 @@ def refuse_overwriting(written: Iterable[Path], protected: Collection[Path]) -> 
     """
     for path in written:
         if path.resolve() in protected:
-            raise UserError(f"{path}: this result would overwrite an input or another result. Choose another -o.")
+            raise UserError(
+                f"{path}: this result would overwrite an input or another result. Choose another place for the results."
+            )

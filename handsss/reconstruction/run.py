@@ -16,10 +16,10 @@ from handsss.reconstruction.outputs import Outcome, OutputPlan, refuse_overwriti
 from handsss.reconstruction.result_json import json_bytes
 
 _DIED = (
-    "a worker process died, perhaps for want of memory. Results that were written are kept: run the rest with fewer "
-    "--workers or a smaller --batch."
+    "a worker process died, perhaps out of memory. Results that were written are kept: run the rest with fewer "
+    "{workers} or a smaller {batch}."
 )
-_SUMMARY_EVERY = 1.0  # seconds: rewriting it for each of ten thousand photos would cost more than the photos
+_SUMMARY_EVERY = 1.0  # seconds: rewriting it for each of ten thousand photos would take longer than the photos
 
 
 def reconstruct_all(

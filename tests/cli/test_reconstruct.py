@@ -184,9 +184,9 @@ def test_unusual_pixels_are_read(command: Run, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["*.jpeg"], "jpeg"),
-        ([SAMPLE, "-o", "hand.stl"], r"unknown mesh format '\.stl'"),
-        ([SAMPLE, "--intrinsics", "1,2,3"], "expected fx,fy,cx,cy"),
-        ([SAMPLE, "--intrinsics", "-5,5,1,1"], "focal lengths should be positive"),
+        ([SAMPLE, "-o", "hand.stl"], r"-o hand\.stl: unknown mesh format '\.stl'"),
+        ([SAMPLE, "--intrinsics", "1,2,3"], "--intrinsics 1,2,3: expected fx,fy,cx,cy"),
+        ([SAMPLE, "--intrinsics", "-5,5,1,1"], "--intrinsics -5,5,1,1: focal lengths should be positive"),
         ([SAMPLE, "--intrinsics-file", "no.json"], "cannot be read"),
         ([SAMPLE, "--model", "smpl"], "smpl"),
         ([SAMPLE, "--checkpoint", "best.pt"], "best.pt: no such file. Expected a checkpoint"),

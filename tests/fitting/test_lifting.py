@@ -140,11 +140,11 @@ def test_other_hand_models_are_refused_and_searched_for(
     write_mano: Callable[..., Path], handlike_mano: dict[str, np.ndarray]
 ) -> None:
     other = replace(load_model("open"), name="other")
-    with pytest.raises(InputError, match=r"knows the open hand only, not 'other'.*--start search"):
+    with pytest.raises(InputError, match=r"knows the open hand only, not 'other'.*start search"):
         KeypointFitter(other, "joints", start="lifted")
     assert KeypointFitter(other, "joints").lifter is None
     path = write_mano("right", arrays=handlike_mano)
-    with pytest.raises(InputError, match=r"knows the open hand only.*--model open"):
+    with pytest.raises(InputError, match=r"knows the open hand only.*model open"):
         HandPipeline(str(path), PipelineSettings(start="lifted"))
     assert KeypointFitter(load_model("open-detail"), "joints", start="lifted").lifter is not None
 

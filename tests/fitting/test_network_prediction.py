@@ -122,6 +122,6 @@ def test_the_whole_way(checkpoint: Path) -> None:
 
 
 def test_another_hand_model_is_refused(checkpoint: Path) -> None:
-    with pytest.raises(InputError, match=r"was trained with the hand model 'open'.*give --model open"):
+    with pytest.raises(InputError, match=r"was trained with the hand model 'open'.*give model open"):
         NetworkPredictor(checkpoint, "mano")
     assert NetworkPredictor(checkpoint, "open-detail").loaded.model == "open"

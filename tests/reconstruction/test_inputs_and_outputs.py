@@ -108,7 +108,7 @@ def test_where_results_go(
     [
         (1, "hand.stl", None, r"unknown mesh format '\.stl'. Expected one of \.obj, \.ply, \.glb, \.npz"),
         (1, "hand.obj", "ply", "contradict each other"),
-        (1, None, "stl", "--format stl: expected one of obj, ply, glb, npz"),
+        (1, None, "stl", "format stl: expected one of obj, ply, glb, npz"),
         (2, "hand.obj", None, "a single file cannot take the results of 2 photos"),
     ],
 )
