@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from handsss.data.resumable_jobs import write_atomically
 from handsss.geometry.framing import CROP
+from handsss.io.atomic import write_file
 from handsss.network.s2hand import S2Hand
 from handsss.training.objective import Batch
 from handsss.visualize.sheet import Line, as_png, sheet
@@ -49,7 +49,7 @@ def save_preview(path: Path, network: S2Hand, batch: Batch, keypoint_set: str) -
         given = _skeleton(photo, batch.keypoints[i], batch.confidence[i])
         projected = _skeleton(photo, output.projected[i])
         rows.append(Line([photo, given, branch, projected, rendered, silhouette]))
-    write_atomically(path, as_png(sheet(rows, columns=_COLUMNS)))
+    write_file(path, as_png(sheet(rows, columns=_COLUMNS)), resumable=True)
 
 
 def _skeleton(photo: np.ndarray, points: Tensor, confidence: Tensor | None = None) -> np.ndarray:
