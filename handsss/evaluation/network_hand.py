@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from handsss.evaluation.drawing import Mesh, clay_mesh
 from handsss.evaluation.ground_truth import DetectedKeypoints
 from handsss.evaluation.input_view import as_seen
 from handsss.evaluation.samples import Samples
 from handsss.geometry.cameras import project
 from handsss.training.trained_network import TrainedNetwork
+from handsss.visualize.panels import Mesh, clay_mesh
 
 
 class NetworkHand(NamedTuple):

@@ -1,11 +1,11 @@
-"""One picture that shows what was reconstructed: photo, keypoints, joints, mesh, texture, and turned views."""
+"""The overview picture of a reconstruction: photo, keypoints, joints, mesh, texture, and rotated views."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from handsss.hand.result import HandResult
 from handsss.visualize.mesh import (
@@ -16,11 +16,11 @@ from handsss.visualize.mesh import (
     panel_around,
     turned_views,
 )
-from handsss.visualize.skeleton import FAINT, INK, PAPER, draw_inset, draw_offsets, draw_skeleton, font
+from handsss.visualize.panels import SUPERSAMPLING, reduced
+from handsss.visualize.sheet import GAP, Line, sheet
+from handsss.visualize.skeleton import draw_inset, draw_offsets, draw_skeleton
 
 _WIDTH = 1680  # px of the panels: five across the first row, seven across the second
-_GAP, _LABEL, _TITLE = 8, 24, 40
-_SUPERSAMPLING = 2
 _SMALL_HAND = 0.45  # part of the photo's shorter side below which an inset shows where the hand is
 
 Panel = tuple[str, np.ndarray]
@@ -43,32 +43,21 @@ def picture(image: np.ndarray, hands: Sequence[HandResult]) -> np.ndarray:
     if not hands:
         return _without_hands(image)
     blocks = [_block(image, hand, index, len(hands)) for index, hand in enumerate(hands)]
-    return np.concatenate(blocks)
+    width = max(block.shape[1] for block in blocks)
+    padded = [np.pad(block, ((0, 0), (0, width - block.shape[1]), (0, 0)), constant_values=255) for block in blocks]
+    return np.concatenate(padded)
 
 
 def _block(image: np.ndarray, hand: HandResult, index: int, count: int) -> np.ndarray:
-    first = (_WIDTH - 4 * _GAP) // 5
-    second = (_WIDTH - 6 * _GAP) // 7
-    shown = panel_around(image, hand, first * _SUPERSAMPLING)
-    rows = [
-        [(label, _reduced(panel)) for label, panel in _photo_panels(image, hand, shown)],
-        [(label, _reduced(panel)) for label, panel in turned_views(hand, second * _SUPERSAMPLING)],
+    first = (_WIDTH - 4 * GAP) // 5
+    second = (_WIDTH - 6 * GAP) // 7
+    shown = panel_around(image, hand, first * SUPERSAMPLING)
+    rows = [_photo_panels(image, hand, shown), turned_views(hand, second * SUPERSAMPLING)]
+    lines = [
+        Line([reduced(panel) for _, panel in panels], captions=[caption for caption, _ in panels]) for panels in rows
     ]
-    height = _TITLE + sum(_LABEL + row[0][1].shape[0] + _GAP for row in rows) + _GAP
-    canvas = Image.new("RGB", (_WIDTH + 2 * _GAP, height), PAPER)
-    draw = ImageDraw.Draw(canvas)
     name = f"{hand.hand} hand" + (f" {index + 1} of {count}" if count > 1 else "")
-    draw.text((_GAP, 10), name, fill=INK, font=font(20))
-    begin = _GAP + draw.textlength(name, font=font(20)) + 14
-    draw.text((begin, 14), _figures(hand), fill=FAINT, font=font(16))
-    y = _TITLE
-    for row in rows:
-        for column, (label, panel) in enumerate(row):
-            x = _GAP + column * (panel.shape[1] + _GAP)
-            draw.text((x, y + 3), label, fill=FAINT, font=font(15))
-            canvas.paste(Image.fromarray(panel), (x, y + _LABEL))
-        y += _LABEL + row[0][1].shape[0] + _GAP
-    return np.asarray(canvas)
+    return np.asarray(sheet(lines, title=name, subtitle=_figures(hand)))
 
 
 def _photo_panels(image: np.ndarray, hand: HandResult, shown: PhotoPanel) -> list[Panel]:
@@ -97,15 +86,7 @@ def _figures(hand: HandResult) -> str:
     return "   ".join(parts)
 
 
-def _reduced(panel: np.ndarray) -> np.ndarray:
-    size = panel.shape[1] // _SUPERSAMPLING, panel.shape[0] // _SUPERSAMPLING
-    return np.asarray(Image.fromarray(panel).resize(size, Image.Resampling.BOX))
-
-
 def _without_hands(image: np.ndarray) -> np.ndarray:
     shown = Image.fromarray(np.ascontiguousarray(image))
     shown.thumbnail((_WIDTH // 2, _WIDTH // 2))
-    canvas = Image.new("RGB", (max(shown.width, 240) + 2 * _GAP, shown.height + _TITLE + _GAP), PAPER)
-    ImageDraw.Draw(canvas).text((_GAP, 10), "no hand found", fill=INK, font=font(20))
-    canvas.paste(shown, (_GAP, _TITLE))
-    return np.asarray(canvas)
+    return np.asarray(sheet([Line([np.asarray(shown)])], title="no hand found"))

@@ -1,4 +1,4 @@
-"""Panels laid out in rows, with labels: the pictures of reports and of the paper's figures."""
+"""Panels laid out in rows, with labels: every picture of several panels has this layout."""
 
 from __future__ import annotations
 
@@ -11,56 +11,80 @@ from PIL import Image, ImageDraw
 
 from handsss.visualize.skeleton import FAINT, INK, PAPER, font
 
-_GAP, _LABEL, _TITLE, _LINE = 6, 22, 38, 20
+GAP = 6  # px between panels
+_LABEL, _TITLE, _LINE = 22, 38, 20
 _MARGIN = 10
 
 
 class Line(NamedTuple):
     """One row of a sheet."""
 
-    panels: Sequence[np.ndarray | None]  # [S, S, 3] uint8, all of one size; None: an empty place
+    panels: Sequence[np.ndarray | None]  # [h, w, 3] uint8, all of one size; None: an empty place
     label: str = ""  # to the left
     heading: str = ""  # above, over the whole width
+    captions: Sequence[str] = ()  # above each panel
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of a panel, px; zero without any."""
+        return next(((panel.shape[1], panel.shape[0]) for panel in self.panels if panel is not None), (0, 0))
+
+    @property
+    def top(self) -> int:
+        """Height of what stands above the panels, px."""
+        return (_LINE + 4 if self.heading else 0) + (_LABEL if self.captions else 0)
 
 
 def sheet(
-    lines: Sequence[Line], *, columns: Sequence[str] = (), title: str = "", notes: Sequence[str] = ()
+    lines: Sequence[Line],
+    *,
+    columns: Sequence[str] = (),
+    title: str = "",
+    subtitle: str = "",
+    notes: Sequence[str] = (),
 ) -> Image.Image:
-    """Lay panels out.
+    """Lay panels out in rows.
 
     Args:
-        lines: rows from above to below; at least one with a panel.
-        columns: labels above the columns.
+        lines: rows from top to bottom; at least one with a panel. A row without panels is as high as the first one.
+        columns: labels above the columns, whose width is that of the first row with a panel.
         title: of the sheet.
+        subtitle: smaller, to the right of the title.
         notes: small print below.
     """
-    side = next(panel.shape[0] for line in lines for panel in line.panels if panel is not None)
-    most = max(len(line.panels) for line in lines)
+    usual = next(line.size for line in lines if line.size[0])
+    sizes = [line.size if line.size[0] else usual for line in lines]
     measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     left = max((int(measure.textlength(line.label, font=font(15))) for line in lines), default=0)
-    left += _MARGIN + (_GAP * 2 if left else 0)
-    width = left + most * (side + _GAP) - _GAP + _MARGIN
+    left += _MARGIN + (GAP * 2 if left else 0)
+    after_title = _MARGIN + (int(measure.textlength(title, font=font(20))) + 14 if title else 0)
+    body = max(len(line.panels) * (size[0] + GAP) - GAP for line, size in zip(lines, sizes, strict=True))
+    width = max(left + body, int(after_title + measure.textlength(subtitle, font=font(16)))) + _MARGIN
     wrapped = [part for note in notes for part in _wrapped(note, width - 2 * _MARGIN, measure)]
     top = _MARGIN + (_TITLE if title else 0) + (_LABEL if columns else 0)
-    height = top + sum(side + _GAP + (_LINE + 4 if line.heading else 0) for line in lines)
+    height = top + sum(size[1] + GAP + line.top for line, size in zip(lines, sizes, strict=True))
     height += len(wrapped) * _LINE + _MARGIN
     canvas = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(canvas)
     if title:
         draw.text((_MARGIN, _MARGIN), title, fill=INK, font=font(20))
+    if subtitle:
+        draw.text((after_title, _MARGIN + 4), subtitle, fill=FAINT, font=font(16))
     for column, label in enumerate(columns):
-        draw.text((left + column * (side + _GAP), top - _LABEL + 2), label, fill=FAINT, font=font(15))
+        draw.text((left + column * (usual[0] + GAP), top - _LABEL + 2), label, fill=FAINT, font=font(15))
     y = top
-    for line in lines:
+    for line, (panel_width, panel_height) in zip(lines, sizes, strict=True):
         if line.heading:
             draw.text((left, y + 2), line.heading, fill=INK, font=font(15))
-            y += _LINE + 4
+        y += line.top
         if line.label:
-            draw.text((_MARGIN, y + side / 2 - 9), line.label, fill=INK, font=font(15))
+            draw.text((_MARGIN, y + panel_height / 2 - 9), line.label, fill=INK, font=font(15))
+        for column, caption in enumerate(line.captions):
+            draw.text((left + column * (panel_width + GAP), y - _LABEL + 2), caption, fill=FAINT, font=font(15))
         for column, panel in enumerate(line.panels):
             if panel is not None:
-                canvas.paste(Image.fromarray(panel), (left + column * (side + _GAP), y))
-        y += side + _GAP
+                canvas.paste(Image.fromarray(panel), (left + column * (panel_width + GAP), y))
+        y += panel_height + GAP
     for part in wrapped:
         draw.text((_MARGIN, y + 2), part, fill=FAINT, font=font(14))
         y += _LINE

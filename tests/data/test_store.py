@@ -217,10 +217,11 @@ def test_inspect(freihand: Path, tmp_path: Path) -> None:
     assert fields["joints_3d"].unit == "m, camera frame"
     assert found.attributes["dataset"] == "freihand"
     sheet = np.asarray(contact_sheet(store, 12, columns=4, side=100))
-    assert sheet.shape == (3 * 102, 4 * 102, 3)
+    margin, gap = 10, 6
+    assert sheet.shape == (3 * (100 + gap) + 2 * margin, 4 * (100 + gap) - gap + 2 * margin, 3)
     # Keypoint 9 of every crop lies at (120, 128) px: its disk, of the middle finger's colour, is on the sheet.
-    disk = sheet[int(128 / 2.24), int(120 / 2.24)].astype(int)
-    assert np.abs(disk - (70, 200, 80)).max() < 60
+    disk = sheet[margin + int(128 / 2.24), margin + int(120 / 2.24)].astype(int)
+    assert np.abs(disk - (70, 214, 90)).max() < 60
     done = subprocess.run([*RUN, "preprocess", "inspect", str(path)], capture_output=True, text=True, check=True)
     assert "joints_3d" in done.stdout
     assert (tmp_path / "a_sheet.png").exists()

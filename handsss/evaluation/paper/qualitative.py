@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from handsss.evaluation.drawing import SUPERSAMPLING, Mesh, clay_mesh, crop_panel, reduced, skeleton_panel
 from handsss.evaluation.ground_truth import GroundTruth
 from handsss.evaluation.network_hand import NetworkHand, predict_hand
 from handsss.evaluation.paper.runs import TrainedRun
 from handsss.evaluation.paper.sequences import ChosenSequences
 from handsss.visualize.mesh import PhotoPanel, overlay_clay, overlay_textured, turned_views
+from handsss.visualize.panels import SUPERSAMPLING, Mesh, clay_mesh, crop_panel, reduced, skeleton_panel
 from handsss.visualize.sheet import Line, sheet
 
 PRIORS = {"average": "average pose prior", "limits": "joint limits (ours)"}

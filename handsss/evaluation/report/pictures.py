@@ -9,7 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from handsss.evaluation.drawing import (
+from handsss.evaluation.mesh_topology import matching_model
+from handsss.evaluation.samples import Evaluation, Samples
+from handsss.visualize.mesh import Drawable, overlay_clay, overlay_textured
+from handsss.visualize.panels import (
     SUPERSAMPLING,
     clay_mesh,
     crop_panel,
@@ -17,9 +20,6 @@ from handsss.evaluation.drawing import (
     side_panel,
     skeleton_panel,
 )
-from handsss.evaluation.mesh_topology import matching_model
-from handsss.evaluation.samples import Evaluation, Samples
-from handsss.visualize.mesh import Drawable, overlay_clay, overlay_textured
 
 SHOWN = 20  # best, and worst
 _SIDE = 256  # px of a panel

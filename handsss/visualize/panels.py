@@ -1,4 +1,4 @@
-"""Panels of reports and of the paper's figures: crop, keypoints, mesh, side view."""
+"""Panels of a hand for reports, figures and contact sheets: its crop, keypoints, mesh, and joints from the side."""
 
 from __future__ import annotations
 
