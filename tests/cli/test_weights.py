@@ -53,7 +53,7 @@ def test_a_run_becomes_weights_that_say_what_they_are(
         r"note +made up \[here\]",
         r"rotated upright and zoomed until the hand's box fills 80 %",
         r"evaluated on 5 images of eval.h5",
-        r"aligned \(Procrustes\) +8.12 +0.500",
+        r"aligned \(Procrustes\) +8.12 +– +– +– +0.500",
         r"raw \(camera space\) +60.00",
     ):
         assert re.search(words, shown), (words, shown)
