@@ -53,6 +53,12 @@ def test_cited_files_and_names_exist(page: str) -> None:
     assert missing((DOCS / page).read_text(encoding="utf-8")) == []
 
 
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{page}" for page in PAGES)])
+def test_named_files_exist(page: str) -> None:
+    named = re.findall(r"\b(?:tests|tools|benchmarks|handsss)/[\w/]*\.py", (ROOT / page).read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_cited_settings_exist(page: str) -> None:
     known = {section: {f.name for f in fields(getattr(TrainConfig(), section))} for section in SECTIONS}
