@@ -1,6 +1,6 @@
 # `make demo`: a real photo becomes a mesh. `make test`: tests. `make test-slow`: long ones. `make lint`: style, types.
 # `make docs`: the site, in build/site.
-# `make wheels`, then `make gpu` on a machine with a GPU and no network: docs/guides/gpu.md.
+# `make wheels`, then `make gpu` on a machine with a GPU and no network: docs/gpu.md.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

@@ -1,4 +1,4 @@
-"""Facts, tests, benchmarks and a training on a GPU, within a time; docs/guides/gpu.md says how to read what comes out.
+"""Facts, tests, benchmarks and a training on a GPU, within a time; docs/gpu.md says how to read what comes out.
 
 python -m benchmarks.gpu                             # ten minutes, into gpu-output/
 python -m benchmarks.gpu --only facts tests          # these again, the others' results stay
