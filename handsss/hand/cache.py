@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import platformdirs
+
+from handsss.errors import UserError
+from handsss.io.atomic import atomic_path
 
 
 def cache_directory() -> Path:
@@ -24,14 +26,8 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> bool:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=path.stem, suffix=".part", dir=path.parent)
-    except OSError:
-        return False
-    try:
-        with os.fdopen(handle, "wb") as file:
+        with atomic_path(path) as temporary, open(temporary, "xb") as file:
             np.savez(file, allow_pickle=False, **arrays)
-        os.replace(name, path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
+    except (OSError, UserError):
         return False
     return True
