@@ -59,7 +59,7 @@ def test_a_run_broken_off_goes_on(tmp_path: Path, stores: Stores) -> None:  # no
     )
     journal = tmp_path / "r" / "metrics.jsonl"
     begin = time.monotonic()
-    while len(read_metrics(journal)) < 2 and time.monotonic() - begin < 120:
+    while len(read_metrics(journal)) < 3 and time.monotonic() - begin < 120:
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=120)

@@ -10,7 +10,7 @@ from torch.utils.data import default_collate
 
 from handsss.data.augment import Augmentation
 from handsss.data.dataset import HandDataset
-from handsss.data.device_augment import finish
+from handsss.data.device_augment import augment_on_device
 from handsss.training.config import PRESETS
 from tests.cuda.device import DEVICE, pytestmark
 
@@ -24,7 +24,7 @@ __all__ = ["pytestmark"]
         Augmentation(),
         Augmentation(rotation_deg=180, zoom=0.6),
         PRESETS["small"].augmentation,
-        Augmentation(upright=True, close=0.8, rotation_deg=20, zoom=0.1, lost=0.3, colour=0.3, occlusion=0.6),
+        Augmentation(upright=True, crop_fill=0.8, rotation_deg=20, zoom=0.1, detection_dropout=0.3, colour=0.3, occlusion=0.6),
     ],
     ids=["none", "turned", "small", "all"],
 )
@@ -32,10 +32,10 @@ def test_the_same_pictures(stores: tuple[Path, Path], augmentation: Augmentation
     data = HandDataset(stores[0], augmentation, seed=3).reduced(reduction)
     data.set_epoch(2)
     rows = default_collate([data.deferred()[row] for row in range(len(data))])
-    made = finish(rows, DEVICE)
+    made = augment_on_device(rows, DEVICE)
     assert made.device.type == DEVICE.type
     read = default_collate([data[row]["image"] for row in range(len(data))])
-    for expected in (finish(rows, torch.device("cpu")), read):
+    for expected in (augment_on_device(rows, torch.device("cpu")), read):
         apart = (made.cpu() - expected).abs() * 255
         # Coordinates are rounded otherwise: a level of 255 in single pixels, more where contrast is stretched.
         assert float(apart.max()) < (4.5 if augmentation.colour else 1.5)
