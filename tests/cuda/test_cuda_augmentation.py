@@ -24,7 +24,15 @@ __all__ = ["pytestmark"]
         Augmentation(),
         Augmentation(rotation_deg=180, zoom=0.6),
         PRESETS["small"].augmentation,
-        Augmentation(upright=True, crop_fill=0.8, rotation_deg=20, zoom=0.1, detection_dropout=0.3, colour=0.3, occlusion=0.6),
+        Augmentation(
+            upright=True,
+            crop_fill=0.8,
+            rotation_deg=20,
+            zoom=0.1,
+            detection_dropout=0.3,
+            colour=0.3,
+            occlusion=0.6,
+        ),
     ],
     ids=["none", "turned", "small", "all"],
 )
