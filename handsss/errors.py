@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 
 class UserError(Exception):
@@ -22,19 +23,31 @@ class UserError(Exception):
         super().__init__(message)
         self.options = tuple(options)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args), self.__dict__  # subclasses take other arguments than the message
+
+    @property
+    def template(self) -> str:
+        """The message with its options in braces, for an error that repeats it and passes ``options`` on."""
+        return str(self.args[0]) if self.args else ""
+
     def text(self, written: Callable[[str], str] = str) -> str:
         """The message.
 
         Args:
             written: how an option is written; as Python names it, unless given.
         """
-        message = str(self.args[0]) if self.args else ""
+        message = self.template
         for name in self.options:
             message = message.replace("{" + name + "}", written(name))
         return message
 
     def __str__(self) -> str:
         return self.text()
+
+
+def _restored(kind: type[UserError], args: tuple[Any, ...]) -> UserError:
+    return kind.__new__(kind, *args)
 
 
 class InputError(UserError):

@@ -11,7 +11,7 @@ import pytest
 
 import handsss.errors
 from handsss.cli.console import flag
-from handsss.errors import InputError, UserError
+from handsss.errors import InputError, MissingDependencyError, UserError
 
 
 def test_options_are_written_by_each_side() -> None:
@@ -28,6 +28,12 @@ def test_errors_cross_processes_with_their_options() -> None:
     error = pickle.loads(pickle.dumps(InputError("{batch}: too large", options=["batch"])))
     assert isinstance(error, InputError)
     assert error.text(flag) == "--batch: too large"
+
+
+def test_errors_with_other_arguments_cross_processes() -> None:
+    error = pickle.loads(pickle.dumps(MissingDependencyError("litert", "the detector", "pip install litert")))
+    assert isinstance(error, MissingDependencyError) and error.package == "litert"
+    assert str(error).startswith("the detector needs the package litert, which is not installed.")
 
 
 # OpenPose's own flags, and the command that trains a missing run.

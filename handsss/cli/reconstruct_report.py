@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from handsss.cli.console import error_console, output_console, plain, show_error
+from handsss.cli.console import error_console, flag, output_console, plain, show_error
 from handsss.reconstruction.outputs import Outcome, OutputPlan
 
 __all__ = ["Outcome", "Printer"]
@@ -38,7 +38,7 @@ class Printer:
         if outcome.trace:
             self.errors.print(outcome.trace, markup=False, highlight=False, soft_wrap=True)
         if outcome.status == "failed":
-            show_error(outcome.message)
+            show_error(outcome.error.text(flag) if outcome.error else outcome.message)
         elif outcome.status == "no hand" and not self._quiet:
             self.errors.print(plain(f"{outcome.image}: {outcome.message}."), soft_wrap=True)
         if self._several or outcome.status == "failed":

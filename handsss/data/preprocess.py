@@ -192,8 +192,8 @@ def make_block(job: BlockJob) -> int:
         except InputError as error:
             if not options.skip_bad:
                 raise BadPictureError(
-                    f"{error} {{resume}} {{skip_bad}} goes on without such pictures and lists them.",
-                    options=("resume", "skip_bad"),
+                    f"{error.template} {{resume}} {{skip_bad}} goes on without such pictures and lists them.",
+                    options=("resume", "skip_bad", *error.options),
                 ) from error
             report.bad.append((item[0] if isinstance(item, tuple) else item.name, str(error)))
             continue

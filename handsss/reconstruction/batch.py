@@ -118,7 +118,7 @@ def _open(job: PhotoJob, pipeline: Pipeline, options: BatchOptions) -> _Opened:
     try:
         inputs = pipeline.find_hands(photo.array, camera.intrinsics, detections)
     except InputError as error:
-        raise InputError(f"{given or job.source.path}: {error}") from error
+        raise InputError(f"{given or job.source.path}: {error.template}", options=error.options) from error
     return _Opened(job, photo, camera, given, inputs, time.perf_counter() - begin)
 
 
@@ -137,7 +137,7 @@ def _finish(opened: Sequence[_Opened], pipeline: Pipeline, options: BatchOptions
             return
         (one,) = opened
         if isinstance(error, InputError):
-            error = InputError(f"{one.keypoints or one.job.source.path}: {error}")
+            error = InputError(f"{one.keypoints or one.job.source.path}: {error.template}", options=error.options)
         yield one.job.number, _failed_outputs(one.job, error, one.seconds + time.perf_counter() - begin)
         return
     seconds_per_hand = (time.perf_counter() - begin) / max(len(inputs), 1)
@@ -198,7 +198,8 @@ def _failed_outputs(job: PhotoJob, error: Exception, seconds: float) -> PhotoOut
 def failed(image: str, error: Exception) -> Outcome:
     """The outcome of a photo whose reconstruction raised an error. Internal errors keep their traceback."""
     if isinstance(error, UserError):
-        return Outcome(image, "failed", str(error))
+        told = UserError(error.template, options=error.options)  # without its traceback, which holds pictures
+        return Outcome(image, "failed", str(error), error=told)
     message = f"internal error: {type(error).__name__}: {error}"
     return Outcome(image, "failed", message, trace="".join(traceback.format_exception(error)))
 

@@ -30,6 +30,7 @@ class Outcome:
     hands: list[dict[str, Any]] = field(default_factory=list)  # side, score, fit figures and times of each
     seconds: float = 0.0
     trace: str = ""  # traceback of an internal error
+    error: UserError | None = None  # what ``message`` says, with its options
 
     def to_json(self) -> dict[str, Any]:
         """The photo's entry in summary.json."""

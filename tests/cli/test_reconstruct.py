@@ -256,6 +256,17 @@ def test_given_keypoints_replace_the_detector(command: Run, tmp_path: Path, dete
     np.testing.assert_allclose(document["hands"][0]["joints_3d"], detected["hands"][0]["joints_3d"], atol=1e-3)
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_messages_on_one_photo_name_flags(command: Run, tmp_path: Path, several: bool) -> None:
+    values = [[100.0 + 5 * i, 200.0 + 3 * i] for i in range(21)]
+    (tmp_path / "k").mkdir()
+    (tmp_path / "k/nocurl_keypoints.json").write_text(json.dumps({"keypoints": values}))
+    keypoints = "k" if several else "k/nocurl_keypoints.json"
+    code, _, err = command("reconstruct", SAMPLE.parent if several else SAMPLE, "-o", "out/", "--keypoints", keypoints)
+    assert code == 1
+    assert "which hand is it? Give --hand left or --hand right" in err
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
