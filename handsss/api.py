@@ -146,8 +146,12 @@ def train(
         return launch.resume(None if out is None else Path(out), runtime, callbacks)
     if minutes is not None and steps is not None:
         raise UserError("minutes and steps were both given: minutes chooses the steps. Leave one of them out.")
-    if minutes is not None and not 0 < minutes < float("inf"):
-        raise UserError(f"minutes {minutes:g}: expected a time above 0.")
+    if minutes is not None and not (isinstance(minutes, (int, float)) and 0 < minutes < float("inf")):
+        raise UserError(f"minutes {minutes}: expected a time above 0.")
+    if steps is not None and steps < 1:
+        raise UserError(f"steps {steps}: expected at least 1. Leave it out for as many as the preset has.")
+    if baseline not in ("", "mano-cnn"):
+        raise UserError(f"baseline {baseline}: expected mano-cnn, or none for the paper's method.")
     for name, value in (("batch", None if batch == "auto" else batch), ("steps", steps)):
         if value is not None:
             overrides.append(f"schedule.{name}={value}")
@@ -173,7 +177,7 @@ def _settings(settings: Mapping[str, Any] | Sequence[str]) -> list[str]:
     """``section.key=value`` with the value as TOML has it; JSON writes numbers, words, booleans and lists alike."""
     if isinstance(settings, Mapping):
         return [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in settings.items()]
-    return list(settings)
+    return [settings] if isinstance(settings, str) else list(settings)
 
 
 def evaluate(
@@ -222,6 +226,8 @@ def evaluate(
     """
     from handsss.evaluation.evaluate import evaluate as score
 
+    if limit is not None and limit < 1:
+        raise UserError(f"limit {limit}: expected at least 1 picture. Leave it out for all.")
     return score(
         checkpoint=None if checkpoint is None else Path(checkpoint),
         data=None if data is None else Path(data),

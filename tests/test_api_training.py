@@ -29,6 +29,10 @@ def test_from_store_to_hand(tmp_path: Path, stores: Stores) -> None:  # noqa: F8
     scores = handsss.evaluate(out, str(stores[1]), out=tmp_path / "report", device="cpu")
     assert isinstance(scores, handsss.EvaluationResult)
     assert scores.metrics["aligned_mpjpe_mm"] > 0
+    assert len(repr(scores)) < 400 and "aligned_mpjpe_mm=" in repr(scores)
+    for limit in (0, -1):
+        with pytest.raises(UserError, match=f"limit {limit}: expected at least 1 picture"):
+            handsss.evaluate(out, str(stores[1]), limit=limit)
     assert [path.is_file() for path in scores.files] and scores.files[0].name == "report.html"
 
     reconstructor = handsss.Reconstructor(checkpoint=out, refine=False, texture=False)
@@ -49,6 +53,12 @@ def test_from_store_to_hand(tmp_path: Path, stores: Stores) -> None:  # noqa: F8
         ({"minutes": float("nan")}, "expected a time above 0"),
         ({"preset": "large"}, "expected one of full, small"),
         ({"settings": {"losses.w_cin": 0}}, "Did you mean losses.w_con"),
+        ({"settings": "losses.w_con"}, "losses.w_con: expected section.key=value"),
+        ({"batch": 0}, "expected a batch of at least 1 sample, got 0"),
+        ({"settings": {"schedule.steps": -3}}, "expected at least 1 step, or 0 .*, got -3"),
+        ({"steps": 0}, "steps 0: expected at least 1"),
+        ({"minutes": "3"}, "minutes 3: expected a time above 0"),
+        ({"baseline": "mano"}, "baseline mano: expected mano-cnn"),
         ({"settings": ["losses.w_con"]}, "expected section.key=value"),
     ],
 )

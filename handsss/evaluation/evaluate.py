@@ -57,7 +57,7 @@ class EvaluationInputs(NamedTuple):
         return folder / f"evaluation_{name}{f'_{split}' if split else ''}"
 
 
-@dataclass
+@dataclass(eq=False)
 class EvaluationResult:
     """Figures and files of an evaluation.
 
@@ -80,6 +80,11 @@ class EvaluationResult:
     submission: Submission | None = None
     files: list[Path] = field(default_factory=list)
     network: TrainedNetwork | None = None  # draws its textures in the report
+
+    def __repr__(self) -> str:
+        # a notebook shows it: the arrays of all samples and the network's layers are not for reading
+        figures = ", ".join(f"{name}={value:.4g}" for name, value in list(self.metrics.items())[:6])
+        return f"<EvaluationResult of {self.inputs.source}: {figures or 'no ground truth'}>"
 
     @property
     def report(self) -> Path | None:

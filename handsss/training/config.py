@@ -33,6 +33,12 @@ class ScheduleSettings:
     precision: str = "auto"  # of encoder and keypoint branch: float32, bfloat16; auto: bfloat16 where it is faster
     seed: int = 0  # of initial weights, order of samples and augmentations
 
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ValueError(f"expected a batch of at least 1 sample, got {self.batch}")
+        if self.steps < 0:
+            raise ValueError(f"expected at least 1 step, or 0 for as many as the epochs need, got {self.steps}")
+
 
 @dataclass(frozen=True)
 class LoggingSettings:
