@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 from PIL import Image
 
 import handsss
 from handsss.errors import InputError, UserError
+from handsss.io.camera import intrinsics_matrix
 from handsss.reconstruction.hand import Hand
 
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
@@ -164,3 +168,78 @@ def test_a_reconstructor_says_what_it_cannot_do() -> None:
         handsss.Reconstructor(hand="both")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no hand model"):
         handsss.Reconstructor(model="absent")
+
+
+def test_hands_far_outside_the_photo_are_drawn_too(hand: Hand) -> None:
+    for translation in ([0, 0, -1.0], [0, 0, 1e-3], [50, 0, 0.3]):
+        moved = hand.posed(translation=translation)  # at pixels that no picture could hold
+        assert moved.overview().width == hand.overview().width
+
+
+def test_a_hand_equals_itself_alone(hand: Hand) -> None:
+    other = hand.posed(np.zeros(45))
+    assert hand in [other, hand] and hand not in [other]
+    assert len({hand, other}) == 2
+
+
+def test_tensors_with_gradients_are_read(hand: Hand) -> None:
+    flat = hand.posed(torch.zeros(45, requires_grad=True))
+    assert np.array_equal(flat.vertices, hand.posed(np.zeros(45)).vertices)
+    camera = intrinsics_matrix(torch.tensor([700.0, 710.0, 240.0, 320.0], requires_grad=True))
+    assert np.array_equal(camera, [[700, 0, 240], [0, 710, 320], [0, 0, 1]])
+
+
+def test_a_closed_picture() -> None:
+    with Image.open(SAMPLE) as closed:
+        pass
+    with pytest.raises(InputError, match=r"nocurl.jpg: the picture was closed before its pixels were read"):
+        handsss.reconstruct(closed)
+
+
+def test_many_photos_from_a_generator(photo: np.ndarray) -> None:
+    reconstructor = handsss.Reconstructor(refine=False, texture=False, checkpoint="none")
+    drawn = []
+
+    def photos() -> Iterator[np.ndarray]:
+        for number in range(20):
+            drawn.append(number)
+            yield photo if number == 0 else np.zeros((32, 32, 3), np.uint8)
+
+    results = reconstructor.batch(photos())
+    assert len(next(results)) == 1
+    assert len(drawn) == 8  # a batch, no more
+    assert [len(hands) for hands in results] == [0] * 19
+    with pytest.raises(TypeError, match="expected many photos"):
+        reconstructor.batch(str(SAMPLE))
+
+
+def test_photos_before_a_damaged_one_are_yielded(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.jpg"
+    damaged.write_bytes(b"no picture")
+    results = handsss.Reconstructor(refine=False).batch([SAMPLE, damaged, SAMPLE])
+    assert len(next(results)) == 1
+    with pytest.raises(InputError, match=r"damaged.jpg: not an image"):
+        next(results)
+
+
+def test_keypoints_of_one_photo_that_cannot_be_used(hand: Hand) -> None:
+    reconstructor = handsss.Reconstructor(hand="left", refine=False)
+    own = hand.keypoints_2d
+    results = reconstructor.batch([SAMPLE, SAMPLE], keypoints=[own, own / 600])
+    assert len(next(results)) == 1
+    with pytest.raises(InputError, match=r"nocurl.jpg: the keypoints lie within .* pixels"):
+        next(results)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_keypoints_for_another_number_of_photos(hand: Hand, count: int) -> None:
+    reconstructor = handsss.Reconstructor(hand="left", refine=False)
+    with pytest.raises(ValueError, match="images but .* keypoints: give one entry, or None, for each"):
+        list(reconstructor.batch(iter([SAMPLE] * 2), keypoints=iter([hand.keypoints_2d] * count)))
+
+
+def test_threads_share_a_reconstructor(hand: Hand) -> None:
+    reconstructor = handsss.Reconstructor()
+    with ThreadPoolExecutor(3) as threads:
+        for (own,) in threads.map(reconstructor, [SAMPLE] * 3):
+            assert np.allclose(own.vertices, hand.vertices, atol=1e-6)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -53,14 +54,19 @@ class Network:
         with _silent_stderr():
             self._interpreter = Interpreter(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
+        self._lock = Lock()  # an interpreter has one set of tensors
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
 
     def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
-        """Run on one picture [S, S, 3] float32 0..1; the outputs in the file's order, without their batch axis."""
-        self._interpreter.set_tensor(self._input, picture[None])
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(index)[0] for index in self._outputs]
+        """Run on one picture [S, S, 3] float32 0..1; the outputs in the file's order, without their batch axis.
+
+        Threads may share a network; they take turns.
+        """
+        with self._lock:
+            self._interpreter.set_tensor(self._input, picture[None])
+            self._interpreter.invoke()
+            return [self._interpreter.get_tensor(index)[0] for index in self._outputs]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 FORMAT_VERSION = 1
 
 
-@dataclass
+@dataclass(eq=False)  # arrays have no one truth value: a hand equals itself
 class HandResult:
     """One reconstructed hand, in the original, un-mirrored image and its camera (left hands included)."""
 

@@ -203,7 +203,8 @@ def _described(value: Any) -> str:
 def _checked(value: Any, where: str, options: tuple[str, ...] = ()) -> np.ndarray:
     """[3, 3] from a 3x3 list or four numbers."""
     try:
-        matrix = np.array(value, dtype=np.float64)
+        values = value.tolist() if hasattr(value, "tolist") else value  # of tensors on any device, with gradients too
+        matrix = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
         matrix = np.zeros(0)
     if matrix.shape == (4,):

@@ -102,7 +102,11 @@ def photo_of(picture: Image.Image, name: str = "picture") -> Photo:
         warnings.simplefilter("ignore")
         try:
             picture.load()
-        except _DECODING_ERRORS as error:  # of a file that Pillow opened but has not read yet
+        except (AssertionError, *_DECODING_ERRORS) as error:  # of a file that Pillow opened but has not read yet
+            if isinstance(error, AssertionError) or "closed" in str(error):  # Pillow asserts that the file is open
+                raise InputError(
+                    f"{name}: the picture was closed before its pixels were read. Open it again, or load() it first."
+                ) from error
             raise InputError(f"{name}: the image is damaged or cut off ({error}).") from error
         exif = _camera(picture)
         notes: list[str] = []

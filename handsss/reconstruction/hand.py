@@ -23,7 +23,7 @@ from handsss.visualize.overlay import overlay
 from handsss.visualize.overview import picture
 
 
-@dataclass
+@dataclass(eq=False)  # arrays have no one truth value: a hand equals itself
 class Hand(HandResult):
     """One reconstructed hand. Lengths are metres, angles radians, image coordinates pixels with centres at +0.5.
 

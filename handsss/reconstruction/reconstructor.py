@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -13,6 +15,8 @@ from PIL import Image
 from handsss.data.keypoints.files import hands_of as array_hands
 from handsss.data.keypoints.files import read_hands
 from handsss.detect.types import Detection
+from handsss.errors import InputError
+from handsss.fitting.hand_input import HandInput
 from handsss.io.camera import CameraChoice, CameraOptions, choose_camera, intrinsics_matrix
 from handsss.io.image import Photo, photo_of, read_image
 from handsss.reconstruction.hand import Hand, hands_of
@@ -86,37 +90,96 @@ class Reconstructor:
         return next(self.batch([image], intrinsics=intrinsics, keypoints=None if keypoints is None else [keypoints]))
 
     def batch(
-        self, images: Sequence[ImageLike], *, intrinsics: Any = None, keypoints: Sequence[Any] | None = None
+        self, images: Iterable[ImageLike], *, intrinsics: Any = None, keypoints: Iterable[Any] | None = None
     ) -> Iterator[list[Hand]]:
         """The hands of many photos; those of eight photos go through network and fit together.
 
         Args:
-            images: paths, PIL pictures or arrays.
+            images: paths, PIL pictures or arrays; a generator is read as the results are asked for.
             intrinsics: one camera for all, see :func:`handsss.reconstruct`.
-            keypoints: one entry a photo, see :func:`handsss.reconstruct`.
+            keypoints: one entry a photo, or None for the built-in detector, see :func:`handsss.reconstruct`.
 
         Yields:
             a list of hands for each photo, in order.
 
         Raises:
-            InputError: a photo that cannot be read, with its name; earlier ones have been yielded.
+            InputError: a photo that cannot be used, with its name; the hands of earlier ones have been yielded.
+            TypeError: one photo instead of many.
+            ValueError: another number of keypoints than of photos.
         """
-        given = [None] * len(images) if keypoints is None else list(keypoints)
-        if len(given) != len(images):
-            raise ValueError(f"{len(images)} images but {len(given)} keypoints: give one entry, or None, for each")
-        for begin in range(0, len(images), _BATCH):
-            inputs, photos = [], []
-            for image, own in zip(images[begin : begin + _BATCH], given[begin:], strict=False):
-                name, photo = _read(image)
-                camera = _camera(photo, name, intrinsics)
-                found = self._pipeline.find_hands(
-                    photo.array, camera.intrinsics, _detections(own, photo, self.hand) if own is not None else None
-                )
-                inputs += found
-                photos.append((name, photo, camera, len(found)))
-            results = iter(self._pipeline.reconstruct(inputs) if inputs else [])
-            for name, photo, camera, count in photos:
-                yield hands_of([next(results) for _ in range(count)], photo.array, camera, name)
+        if isinstance(images, (str, bytes, os.PathLike, Image.Image)):
+            raise TypeError(
+                "images: expected many photos. For a single one, call the reconstructor: reconstructor(image)"
+            )
+        both: tuple[Any, Any] = images, keypoints
+        if all(isinstance(given, Sized) for given in both) and len(both[0]) != len(both[1]):
+            raise ValueError(_unequal(len(both[0]), len(both[1])))
+        return self._in_batches(_paired(images, keypoints), intrinsics)
+
+    def _in_batches(self, pairs: Iterator[tuple[ImageLike, Any]], intrinsics: Any) -> Iterator[list[Hand]]:
+        failure: Exception | None = None
+        full = True
+        while full and failure is None:
+            opened = []
+            try:
+                for image, keypoints in islice(pairs, _BATCH):
+                    opened.append(self._open(image, intrinsics, keypoints))
+            except Exception as error:
+                failure = error  # raised once the earlier photos of its batch are done
+            full = len(opened) == _BATCH
+            yield from self._finish(opened)
+        if failure is not None:
+            raise failure
+
+    def _open(self, image: ImageLike, intrinsics: Any, keypoints: Any) -> _Opened:
+        name, photo = _read(image)
+        camera = _camera(photo, name, intrinsics)
+        given = None if keypoints is None else _detections(keypoints, photo, self.hand, name)
+        with _named(name):
+            inputs = self._pipeline.find_hands(photo.array, camera.intrinsics, given)
+        return _Opened(name, photo, camera, inputs)
+
+    def _finish(self, opened: list[_Opened]) -> Iterator[list[Hand]]:
+        inputs = [hand_input for one in opened for hand_input in one.inputs]
+        try:
+            with _named(opened[0].name if len(opened) == 1 else ""):
+                results = iter(self._pipeline.reconstruct(inputs) if inputs else [])
+        except InputError:
+            if len(opened) == 1:
+                raise
+            for one in opened:  # photo by photo, to tell whose it is
+                yield from self._finish([one])
+            return
+        for one in opened:
+            yield hands_of([next(results) for _ in one.inputs], one.photo.array, one.camera, one.name)
+
+
+class _Opened(NamedTuple):
+    """A photo that was read, with its hands to reconstruct."""
+
+    name: str
+    photo: Photo
+    camera: CameraChoice
+    inputs: list[HandInput]
+
+
+def _paired(images: Iterable[ImageLike], keypoints: Iterable[Any] | None) -> Iterator[tuple[ImageLike, Any]]:
+    if keypoints is None:
+        yield from ((image, None) for image in images)
+        return
+    own, count = iter(keypoints), 0
+    for count, image in enumerate(images, 1):
+        try:
+            entry = next(own)
+        except StopIteration:
+            raise ValueError(_unequal(f"at least {count}", count - 1)) from None
+        yield image, entry
+    if next(own, own) is not own:
+        raise ValueError(_unequal(count, f"at least {count + 1}"))
+
+
+def _unequal(images: int | str, keypoints: int | str) -> str:
+    return f"{images} images but {keypoints} keypoints: give one entry, or None, for each"
 
 
 def _read(image: ImageLike) -> tuple[str, Photo]:
@@ -140,8 +203,20 @@ def _camera(photo: Photo, name: str, intrinsics: Any) -> CameraChoice:
     return choose_camera((photo.array.shape[1], photo.array.shape[0]), photo.exif, name, options)
 
 
-def _detections(keypoints: Any, photo: Photo, hand: Side) -> list[Detection]:
+def _detections(keypoints: Any, photo: Photo, hand: Side, name: str) -> list[Detection]:
     size = photo.array.shape[1], photo.array.shape[0]
     if isinstance(keypoints, (str, os.PathLike)):
-        return read_hands(Path(keypoints), size, hand=hand)
-    return array_hands(keypoints, size, hand=hand)
+        return read_hands(Path(keypoints), size, hand=hand)  # errors name the file
+    with _named(name):
+        return array_hands(keypoints, size, hand=hand)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Errors begin with the photo's name, where it has one."""
+    try:
+        yield
+    except InputError as error:
+        if not name:
+            raise
+        raise InputError(f"{name}: {error.template}", options=error.options) from error

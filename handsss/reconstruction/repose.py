@@ -87,7 +87,8 @@ def repose(
 
 
 def _checked(name: str, values: np.ndarray, *shapes: tuple[int, ...]) -> np.ndarray:
-    array = np.array(values, dtype=np.float64)
+    plain = values.tolist() if hasattr(values, "tolist") else values  # of tensors on any device, with gradients too
+    array = np.array(plain, dtype=np.float64)
     if array.shape not in shapes:
         expected = " or ".join(str(list(shape)) for shape in shapes)
         raise ValueError(f"{name}: expected {expected}, got {list(array.shape)}")

@@ -63,8 +63,10 @@ def panel_around(image: np.ndarray, hand: HandResult, side: int) -> PhotoPanel:
     seen = hand.keypoints_2d[:, 2] > 0
     near = np.concatenate([hand.keypoints_2d[seen, :2], hand.joints_2d])
     near = near[np.isfinite(near).all(1)]
+    # Hands in other poses may lie far outside the photo, or behind the camera; the square stays of the photo's order.
+    size = np.array([width, height], dtype=np.float64)
+    near, outline = np.clip(near, -size, 2 * size), np.clip(projected(hand), -size, 2 * size)
     low, high = near.min(0), near.max(0)
-    outline = projected(hand)
     # A misfitted mesh must not shrink the hand to a dot: it widens the window by at most a hand's size.
     reach = float((high - low).max())
     low = np.minimum(low, np.maximum(outline.min(0), low - reach))
