@@ -10,9 +10,7 @@ from typing import Protocol
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from handsss.hand.joints import MODEL_FINGERS, MODEL_PARENTS
-
-_LONG = MODEL_FINGERS[:4]  # index, middle, little, ring: rows of the angle tables
+from handsss.hand.joints import MODEL_PARENTS
 
 # How the curls of index, middle, little and ring go together: tendons and habit couple neighbours, the ring most.
 _CURL_CORRELATION = np.array(

@@ -19,7 +19,6 @@ from handsss.network.s2hand import S2Hand
 from handsss.training.config import TrainConfig
 from handsss.training.objective import Objective
 
-SUPERVISIONS = ("ssl", "fsl")
 MANO_CNN = "mano-cnn"
 PAPER_BONE = 0.0282  # m: average length of bone 9-10 of FreiHAND and HO-3D (supplement, section 1)
 FREIHAND_SAMPLES = 32560

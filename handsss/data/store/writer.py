@@ -17,8 +17,6 @@ from handsss.geometry.framing import CROP
 from handsss.io.atomic import atomic_path
 from handsss.version import __version__
 
-JPEG_FIELDS = ("crops_jpeg", "crops_jpeg_ends")
-
 
 def pack_rows(rows: list[Row], encoding: str) -> dict[str, np.ndarray]:
     """Rows as the arrays of one block.

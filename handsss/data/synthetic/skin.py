@@ -12,7 +12,6 @@ from scipy import ndimage
 from handsss.data.synthetic.noise import space_noise
 from handsss.geometry.mesh import vertex_normals
 from handsss.hand.load import load_model
-from handsss.hand.model import HandModel
 from handsss.rendering.atlas import texels
 
 TEXTURE = 320  # px, side of the texture
@@ -201,8 +200,3 @@ def arm_colour(skin: SkinParameters, points: np.ndarray) -> np.ndarray:
     base = base * (1 + rng.normal(0, 0.04, 3))
     colour: np.ndarray = base * (1 + 0.07 * space_noise(points, 0.012, rng, 2))[:, None]
     return np.clip(colour, 0.008, 0.95)
-
-
-def detail_model() -> HandModel:
-    """The rendered hand model."""
-    return load_model("open-detail")
