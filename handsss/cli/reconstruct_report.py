@@ -43,7 +43,8 @@ class Printer:
             self.errors.print(plain(f"{outcome.image}: {outcome.message}."), soft_wrap=True)
         if self._several or outcome.status == "failed":
             return
-        self._line(f"camera: {outcome.camera}")
+        tip = ", which --intrinsics gives" if outcome.camera_source == "default" else ""
+        self._line(f"camera: {outcome.camera}{tip}")
         for hand in outcome.hands:
             self._line(_hand_line(hand))
             self._line(_time_line(hand))

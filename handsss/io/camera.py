@@ -138,7 +138,7 @@ def choose_camera(
     matrix = intrinsics_from_fov(width, height)
     sentence = (
         f"{reason}, so a field of view of {math.degrees(DEFAULT_FIELD_OF_VIEW):.0f} degrees is assumed: "
-        f"{_figures(matrix, size)}; distance and depth scale with the true focal length: give the intrinsics to set it"
+        f"{_figures(matrix, size)}; distance and depth scale with the true focal length"
     )
     return CameraChoice(matrix, "default", sentence)
 
