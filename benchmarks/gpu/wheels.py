@@ -38,6 +38,7 @@ CARRIED = (
     *("rich", "markdown-it-py", "mdurl", "Pygments"),
     *("pytest", "pluggy", "iniconfig"),
     *("trimesh", "efficientnet_pytorch", "python-dateutil", "tzdata"),
+    *("platformdirs", "tomli_w"),
 )
 FROM_SOURCE = ("efficientnet_pytorch",)  # no wheel of it exists; it is plain Python
 
