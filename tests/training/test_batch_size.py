@@ -75,6 +75,7 @@ def test_growth_from_two_sizes() -> None:
         largest_batch_by_extrapolation(attempt, room=1000.0, most=64)
 
 
+@pytest.mark.slow
 def test_a_step_of_every_stage_has_so_many_rows(tmp_path: Path, stores: tuple[Path, Path]) -> None:
     settings = (*TINY, "schedule.steps=100", "shape.half=0.5", "data.augment_on=device", "augmentation.rotation_deg=30")
     run = TrainingRun(tmp_path, resolve("full", None, settings), Recipe(stores[0]), device=torch.device("cpu"))
@@ -103,6 +104,7 @@ def test_memory_is_measured() -> None:
     assert free is not None and free > 1e8
 
 
+@pytest.mark.slow
 def test_the_command_says_and_keeps_the_batch(
     tmp_path: Path, stores: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

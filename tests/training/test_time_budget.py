@@ -53,6 +53,7 @@ def test_validations_become_rarer_where_they_would_take_the_time() -> None:
         plan(config, times, 2.6)
 
 
+@pytest.mark.slow
 def test_times_are_those_of_the_steps(tmp_path: Path, stores: Stores) -> None:
     settings = ("schedule.steps=1000000", "shape.quarter=0.5", "logging.picture_every=0")
     run = TrainingRun(tmp_path, resolve("full", None, (*TINY, *settings)), Recipe(*stores), device=CPU)
@@ -92,6 +93,7 @@ def test_a_limit_ends_a_run_with_a_result(tmp_path: Path, stores: Stores) -> Non
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.slow
 def test_minutes_are_steps_that_the_run_keeps(tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     seconds = iter([100.0])
@@ -143,6 +145,7 @@ def test_mistakes_with_time_and_batch(
     assert message in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_too_short_a_time_is_told(
     tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
