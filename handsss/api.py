@@ -144,10 +144,7 @@ def train(
         if wrong:
             raise UserError(f"resume continues a run with its own settings. Leave out {', '.join(wrong)}.")
         return launch.resume(None if out is None else Path(out), runtime, callbacks)
-    if minutes is not None and steps is not None:
-        raise UserError("minutes and steps were both given: minutes chooses the steps. Leave one of them out.")
-    if minutes is not None and not (isinstance(minutes, (int, float)) and 0 < minutes < float("inf")):
-        raise UserError(f"minutes {minutes}: expected a time above 0.")
+    check_minutes(minutes, steps, overrides)
     if steps is not None and steps < 1:
         raise UserError(f"steps {steps}: expected at least 1. Leave it out for as many as the preset has.")
     if baseline not in ("", "mano-cnn"):
@@ -171,6 +168,29 @@ def train(
         deadline=None if minutes is None else begun + 60 * minutes,
     )
     return launch.launch(options, runtime, callbacks)
+
+
+def check_minutes(minutes: Any, steps: int | None, settings: Sequence[str]) -> None:
+    """That a time budget is one, and that nothing else says how long a run lasts.
+
+    Args:
+        minutes: of the run; None: no budget.
+        steps: of the run, if given.
+        settings: ``section.key=value``, which may hold ``schedule.steps``.
+
+    Raises:
+        UserError: it is none, or something else does.
+    """
+    if minutes is None:
+        return
+    if not (isinstance(minutes, (int, float)) and 0 < minutes < float("inf")):
+        shown = f"{minutes:g}" if isinstance(minutes, float) else str(minutes)
+        raise UserError(f"{{minutes}} {shown}: expected a time above 0.", options=["minutes"])
+    if steps is not None or any(setting.replace(" ", "").startswith("schedule.steps=") for setting in settings):
+        raise UserError(
+            "{minutes} and {steps} were both given: {minutes} chooses the steps. Leave one of them out.",
+            options=("minutes", "steps"),
+        )
 
 
 def _settings(settings: Mapping[str, Any] | Sequence[str]) -> list[str]:

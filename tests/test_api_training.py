@@ -50,6 +50,7 @@ def test_from_store_to_hand(tmp_path: Path, stores: Stores) -> None:  # noqa: F8
     [
         ({"resume": True, "steps": 3}, "resume continues a run with its own settings. Leave out steps"),
         ({"minutes": 3, "steps": 3}, "minutes and steps were both given"),
+        ({"minutes": 3, "settings": {"schedule.steps": 3}}, "minutes and steps were both given"),
         ({"minutes": float("nan")}, "expected a time above 0"),
         ({"preset": "large"}, "expected one of full, small"),
         ({"settings": {"losses.w_cin": 0}}, "Did you mean losses.w_con"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.stage import ROOT, keep
+from benchmarks.gpu.stage import ROOT, keep, stage_parser
 
 
 class Recorder:
@@ -39,12 +38,7 @@ class Recorder:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", required=True)
-    parser.add_argument("--target", type=Path, required=True)
-    parser.add_argument("--limit", type=float, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    options = parser.parse_args()
+    options = stage_parser(__doc__).parse_args()
     os.environ["HANDSSS_TEST_DEVICE"] = options.device
     import pytest
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import platform
@@ -12,10 +11,9 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.stage import keep
+from benchmarks.gpu.stage import keep, stage_parser
 
 MODULES = (
     *("torch", "triton", "numpy", "scipy", "numba", "PIL", "h5py", "trimesh", "typer", "rich", "pydantic"),
@@ -120,12 +118,7 @@ def first_picture(device: str) -> dict[str, float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", required=True)
-    parser.add_argument("--target", type=Path, required=True)
-    parser.add_argument("--limit", type=float, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    options = parser.parse_args()
+    options = stage_parser(__doc__).parse_args()
     tiny = options.device == "cpu"
     asked: dict[str, Callable[[], Any]] = {"system": system, "modules": modules}
     if options.device == "cuda":

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from benchmarks.gpu.stage import ROOT, keep, read
+from benchmarks.gpu.stage import ROOT, keep, read, stage_parser
 
 END = 5.0  # s for the page of figures, after the last part
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", required=True)
-    parser.add_argument("--target", type=Path, required=True)
-    parser.add_argument("--limit", type=float, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    options = parser.parse_args()
+    options = stage_parser(__doc__).parse_args()
     figures = options.work / "figures" / f"{options.device}.json"
     figures.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(ROOT / "benchmarks" / "all.py"), "--device", options.device, "--out", str(figures)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -14,6 +15,16 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 GRACE = 4.0  # s that a stage has between being asked to end and being killed
 LINES = 60  # of a log that are kept of a stage that failed
+
+
+def stage_parser(description: str | None) -> argparse.ArgumentParser:
+    """The options that every stage's program takes."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--device", required=True)
+    parser.add_argument("--target", type=Path, required=True)
+    parser.add_argument("--limit", type=float, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    return parser
 
 
 def write(target: Path, content: dict[str, Any]) -> None:

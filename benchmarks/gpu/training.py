@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.stage import ROOT, keep
+from benchmarks.gpu.stage import ROOT, keep, stage_parser
 from benchmarks.gpu.weights import split
 
 PICTURES = 0.4  # of the stage for making them
@@ -149,11 +149,7 @@ def results(work: Work) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", required=True)
-    parser.add_argument("--target", type=Path, required=True)
-    parser.add_argument("--limit", type=float, required=True)
-    parser.add_argument("--work", type=Path, required=True)
+    parser = stage_parser(__doc__)
     parser.add_argument("--backgrounds", type=Path)
     parser.add_argument("--train", default="", help="further words for handsss train")
     work = Work(parser.parse_args())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from handsss.api import check_minutes
 from handsss.errors import UserError
 
 
@@ -24,11 +25,6 @@ def checked_minutes(minutes: float | None, steps: int | None, settings: list[str
     Raises:
         UserError: something else does, or the time is not positive.
     """
-    if minutes is None:
-        return
-    if not 0 < minutes < float("inf"):
-        raise UserError(f"--minutes {minutes:g}: expected a time above 0.")
-    if steps is not None or any(setting.replace(" ", "").startswith("schedule.steps=") for setting in settings):
-        raise UserError("--minutes and --steps were both given: --minutes chooses the steps. Leave one of them out.")
-    if profile:
+    check_minutes(minutes, steps, settings)
+    if minutes is not None and profile:
         raise UserError("--minutes and --profile were both given: --profile measures and ends. Leave one of them out.")
