@@ -149,4 +149,5 @@ def _detection(hand: Landmarks, factor: float) -> Detection:
         keypoints=keypoints,
         keypoint_set=KEYPOINT_SET,
         region=hand.region.corners * factor,
+        world=np.concatenate([hand.world, hand.world_spread[:, None]], 1),
     )

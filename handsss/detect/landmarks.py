@@ -24,6 +24,7 @@ class Reading(NamedTuple):
     points: np.ndarray  # [21, 2] px of the picture
     presence: float  # 0..1
     right: float  # 0..1: probability of a right hand
+    world: np.ndarray  # [21, 3] metres, see Landmarks; about an origin of its own
 
 
 class Landmarks(NamedTuple):
@@ -34,6 +35,10 @@ class Landmarks(NamedTuple):
     presence: float  # 0..1, mean
     right: float  # 0..1, mean
     region: Window
+    # The network's fourth output: metric 3D points about their middle, x right, y down, z away from the camera, as if
+    # the camera looked straight at the hand (handsss.fitting.depth turns them to the hand's place in the picture).
+    world: np.ndarray  # [21, 3] metres, mean
+    world_spread: np.ndarray  # [21] metres: root mean square distance of the crops' points from that mean
 
 
 def region_of(points: np.ndarray) -> Window:
@@ -54,13 +59,15 @@ class LandmarkReader:
 
     def read(self, picture: np.ndarray, window: Window) -> Reading:
         """One pass over one window of SIZE px; the answer for a mirrored one comes back un-mirrored."""
-        landmarks, presence, right, _ = self._network(window.sample(picture, repeat=True))
+        landmarks, presence, right, world = self._network(window.sample(picture, repeat=True))
         points = window.to_picture(landmarks.reshape(21, 3)[:, :2].astype(np.float64))
         probability = float(right.ravel()[0])
-        return Reading(points, float(presence.ravel()[0]), 1 - probability if window.mirrored else probability)
+        metric = window.rotate_back(world.reshape(21, 3).astype(np.float64))
+        return Reading(points, float(presence.ravel()[0]), 1 - probability if window.mirrored else probability, metric)
 
     def predict_with_tta(self, picture: np.ndarray, points: np.ndarray) -> Landmarks:
-        """The median over six augmented crops (rotated, scaled, mirrored), with a confidence for each point.
+        """The median over six augmented crops (rotated, scaled, mirrored), with a confidence for each point, and the
+        mean of their metric points.
 
         The confidence falls with the spread: ``exp(-0.5 (max(spread - 0.005, 0) / 0.010)^2) * presence``, spread being
         the root mean square deviation over the region's side.
@@ -80,4 +87,7 @@ class LandmarkReader:
         presence = float(np.mean([reading.presence for reading in readings]))
         confidence = np.exp(-0.5 * (np.maximum(spread - _SPREAD_FREE, 0) / _SPREAD_SCALE) ** 2) * presence
         right = float(np.mean([reading.right for reading in readings]))
-        return Landmarks(middle, confidence, presence, right, region)
+        metric = np.array([reading.world - reading.world.mean(0) for reading in readings])
+        world = metric.mean(0)
+        world_spread = np.sqrt(((metric - world) ** 2).sum(-1).mean(0))
+        return Landmarks(middle, confidence, presence, right, region, world, world_spread)

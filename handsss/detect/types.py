@@ -19,6 +19,9 @@ class Detection:
     keypoints: np.ndarray  # [21, 3] x, y (px of the picture given), confidence 0..1; OpenPose order
     keypoint_set: str  # the definition that the points follow: "mediapipe", "openpose", ...
     region: np.ndarray  # [4, 2] px: corners of the square the points were read in, or of their box
+    # [21, 4] metres: 3D points about their middle as if the camera looked straight at the hand (x right, y down, z away
+    # from the camera), and how far the detector's readings of each spread; None: the source gives no depth.
+    world: np.ndarray | None = None
 
 
 def mirror(detection: Detection, width: int) -> Detection:
@@ -27,4 +30,6 @@ def mirror(detection: Detection, width: int) -> Detection:
     keypoints[:, 0] = width - keypoints[:, 0]
     region = np.array(detection.region, dtype=np.float64)
     region[:, 0] = width - region[:, 0]
-    return replace(detection, hand="left" if detection.hand == "right" else "right", keypoints=keypoints, region=region)
+    world = None if detection.world is None else detection.world * np.array([-1.0, 1.0, 1.0, 1.0])
+    hand = "left" if detection.hand == "right" else "right"
+    return replace(detection, hand=hand, keypoints=keypoints, region=region, world=world)
