@@ -84,7 +84,7 @@ def standard_sets(j_regressor: np.ndarray, tips: np.ndarray, *, mano: bool, side
 
     return {
         "joints": kinematic_set("joints", tips, count, "kinematic chain, the model's own fingertips"),
-        "openpose": kinematic_set("openpose", tips, count, "the kinematic joints as they are, as S2HAND takes them"),
+        "openpose": kinematic_set("openpose", ids("freihand"), count, "kinematic chain, FreiHAND's fingertips"),
         "freihand": regressed_set("freihand", j_regressor, ids("freihand"), "regressed from posed vertices"),
         "ho3d": kinematic_set("ho3d", ids("ho3d"), count, "kinematic chain, HO-3D's fingertips"),
         "manopth": kinematic_set("manopth", ids("manopth"), count, "kinematic chain, manopth's fingertips"),

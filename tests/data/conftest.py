@@ -78,7 +78,8 @@ def ho3d_meta(split: str) -> dict[str, Any]:
         "camIDList": ["0", "1"],
     }
     if split == "evaluation":
-        return common | {"handBoundingBox": [200, 150, 300, 250], "handJoints3D": np.array([0.05, 0.02, -0.5])}
+        box = list(np.array([200.0, 150.0, 300.0, 250.0]))  # a list of numpy scalars, as the dataset may have it
+        return common | {"handBoundingBox": box, "handJoints3D": np.array([0.05, 0.02, -0.5])}
     return common | {
         "handJoints3D": ho3d_joints(),
         "handPose": np.linspace(0, 1, 48),

@@ -208,6 +208,24 @@ def test_fast_equals_reference_frame_by_frame() -> None:
             )
 
 
+def test_the_joint_that_alignment_takes_as_given_has_no_error() -> None:
+    """Rounding must leave it 0, as the official arithmetic does: an error of 0 lies within the first threshold, 0."""
+    made = hands(200, seed=6)
+    joints = noisy(made.freihand, 0.01)
+    for protocol in (FREIHAND, HO3D):
+        scores = score_3d(samples(joints, made.freihand, None, None), protocol)
+        first = protocol.scale_bone[0]
+        assert not scores["root_aligned"].joints[:, protocol.root].any()
+        assert not scores["scale_translation_aligned"].joints[:, first].any()
+        official = [
+            distances(reference_metrics.align_scale_translation(true, predicted, protocol.scale_bone), true)
+            for predicted, true in zip(joints, made.freihand, strict=True)
+        ]
+        assert not np.array(official)[:, first].any()
+        area = reference_metrics.mean_and_area(official)[1]
+        assert scores["scale_translation_aligned"].figures()["auc_j"] == pytest.approx(area, abs=1e-12)
+
+
 def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     made = hands(20, seed=5)
     joints, vertices = noisy(made.freihand, 0.01), noisy(made.vertices, 0.01)

@@ -27,14 +27,17 @@ def posed(model, seed: int = 0):
     return layer, layer(pca=pca, shape=torch.randn(3, 10, generator=generator, dtype=DOUBLE))
 
 
-@pytest.mark.parametrize("name", ["ho3d", "manopth", "smplx"])
-def test_kinematic_sets_of_mano(mano_model, name) -> None:
+@pytest.mark.parametrize(
+    ("name", "tips"), [("ho3d", "ho3d"), ("manopth", "manopth"), ("smplx", "smplx"), ("openpose", "freihand")]
+)
+def test_kinematic_sets_of_mano(mano_model, name, tips) -> None:
+    """The set "openpose" is S2HAND's: the kinematic chain with FreiHAND's fingertips."""
     layer, output = posed(mano_model)
     points = layer.keypoints(output, name)
     for row, joint in enumerate(MODEL_ROWS):
         if joint is not None:
             torch.testing.assert_close(points[:, row], output.kinematic_joints[:, joint])
-    for row, tip in zip(TIP_ROWS, MANO_TIPS[name], strict=True):
+    for row, tip in zip(TIP_ROWS, MANO_TIPS[tips], strict=True):
         torch.testing.assert_close(points[:, row], output.vertices[:, tip])
 
 
