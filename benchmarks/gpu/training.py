@@ -1,5 +1,5 @@
 """A training within a time: pictures are drawn on the machine's cores, the recipe of the weights that come along is
-followed as far as the time goes (docs/open-b0.md), and the weights are exported in half precision."""
+followed as far as the time goes (docs/lab/open-b0.md), and the weights are exported in half precision."""
 
 from __future__ import annotations
 

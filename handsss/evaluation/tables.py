@@ -1,9 +1,7 @@
-"""Tables of figures and their writers: markdown, CSV, HTML, and the terminal."""
+"""Tables of figures and their writers: markdown, HTML, and the terminal."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,15 +35,6 @@ def markdown(table: Table) -> str:
     lines += ["| " + " | ".join(_cell(text) for text in row) + " |" for row in table.rows]
     lines += [part for note in table.notes for part in ("", escaped(note))]
     return "\n".join(lines) + "\n"
-
-
-def csv_text(table: Table) -> str:
-    """Comma-separated values: header and rows; a missing number is an empty field."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(table.header)
-    writer.writerows([["" if text == MISSING else text for text in row] for row in table.rows])
-    return stream.getvalue()
 
 
 def html(table: Table) -> str:

@@ -1,8 +1,8 @@
-"""The lifting network: 21 keypoints in the picture to a few hands in space, and the file that holds it.
+"""The 2D-to-3D lifting network: 21 keypoints to several hypotheses of pose, and its file.
 
-One view leaves it open whether a finger points to the camera or away from it, so the network gives several hypotheses,
-each with a score (multiple choice learning, Guzman-Rivera et al. 2012: the best of them is taught). It sees no pixels
-but rays, turned and scaled to one size, so that any camera will do. ``tools/train_lifting`` makes the file.
+One view leaves it open whether a finger points towards the camera or away from it, so the network predicts several
+hypotheses, each with a score (multiple choice learning, Guzman-Rivera et al. 2012: the loss is that of the best). Its
+input are rays, rotated and scaled to a canonical view, so it works for any camera. ``tools/train_lifting`` trains it.
 """
 
 from __future__ import annotations
@@ -21,40 +21,42 @@ from handsss.network.tensor_file import halved, read_tensor_file, tensor_file
 
 FILE = Path(__file__).parent / "data" / "lifting.safetensors"
 FORMAT, FORMAT_VERSION = "handsss-lifting", 1
-FEATURES = 64  # 42 coordinates, 21 confidences, the hand's angular size
+FEATURES = 64  # 42 coordinates, 21 confidences, log of the angular size
 POSE, SHAPE = 45, 10
 _PER_HYPOTHESIS = 6 + POSE + SHAPE
 _KNUCKLES = (9, 5, 13, 17)  # middle first
-_USUAL_SIZE = 0.07  # of a hand on the plane z = 1, root mean square about its middle
+_USUAL_SIZE = 0.07  # typical root mean square radius of a hand's keypoints on the plane z = 1
 _LARGEST = {"width": 4096, "blocks": 16, "hypotheses": 16}  # a file that asks for more is refused
 
 
 class Normalised(NamedTuple):
-    """Keypoints as the network sees them."""
+    """Input of the network: keypoints in the canonical view."""
 
     features: Tensor  # [B, 64]
-    turn: Tensor  # [B, 3, 3] from the network's camera, which looks at the hand and holds it upright, to the picture's
+    turn: (
+        Tensor  # [B, 3, 3] from the canonical camera, whose axis meets the hand and whose up is the hand's, to the real
+    )
     scale: Tensor  # [B] root mean square radius on the plane z = 1
 
 
 class Lifted(NamedTuple):
-    """Hypotheses in the network's camera, in no order."""
+    """Hypotheses in the canonical camera, unordered."""
 
     rotation: Tensor  # [B, H, 3, 3]
-    pose: Tensor  # [B, H, 45] whitened coefficients, see fit_problem.PoseSpace
+    pose: Tensor  # [B, H, 45] whitened coefficients, see ``fitting.problem.PoseSpace``
     shape: Tensor  # [B, H, 10]
-    score: Tensor  # [B, H] logits of being the nearest
+    score: Tensor  # [B, H] logits of being the best hypothesis
 
 
 def normalise(rays: Tensor, confidence: Tensor) -> Normalised:
-    """Turn the camera to the hand's middle and upright (wrist to middle knuckle), and scale the hand to one size.
+    """Rotate the camera to the hand's centre and upright (wrist to middle knuckle), and scale the hand to unit size.
 
     Args:
-        rays: [B, 21, 2] x / z and y / z; finite also where nothing was seen.
-        confidence: [B, 21] 0..1; zero for points that were not seen. At least one is.
+        rays: [B, 21, 2] x / z and y / z; finite also for undetected keypoints.
+        confidence: [B, 21] 0..1; 0: not detected. At least one is above 0.
     """
-    seen = (confidence > 0).to(rays)
-    weight = seen * (0.1 + confidence)
+    detected = (confidence > 0).to(rays)
+    weight = detected * (0.1 + confidence)
     weight = weight / weight.sum(1, keepdim=True)
     lines = torch.cat([rays, torch.ones_like(rays[..., :1])], 2)
     # The mean of unit vectors turns as the camera does; the mean of points on its plane would not.
@@ -62,28 +64,28 @@ def normalise(rays: Tensor, confidence: Tensor) -> Normalised:
     turned = lines @ to_ray
     flat = turned[..., :2] / turned[..., 2:].clamp_min(0.05)
     flat = flat - (weight[..., None] * flat).sum(1, keepdim=True)
-    up = _first_seen(flat, seen, _KNUCKLES) - _first_seen(flat, seen, (0,))
+    up = _first_detected(flat, detected, _KNUCKLES) - _first_detected(flat, detected, (0,))
     angle = torch.atan2(up[:, 0], -up[:, 1])  # clockwise from the picture's up
     zero = torch.zeros_like(angle)
     roll = axis_angle_to_matrix(torch.stack([zero, zero, angle], 1))
     upright = flat @ roll[:, :2, :2]
     scale = (weight[..., None] * upright.square()).sum((1, 2)).sqrt().clamp_min(1e-6)
     size = (scale / _USUAL_SIZE).log().clamp(-2, 2)
-    points = (upright / scale[:, None, None]).clamp(-8, 8) * seen[..., None]
+    points = (upright / scale[:, None, None]).clamp(-8, 8) * detected[..., None]
     features = torch.cat([points.flatten(1), 2 * confidence - 1, size[:, None]], 1)
     return Normalised(features, to_ray @ roll, scale)
 
 
-def _first_seen(points: Tensor, seen: Tensor, names: tuple[int, ...]) -> Tensor:
-    """The first of the named points that was seen, [B, 2]; the middle of the hand, zero, where none was."""
+def _first_detected(points: Tensor, detected: Tensor, indices: tuple[int, ...]) -> Tensor:
+    """The first detected one of some points, [B, 2]; zero, the hand's centre, where none is."""
     result = torch.zeros_like(points[:, 0])
-    for name in reversed(names):
-        result = torch.where(seen[:, name, None] > 0, points[:, name], result)
+    for index in reversed(indices):
+        result = torch.where(detected[:, index, None] > 0, points[:, index], result)
     return result
 
 
-def six_numbers_to_matrix(values: Tensor) -> Tensor:
-    """Two columns [..., 6] made orthonormal by Gram and Schmidt to rotations [..., 3, 3] (Zhou et al. 2019)."""
+def rotation_6d_to_matrix(values: Tensor) -> Tensor:
+    """Rotations [..., 3, 3] whose first two columns are two vectors [..., 6] after Gram-Schmidt (Zhou et al. 2019)."""
     first = nn.functional.normalize(values[..., :3], dim=-1)
     second = values[..., 3:] - (first * values[..., 3:]).sum(-1, keepdim=True) * first
     second = nn.functional.normalize(second, dim=-1)
@@ -102,12 +104,12 @@ class _Block(nn.Module):
 
 
 class LiftingNetwork(nn.Module):
-    """A residual perceptron from :func:`normalise`'s features to hypotheses.
+    """A residual MLP from :func:`normalise`'s features to hypotheses.
 
     Args:
-        width: of its layers.
-        blocks: of two layers each.
-        hypotheses: hands that it gives.
+        width: of the hidden layers.
+        blocks: residual blocks of two layers each.
+        hypotheses: number H of hypotheses.
     """
 
     def __init__(self, width: int = 384, blocks: int = 2, hypotheses: int = 3) -> None:
@@ -124,15 +126,15 @@ class LiftingNetwork(nn.Module):
             value = block(value)
         parts = self.leave(nn.functional.gelu(value)).reshape(len(value), self.sizes["hypotheses"], -1)
         turn, pose, shape, score = parts.split([6, POSE, SHAPE, 1], -1)
-        return Lifted(six_numbers_to_matrix(turn), pose, shape, score[..., 0])
+        return Lifted(rotation_6d_to_matrix(turn), pose, shape, score[..., 0])
 
 
 def network_bytes(network: LiftingNetwork, facts: dict[str, str]) -> bytes:
-    """The file of a network, in half precision.
+    """A network as safetensors in half precision: what :func:`load_lifting` reads.
 
     Args:
         network: any precision.
-        facts: kept beside the weights; "model" names the hand model.
+        facts: metadata; "model" names the hand model.
     """
     tensors = {name: halved(value) for name, value in network.state_dict().items()}
     sizes = {name: str(value) for name, value in network.sizes.items()}

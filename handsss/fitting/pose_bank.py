@@ -1,8 +1,9 @@
-"""Where the fit starts: the poses of a bank whose projections look most like the keypoints.
+"""Initial hands for the fit: nearest neighbours of the keypoints in a bank of projected poses.
 
-One view does not tell whether a finger points to the camera or away from it, so several starts are needed, and they
-should be hands that people make. A few thousand poses seen from all round are compared with the keypoints up to a
-similarity of the picture; the best that differ from each other in space are returned.
+One view leaves it open whether a finger points towards the camera or away from it, so the fit starts from several
+plausible hands. The bank holds a few thousand sampled poses under viewpoints all around the hand. Projections are
+compared with the keypoints up to a similarity transform of the image; of the nearest, those that differ in space are
+returned.
 """
 
 from __future__ import annotations
@@ -13,32 +14,33 @@ from torch import Tensor
 
 from handsss.fitting.problem import HandParameters, KeypointProblem, Observation
 from handsss.geometry.cameras import unproject
+from handsss.geometry.mesh import sphere_directions
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.model import HandModel
 from handsss.hand.sampling import sample_poses
 
-_STEPS = 3  # of the placement
-_BANK_DEPTH = 0.5  # metres: the perspective under which the bank is compared
-
-
-def _sphere(count: int) -> np.ndarray:
-    """Nearly even directions [count, 3] (Fibonacci lattice)."""
-    index = np.arange(count) + 0.5
-    polar, around = np.arccos(1 - 2 * index / count), np.pi * (1 + 5**0.5) * index
-    return np.stack([np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar), np.cos(polar)], 1)
+_STEPS = 3  # reweighted least-squares steps of solve_translation
+_BANK_DEPTH = 0.5  # metres: depth at which the bank's hands are projected
 
 
 def _views(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Rotations [count, 3, 3] that bring every direction of the hand to face the camera; the picture's own turn is
-    left to the comparison."""
-    forward = _sphere(count)[rng.permutation(count)]
+    """Rotations [count, 3, 3] that turn evenly spread directions of the hand towards the camera. In-plane rotation is
+    left out: the comparison is invariant to it."""
+    forward = sphere_directions(count)[rng.permutation(count)]
     side = np.cross(np.where(np.abs(forward[:, 1:2]) < 0.9, [[0.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]]), forward)
     side /= np.linalg.norm(side, axis=1, keepdims=True)
     return np.stack([side, np.cross(forward, side), forward], 1)
 
 
 class PoseBank:
-    """Sampled hands and their projections."""
+    """Sampled poses and their projections.
+
+    Args:
+        model: the hand that is fitted.
+        problem: gives its pose space and keypoints.
+        poses: number of sampled poses.
+        views: random viewpoints of each.
+    """
 
     def __init__(self, model: HandModel, problem: KeypointProblem, *, poses: int = 3000, views: int = 12) -> None:
         rng = np.random.default_rng(20210620)
@@ -57,16 +59,20 @@ class PoseBank:
         self.flat = torch.complex(flat[..., 0].float(), flat[..., 1].float())  # [N, 21] metres at the bank's depth
 
     def starts(self, observation: Observation, count: int) -> HandParameters:
-        """The ``count`` best hands that are at least 2 cm (root mean square) apart from each other.
+        """The nearest hands that are at least 2 cm (root mean square over keypoints) apart from each other.
 
         Args:
             observation: at least two keypoints with confidence.
+            count: of hands; fewer only if the bank is smaller.
+
+        Returns:
+            [count] hands in the camera frame, nearest first, mean shape.
         """
-        seen = torch.complex(observation.keypoints[:, 0], observation.keypoints[:, 1]).to(torch.complex64)
+        detected = torch.complex(observation.keypoints[:, 0], observation.keypoints[:, 1]).to(torch.complex64)
         weight = observation.confidence.float().square()
         weight = weight / weight.sum()
-        centre = (weight * seen).sum()
-        query = seen - centre
+        centre = (weight * detected).sum()
+        query = detected - centre
         # Best similarity a of a * bank + b to the query, in closed form in the complex plane.
         bank_centre = self.flat @ weight.to(torch.complex64)
         energy = (self.flat.abs().square() @ weight) - bank_centre.abs().square()
@@ -84,15 +90,16 @@ class PoseBank:
             chosen.append(following)
             distance = torch.minimum(distance, (relative - relative[following]).square().sum(-1).mean(1).sqrt())
             distance[chosen] = -1
-        return self._place(order[chosen], similarity, bank_centre, centre, observation)
+        return self._in_camera(order[chosen], similarity, bank_centre, centre, observation)
 
     def _turned(self, index: Tensor, similarity: Tensor) -> Tensor:
         return self.points[index] @ _about_z(similarity[index].angle().double()).transpose(1, 2)
 
-    def _place(
+    def _in_camera(
         self, index: Tensor, similarity: Tensor, bank_centre: Tensor, centre: Tensor, observation: Observation
     ) -> HandParameters:
-        """Turn the chosen hands to where the picture's rays come from and put them at their depth."""
+        """The hands at an index [N] rotated to the rays of their keypoints and moved to the depth that their size
+        implies."""
         intrinsics = observation.intrinsics
         focal = 0.5 * (intrinsics[0, 0] + intrinsics[1, 1])
         factor = similarity[index]
@@ -126,13 +133,13 @@ def rotation_to_ray(points: Tensor) -> Tensor:
 
 
 def solve_translation(points: Tensor, keypoints: np.ndarray, intrinsics: np.ndarray) -> Tensor:
-    """Where points must be moved to be seen at keypoints.
+    """Translation under which points project to keypoints, least squares weighted by confidence.
 
-    Linear in the translation: ``f (X + t_x) / (Z + t_z) + c = x`` times its denominator; the weights of a step undo
-    what the multiplication does to them.
+    Linear in the translation: ``f (X + t_x) / (Z + t_z) + c = x`` times its denominator. Each step divides the weights
+    by the depths of the last, or distant points would count more.
 
     Args:
-        points: [21, 3] metres, turned as in the camera.
+        points: [21, 3] metres, axes of the camera.
         keypoints: [21, 3] x, y (px), confidence.
         intrinsics: [3, 3] px.
 
@@ -144,15 +151,15 @@ def solve_translation(points: Tensor, keypoints: np.ndarray, intrinsics: np.ndar
     depth = torch.ones(len(points), dtype=torch.float64)
     K = torch.tensor(np.asarray(intrinsics, dtype=np.float64))
     rays = unproject(pixels, depth, K)[:, :2]
-    wanted = rays * points[:, 2:] - points[:, :2]  # t_x - x t_z and t_y - y t_z should be this
+    wanted = rays * points[:, 2:] - points[:, :2]  # target of t_x - x t_z and t_y - y t_z
     for _ in range(_STEPS):
         weight = (sure / depth)[:, None]
         weight = weight / weight.sum()
         ray, want = (weight * rays).sum(0), (weight * wanted).sum(0)
-        # In sums rather than by a solver, whose last digits differ from call to call.
-        spread = (weight * (rays - ray).square()).sum().clamp_min(1e-12)
-        away = -(weight * (rays - ray) * (wanted - want)).sum() / spread
-        result = torch.cat([want + ray * away, away[None]])
+        # Closed form rather than a solver, whose last digits differ from call to call.
+        variance = (weight * (rays - ray).square()).sum().clamp_min(1e-12)
+        t_z = -(weight * (rays - ray) * (wanted - want)).sum() / variance
+        result = torch.cat([want + ray * t_z, t_z[None]])
         result[2] = result[2].clamp_min(0.05 - float(points[:, 2].min()))
         depth = (points[:, 2] + result[2]).clamp_min(0.01)
     return result

@@ -1,8 +1,8 @@
-"""Which pixels are hand: colour models learnt from the fitted hand's own inside and surroundings.
+"""Segmentation of the hand by colour, started from the fitted mesh.
 
-The fitted mesh says where hand surely is and surely is not; Gaussian mixtures of both colours then decide in between,
-as in GrabCut, smoothed along the photo's own edges. The forearm has the hand's colour but is not in the model: pixels
-behind the wrist do not count.
+As in GrabCut: the mesh gives certain foreground and certain background; Gaussian mixtures of their colours classify
+the pixels between, and a guided filter smooths the result along the photo's edges. The forearm has the hand's colour
+but is not part of the model, so pixels behind the wrist are ignored.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-_SAMPLES = 1500
-_ROUNDS = 8
+_SAMPLES = 1500  # colours that a mixture is fitted to
+_ROUNDS = 8  # of Lloyd's algorithm
 
 
 class Segmentation(NamedTuple):
-    """A soft mask and how far to trust it."""
+    """A soft mask and its quality."""
 
     probability: np.ndarray  # [h, w] float32, of being hand
-    counted: np.ndarray  # [h, w] bool: not forearm
-    quality: float  # 0: colours do not tell hand from background, 1: they tell it perfectly
+    valid: np.ndarray  # [h, w] bool: false where the forearm may be
+    quality: float  # 0..1: mean probability in the certain foreground less that in the certain background
 
 
 class _Mixture(NamedTuple):
@@ -31,8 +31,8 @@ class _Mixture(NamedTuple):
     log_norm: np.ndarray  # [K]
 
     def log_density(self, colours: np.ndarray) -> np.ndarray:
-        """[N] for colours [N, 3]."""
-        # Distances as squared lengths of whitened colours, all in one product, colours along the rows.
+        """Log density [N] of colours [N, 3]."""
+        # Mahalanobis distances as squared lengths of whitened colours, in one matrix product.
         whiten = np.linalg.cholesky(self.inverse).transpose(0, 2, 1)  # [K, 3, 3]; its square is the inverse
         centres = np.einsum("kij,kj->ki", whiten, self.means).reshape(-1, 1)
         white = whiten.reshape(-1, 3) @ np.ascontiguousarray(colours.T) - centres
@@ -45,17 +45,23 @@ class _Mixture(NamedTuple):
 
 
 def _opponent(image: np.ndarray) -> np.ndarray:
-    """Lightness and two colour differences [h, w, 3]; lightness counts less, since shading changes it."""
+    """Opponent colours [h, w, 3]: lightness (weighted down: shading changes it) and two differences."""
     r, g, b = image[..., 0], image[..., 1], image[..., 2]
     lightness = (r + g + b) / 3
     return np.stack([0.5 * lightness, r - g, 0.5 * (r + g) - b], -1).astype(np.float32)
 
 
 def _mixture(flat: np.ndarray, mask: np.ndarray, order: np.ndarray, count: int) -> _Mixture:
-    """The mixture of the colours [N, 3] that a mask [h, w] names.
+    """A Gaussian mixture of the colours [N, 3] in a mask [h, w].
 
-    Which of them are looked at is decided by an order of all pixels, so that a pixel more or less in the mask changes
-    one sample and not all of them: equal photos then give equal hands although arithmetic rounds otherwise at times.
+    Samples are the mask's first pixels in a fixed random order of all pixels. A pixel more or less in the mask then
+    changes one sample and not all, so that rounding does not change the result for equal photos.
+
+    Args:
+        flat: [N, 3] colours of all pixels.
+        mask: [h, w] bool.
+        order: [N] permutation of all pixels.
+        count: most components.
     """
     colours = flat[order[mask.ravel()[order]][:_SAMPLES]]
     count = max(1, min(count, len(colours) // 20))
@@ -77,11 +83,11 @@ def _mixture(flat: np.ndarray, mask: np.ndarray, order: np.ndarray, count: int) 
 
 
 def _nearest_means(colours: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Labels [N] of colours [N, 3] after a few rounds of Lloyd's algorithm from means [K, 3]. A mean that no colour is
-    nearest to stays where it is. (scipy's is the same, but takes a tenth of a second to import.)"""
+    """Labels [N] of colours [N, 3] by k-means (Lloyd's algorithm) from initial means [K, 3]. The mean of an empty
+    cluster stays as it is. (scipy's is the same, but takes a tenth of a second to import.)"""
     labels = np.zeros(len(colours), dtype=np.int64)
     for _ in range(_ROUNDS):
-        # Squared distances but for the colours' own lengths, which every mean shares.
+        # Squared distances without the term of the colour alone, which is the same for every mean.
         labels = np.argmin((means * means).sum(1) - 2 * (colours @ means.T), 1)
         counts = np.bincount(labels, minlength=len(means))
         sums = np.stack([np.bincount(labels, colours[:, k], len(means)) for k in range(3)], 1)
@@ -90,11 +96,11 @@ def _nearest_means(colours: np.ndarray, means: np.ndarray) -> np.ndarray:
 
 
 def _split(colours: np.ndarray, count: int) -> np.ndarray:
-    """Means [K, 3], K <= count, of colours that are cut in two where they spread most, again and again (Orchard and
-    Bouman 1991): unlike means drawn by lot they change little when the colours do."""
+    """Initial means [K, 3], K <= count: the cluster of largest variance is split along its principal axis, repeatedly
+    (Orchard and Bouman 1991). Unlike random initial means they change little when the colours do."""
     clusters = [_Cluster.of(colours)]
     while len(clusters) < count:
-        widest = clusters.pop(int(np.argmax([cluster.spread for cluster in clusters])))
+        widest = clusters.pop(int(np.argmax([cluster.variance for cluster in clusters])))
         along = (widest.colours - widest.mean) @ widest.axis
         halves = [widest.colours[along > 0], widest.colours[along <= 0]]
         if min(len(half) for half in halves) == 0:  # one colour
@@ -107,8 +113,8 @@ def _split(colours: np.ndarray, count: int) -> np.ndarray:
 class _Cluster(NamedTuple):
     colours: np.ndarray  # [N, 3]
     mean: np.ndarray  # [3]
-    spread: float  # sum of squares along the axis
-    axis: np.ndarray  # [3] unit, of the largest spread
+    variance: float  # largest eigenvalue of the scatter matrix
+    axis: np.ndarray  # [3] its unit eigenvector
 
     @classmethod
     def of(cls, colours: np.ndarray) -> _Cluster:
@@ -132,13 +138,13 @@ def _guided(guide: np.ndarray, values: np.ndarray, radius: int, epsilon: float) 
 
 
 def forearm_zone(size: tuple[int, int], wrist: np.ndarray, outward: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
-    """Where the forearm may be: the projection of a cone behind the wrist.
+    """Pixels that may show the forearm: the projection of a cone behind the wrist.
 
     Args:
         size: height, width of the picture.
         wrist: [3] metres, camera frame.
         outward: [3] unit vector from the hand into the forearm when the wrist is straight.
-        intrinsics: [3, 3].
+        intrinsics: [3, 3] px.
 
     Returns:
         [h, w] bool.
@@ -163,10 +169,10 @@ def segment(image: np.ndarray, silhouette: np.ndarray, forearm: np.ndarray, *, s
         image: [h, w, 3] 0..1.
         silhouette: [h, w] coverage of the fitted hand.
         forearm: [h, w] bool, from :func:`forearm_zone`.
-        seed: of the sampling of colours; the same picture gives the same mask.
+        seed: of the sampling of colours; the same photo gives the same mask.
 
     Returns:
-        None if there is too little inside or outside to learn colours from.
+        None if fewer than 100 pixels are certain foreground, or certain background.
     """
     order = np.random.default_rng(seed).permutation(silhouette.size)
     inside = silhouette > 0.5

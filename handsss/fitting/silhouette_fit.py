@@ -146,7 +146,7 @@ def _outlines(crops: Sequence[Crop], segmentations: Sequence[Segmentation], sett
         probability = segmentation.probability
         target[number, :height, :width] = torch.as_tensor(probability)
         # Undecided pixels and the forearm are ignored.
-        counted = (2 * np.abs(probability - 0.5)) * segmentation.counted
+        counted = (2 * np.abs(probability - 0.5)) * segmentation.valid
         certainty[number, :height, :width] = torch.as_tensor(counted)
     return _Outlines(
         target,
@@ -254,7 +254,7 @@ def fit_outlines(
 
 def intersection_over_union(silhouette: np.ndarray, segmentation: Segmentation) -> float:
     """IoU of a rendered hand with the segmented one, without the forearm."""
-    rendered = (silhouette > 0.5) & segmentation.counted
-    hand = (segmentation.probability > 0.5) & segmentation.counted
+    rendered = (silhouette > 0.5) & segmentation.valid
+    hand = (segmentation.probability > 0.5) & segmentation.valid
     union = (rendered | hand).sum()
     return float((rendered & hand).sum() / union) if union else 0.0

@@ -50,22 +50,6 @@ def intrinsics_from_focal(fx: float, fy: float, cx: float, cy: float) -> np.ndar
     return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
 
 
-def transform_intrinsics(intrinsics: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """The camera of a picture that was cropped, resized or turned.
-
-    Args:
-        intrinsics: [3, 3] of the original picture.
-        affine: [2, 3], original pixel coordinates to new ones.
-
-    Returns:
-        [3, 3]. It is a pinhole matrix with square axes only if the affine map neither turns nor shears.
-    """
-    full = np.eye(3)
-    full[:2] = affine
-    transformed: np.ndarray = full @ intrinsics
-    return transformed
-
-
 def mirror_intrinsics(intrinsics: np.ndarray, width: int) -> np.ndarray:
     """The camera of the mirrored picture (x -> width - x). Its frame is mirrored in x as well: X -> -X."""
     mirrored = np.array(intrinsics, dtype=np.float64)

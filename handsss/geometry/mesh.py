@@ -1,4 +1,4 @@
-"""Meshes and pictures as arrays: normals of vertices, values between pixels."""
+"""Meshes and pictures as arrays: normals of vertices, values between pixels; directions over the sphere."""
 
 from __future__ import annotations
 
@@ -31,3 +31,10 @@ def bilinear(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
     bottom = picture[y1, x0] * (1 - fx) + picture[y1, x1] * fx
     blended: np.ndarray = top * (1 - fy) + bottom * fy
     return blended
+
+
+def sphere_directions(count: int) -> np.ndarray:
+    """Nearly even unit vectors [count, 3] (Fibonacci lattice)."""
+    index = np.arange(count) + 0.5
+    polar, around = np.arccos(1 - 2 * index / count), np.pi * (1 + 5**0.5) * index
+    return np.stack([np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar), np.cos(polar)], 1)

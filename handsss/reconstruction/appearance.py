@@ -1,8 +1,8 @@
-"""Skin colour and light of a fitted hand, and its texture, from the photo it was fitted to.
+"""Skin albedo and light of a fitted hand, estimated from the photo it was fitted to.
 
-The light model is the renderer's (S2HAND's 11 numbers): ``I = C (l_a c_a + l_d c_d max(0, n . d))``. Its direction is
-searched, the rest is linear. What the light does not explain is the skin's own colour; where the photo does not show
-the skin it is continued smoothly over the surface.
+The light model is the renderer's (S2HAND's 11 numbers): ``I = C (l_a c_a + l_d c_d max(0, n . d))``. The direction is
+found by search over the sphere; the rest is linear least squares. Albedo is the photo's colour divided by the light;
+where the skin is hidden it is extrapolated smoothly over the surface.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ import numpy as np
 from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import spsolve
 
+from handsss.geometry.mesh import sphere_directions
 from handsss.rendering.shading import DEFAULT_LIGHT, MEAN_SKIN
 
-_SKIN = np.array(MEAN_SKIN)  # used where nothing is visible
+_SKIN = np.array(MEAN_SKIN)  # fallback where too little skin is visible
 
 
 class Light(NamedTuple):
     """Estimated light."""
 
-    values: np.ndarray  # [11]
-    skin: np.ndarray  # [3] mean albedo
+    values: np.ndarray  # [11] ambient and directional intensity, their colours, direction
+    skin: np.ndarray  # [3] mean albedo 0..1
 
 
 class SurfaceSamples(NamedTuple):
@@ -30,43 +31,40 @@ class SurfaceSamples(NamedTuple):
 
     colours: np.ndarray  # [N, 3] 0..1
     normals: np.ndarray  # [N, 3] unit, camera frame
-    weights: np.ndarray  # [N] 0 where hidden, oblique or not skin
+    weights: np.ndarray  # [N] 0..1; 0 where hidden, oblique or not skin
 
 
 def shading(normals: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Light [N, 3] that arrives at surfaces with normals [N, 3]."""
+    """Irradiance [N, 3] of surfaces with unit normals [N, 3] under a light [11]."""
     direction = light[8:11] / max(float(np.linalg.norm(light[8:11])), 1e-9)
     facing = np.maximum(normals @ direction, 0)[:, None]
-    arriving: np.ndarray = light[0] * light[2:5] + light[1] * light[5:8] * facing
-    return arriving
-
-
-def _directions(count: int) -> np.ndarray:
-    index = np.arange(count) + 0.5
-    polar, around = np.arccos(1 - 2 * index / count), np.pi * (1 + 5**0.5) * index
-    return np.stack([np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar), np.cos(polar)], 1)
+    irradiance: np.ndarray = light[0] * light[2:5] + light[1] * light[5:8] * facing
+    return irradiance
 
 
 def estimate_light(samples: SurfaceSamples) -> Light:
-    """The direction and strengths that explain the visible skin best as one colour under one light.
+    """The light under which the visible skin is best explained by one albedo.
 
-    Highlights, nails and creases are outliers: two reweightings fade them. A direction only counts if it leaves some
-    ambient light and brightens what faces it.
+    Highlights, nails and creases are outliers: least squares is reweighted twice (Cauchy weights). Intensities are
+    constrained to at least a tenth of ambient light and to directional light that is not negative.
+
+    Args:
+        samples: of the photo. With fewer than 30 visible ones the default light and the mean skin are returned.
     """
     used = samples.weights > 0.05
     if used.sum() < 30:
         return Light(np.array(DEFAULT_LIGHT), _SKIN.copy())
     colours, normals, weights = samples.colours[used], samples.normals[used], samples.weights[used]
-    directions = _directions(160)
+    directions = sphere_directions(160)
     facing = np.maximum(normals @ directions.T, 0)  # [N, D]
-    robust = weights.copy()
+    robust = weights.copy()  # outlier weights
     best = 0
     ambient = directional = np.zeros(3)
     for _ in range(3):
         total = robust.sum()
         mean_f = robust @ facing / total  # [D]
         mean_c = robust @ colours / total  # [3]
-        # A little ridge: without spread in the normals the split into ambient and directional means nothing.
+        # Ridge: if all normals are alike, ambient and directional light cannot be told apart.
         variance = robust @ (facing * facing) / total - mean_f**2 + 2e-3
         covariance = (facing * robust[:, None]).T @ colours / total - mean_f[:, None] * mean_c
         slope = np.clip(covariance / variance[:, None], 0, None)
@@ -93,15 +91,15 @@ def estimate_light(samples: SurfaceSamples) -> Light:
 
 
 def fill_surface(albedo: np.ndarray, weights: np.ndarray, faces: np.ndarray, skin: np.ndarray) -> np.ndarray:
-    """Vertex colours that follow the observed ones where there are any and run smoothly on elsewhere.
+    """Albedo of all vertices: the observed one where visible, extrapolated smoothly elsewhere (Poisson equation).
 
     Minimises ``sum w |c - observed|^2 + smoothness * sum over edges |c_i - c_j|^2 + small * |c - skin|^2``.
 
     Args:
-        albedo: [V, 3] observed, anything where ``weights`` is 0.
+        albedo: [V, 3] observed, 0..1; any finite value where ``weights`` is 0.
         weights: [V] >= 0.
         faces: [F, 3].
-        skin: [3] mean colour, to which far hidden parts tend.
+        skin: [3] mean albedo, the value far from any observation.
 
     Returns:
         [V, 3] 0..1.

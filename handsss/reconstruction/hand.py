@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -48,17 +47,27 @@ class Hand(HandResult):
         fit: reprojection error in px and as a share of the hand's box, overlap of silhouettes, where measured.
         photo: [H, W, 3] uint8 RGB, upright: the photo.
         camera: where the intrinsics come from, as a sentence and a word.
+        name: the photo's path, "" for an array.
+        image_notes: conversions of the photo's pixels on reading, such as "16 bits scaled to 8".
     """
 
     photo: np.ndarray | None = None
     camera: CameraChoice | None = None
     name: str = ""  # of the photo
+    image_notes: tuple[str, ...] = ()  # conversions of the photo's pixels on reading
 
     @classmethod
-    def of(cls, result: HandResult, photo: np.ndarray, camera: CameraChoice, name: str = "") -> Hand:
+    def of(
+        cls,
+        result: HandResult,
+        photo: np.ndarray,
+        camera: CameraChoice,
+        name: str = "",
+        image_notes: tuple[str, ...] = (),
+    ) -> Hand:
         """The hand of a result, with the photo [H, W, 3] uint8 that shows it."""
         values = {field.name: getattr(result, field.name) for field in fields(HandResult)}
-        return cls(**values, photo=photo, camera=camera, name=name)
+        return cls(**values, photo=photo, camera=camera, name=name, image_notes=image_notes)
 
     @property
     def joints(self) -> np.ndarray:
@@ -90,7 +99,8 @@ class Hand(HandResult):
         """What ``save("hand.json")`` writes: docs/guides/reconstruct.md describes it."""
         photo, camera = self._photo(), self.camera
         assert camera is not None
-        return photo_document(self.name, (photo.shape[1], photo.shape[0]), camera, [self], vertices=True)
+        size = photo.shape[1], photo.shape[0]
+        return photo_document(self.name or None, size, camera, [self], notes=self.image_notes, vertices=True)
 
     def overlay(self, *, skeleton: bool = False) -> Image.Image:
         """The mesh over the photo, at the photo's size.
@@ -130,7 +140,8 @@ class Hand(HandResult):
         """
         model = load_model(self.model)
         result = repose(self, model, pose=pose, rotation=rotation, translation=translation, shape=shape)
-        return Hand.of(result, self._photo(), self.camera, self.name)  # type: ignore[arg-type]
+        photo, camera = self._photo(), self.camera
+        return Hand.of(result, photo, camera, self.name, self.image_notes)  # type: ignore[arg-type]
 
     def _photo(self) -> np.ndarray:
         if self.photo is None:
@@ -140,8 +151,3 @@ class Hand(HandResult):
     def __repr__(self) -> str:
         middle = ", ".join(f"{value:.3f}" for value in np.median(self.vertices, axis=0))
         return f"<{self.hand} hand, score {self.score:.2f}, {len(self.vertices)} vertices about ({middle}) m>"
-
-
-def hands_of(results: Sequence[HandResult], photo: np.ndarray, camera: CameraChoice, name: str = "") -> list[Hand]:
-    """Results of one photo as hands."""
-    return [Hand.of(result, photo, camera, name) for result in results]

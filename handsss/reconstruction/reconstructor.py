@@ -19,7 +19,7 @@ from handsss.errors import InputError
 from handsss.fitting.hand_input import HandInput
 from handsss.io.camera import CameraChoice, CameraOptions, choose_camera, intrinsics_matrix
 from handsss.io.image import Photo, photo_of, read_image
-from handsss.reconstruction.hand import Hand, hands_of
+from handsss.reconstruction.hand import Hand
 from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
 
 ImageLike = Any  # a path, a PIL picture, or an array [H, W, 3] uint8
@@ -151,7 +151,8 @@ class Reconstructor:
                 yield from self._finish([one])
             return
         for one in opened:
-            yield hands_of([next(results) for _ in one.inputs], one.photo.array, one.camera, one.name)
+            photo = one.photo
+            yield [Hand.of(next(results), photo.array, one.camera, one.name, photo.notes) for _ in one.inputs]
 
 
 class _Opened(NamedTuple):

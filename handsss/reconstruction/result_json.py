@@ -9,34 +9,15 @@ from typing import Any
 
 from handsss.hand.joints import joint_order
 from handsss.hand.result import FORMAT_VERSION, HandResult
-from handsss.io.atomic import write_files
 from handsss.io.camera import CameraChoice
 from handsss.mesh_io.export import mesh_axes
 from handsss.mesh_io.parts import CAMERA_AXES, hand_names
 
 
-def save_json(
-    hands: Sequence[HandResult],
-    path: Path,
-    *,
-    image: str | None = None,
-    size: tuple[int, int] | None = None,
-    camera: CameraChoice | None = None,
-    mesh: Path | None = None,
-    vertices: bool = False,
-) -> None:
-    """Write the JSON of one photo's hands; see :func:`photo_document`.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
-    write_files({path: json_bytes(photo_document(image, size, camera, hands, mesh=mesh, vertices=vertices))})
-
-
 def photo_document(
     image: str | None,
-    size: tuple[int, int] | None,
-    camera: CameraChoice | None,
+    size: tuple[int, int],
+    camera: CameraChoice,
     hands: Sequence[HandResult],
     *,
     mesh: Path | None = None,
@@ -48,7 +29,7 @@ def photo_document(
     Args:
         image: the photo's path as the user gave it; None: an array without a name.
         size: width, height of the upright photo, px.
-        camera: the intrinsics and where they come from; None: those of the hands.
+        camera: the intrinsics and where they come from.
         hands: in the order of the mesh file's objects.
         mesh: the mesh file beside the JSON, if there is one.
         notes: conversions of the photo's pixels on reading.
@@ -60,11 +41,13 @@ def photo_document(
     return {
         "format_version": FORMAT_VERSION,
         "image": image,
-        "image_size": None if size is None else list(size),
+        "image_size": list(size),
         "image_notes": list(notes),
-        "camera": None
-        if camera is None
-        else {"source": camera.source, "description": camera.sentence, "intrinsics": camera.intrinsics.tolist()},
+        "camera": {
+            "source": camera.source,
+            "description": camera.sentence,
+            "intrinsics": camera.intrinsics.tolist(),
+        },
         "axes": CAMERA_AXES,
         "mesh": None if mesh is None else mesh.name,
         "mesh_axes": None if mesh is None else mesh_axes(mesh),

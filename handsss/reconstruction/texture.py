@@ -1,4 +1,4 @@
-"""Baking the photo into the model's texture: every texel looks up where it lies in the photo."""
+"""Texture baking: every texel takes the colour of its projection in the photo, with the light divided out."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from handsss.reconstruction.appearance import Light, SurfaceSamples, estimate_li
 from handsss.rendering.atlas import Texels
 from handsss.rendering.pipeline import rasterise
 
-_DEPTH_TOLERANCE = 0.004  # metres a point may lie behind the depth map and still count as seen
-_GRAZING = 0.15  # cosine to the viewer below which a texel is stretched over too few pixels
+_DEPTH_TOLERANCE = 0.004  # metres behind the depth map up to which a point counts as visible
+_GRAZING = 0.15  # cosine of the viewing angle below which a texel covers too little of a pixel
 
 
 class Appearance(NamedTuple):
-    """What a hand looks like without and with light."""
+    """Albedo and light of a hand."""
 
-    light: np.ndarray  # [11]
+    light: np.ndarray  # [11] ambient and directional intensity, their colours, direction
     vertex_colours: np.ndarray  # [V, 3] albedo 0..1
     texture: np.ndarray  # [h, w, 3] uint8 albedo
-    seen: float  # share of the texture's surface that comes from the photo
+    observed: float  # 0..1: share of texels whose colour comes from the photo
 
 
 def planar_uv(model: HandModel) -> tuple[np.ndarray, np.ndarray]:
-    """Texture coordinates for a model that has none (MANO): the flat hand seen from its back and from its palm, side
+    """Texture coordinates for a model without any (MANO): orthographic views of the flat hand, dorsal and palmar side
     by side.
 
     Returns:
@@ -50,12 +50,12 @@ def planar_uv(model: HandModel) -> tuple[np.ndarray, np.ndarray]:
 
 class _PhotoLayers(NamedTuple):
     crop: Crop
-    depth: np.ndarray  # [h, w] metres, far where nothing is
-    skin: np.ndarray  # [h, w] 0..1: how surely a pixel shows this hand
+    depth: np.ndarray  # [h, w] metres, 1000 in the background
+    skin: np.ndarray  # [h, w] 0..1: weight of a pixel as skin of this hand
 
 
 def _sample_photo(points: np.ndarray, normals: np.ndarray, layers: _PhotoLayers) -> SurfaceSamples:
-    """The photo's colours at surface points [N, 3] with normals, and how far each is to be trusted."""
+    """The photo's colours at surface points [N, 3] m with unit normals [N, 3], weighted by visibility."""
     intrinsics = layers.crop.intrinsics
     pixels = (points[:, :2] / points[:, 2:]) @ intrinsics[:2, :2].T + intrinsics[:2, 2]
     height, width = layers.crop.size
@@ -77,15 +77,15 @@ def bake(
     atlas: Texels,
     minimum_skin: float = 0.5,
 ) -> Appearance:
-    """Light, vertex colours and texture of a hand.
+    """Light, vertex colours and texture of a hand from the photo it was fitted to.
 
     Args:
         vertices: [V, 3] metres, camera frame of the crop.
         model: its faces.
         crop: the photo around the hand.
-        probability: [h, w] of being hand, at the crop's size; None trusts the mesh alone.
+        probability: [h, w] 0..1 of being hand, at the crop's size; None: the mesh's silhouette alone decides.
         uv, uv_faces, atlas: the model's texture layout and its texels.
-        minimum_skin: segmented probability from which a pixel's colour is believed.
+        minimum_skin: probability from which a pixel's colour is used.
     """
     fragments = rasterise(
         torch.as_tensor(vertices, dtype=torch.float32)[None],
@@ -95,11 +95,11 @@ def bake(
     )
     inside = fragments.face_id[0].numpy() >= 0
     depth = np.where(inside, fragments.depth[0].numpy(), 0)
-    # A point at the very outline may fall on a pixel beside the hand: continue the depth map by two pixels.
-    grown = ndimage.maximum_filter(depth, 5)
-    depth = np.where(inside, depth, np.where(grown > 0, grown, np.inf))
+    # A point at the outline may project to a pixel beside the hand: extend the depth map by two pixels.
+    dilated = ndimage.maximum_filter(depth, 5)
+    depth = np.where(inside, depth, np.where(dilated > 0, dilated, np.inf))
     depth[~np.isfinite(depth)] = 1e3
-    # Two pixels from the outline the photo mixes hand and background.
+    # Up to two pixels from the outline the photo's pixels mix hand and background.
     margin = np.clip((ndimage.distance_transform_edt(inside) - 1.0) / 2.0, 0, 1)
     skin = margin if probability is None else margin * np.clip((probability - minimum_skin) / 0.3, 0, 1)
     layers = _PhotoLayers(crop, depth, skin)
@@ -112,11 +112,11 @@ def bake(
     surface = atlas.blend(model.faces, len(vertices)) @ np.concatenate([vertices, normals, colours], 1)
     points, texel_normals, base = surface[:, :3], surface[:, 3:6], surface[:, 6:]
     texel_normals /= np.maximum(np.linalg.norm(texel_normals, axis=1, keepdims=True), 1e-9)
-    found = _sample_photo(points, texel_normals, layers)
-    detail = np.clip(found.colours / np.maximum(shading(texel_normals, light.values), 0.15), 0, 1)
-    trust = found.weights[:, None]
+    sampled = _sample_photo(points, texel_normals, layers)
+    detail = np.clip(sampled.colours / np.maximum(shading(texel_normals, light.values), 0.15), 0, 1)
+    weight = sampled.weights[:, None]
     pixels = np.zeros((*atlas.inside.shape, 3), dtype=np.float32)
-    pixels[atlas.inside] = trust * detail + (1 - trust) * base
+    pixels[atlas.inside] = weight * detail + (1 - weight) * base
     pixels = pixels[atlas.nearest[0], atlas.nearest[1]]
     texture = np.round(pixels * 255).astype(np.uint8)
-    return Appearance(light.values, colours, texture, float((found.weights > 0.5).mean()))
+    return Appearance(light.values, colours, texture, float((sampled.weights > 0.5).mean()))

@@ -12,6 +12,7 @@ from handsss.errors import UserError
 from handsss.io.atomic import write_error, write_file
 
 NAME = "metrics.jsonl"
+_RENAMED = {"rate": "learning_rate"}  # keys of older files
 
 
 class MetricsLogger:
@@ -60,7 +61,7 @@ class MetricsLogger:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Lines of a metrics file; one that a killed process left half written is skipped."""
+    """Lines of a metrics file under today's keys; one that a killed process left half written is skipped."""
     if not path.exists():
         return []
     lines = []
@@ -70,7 +71,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
         if isinstance(line, dict):
-            lines.append(line)
+            lines.append({_RENAMED.get(key, key): value for key, value in line.items()})
     return lines
 
 

@@ -189,7 +189,7 @@ class TrainingRun:
         state = health(step.terms, step.batch)
         if _due(done, every.log_every) or last:
             values: dict[str, Any] = {"stage": step.stage, "E": float(step.terms.total.detach()), **parts}
-            values |= {"rate": step.lr, "gradient": step.gradient, "images_per_second": speed}
+            values |= {"learning_rate": step.lr, "gradient": step.gradient, "images_per_second": speed}
             if state is not None:
                 values |= {"bone_m": state.bone, "spread": state.spread, "area": state.area}
             metrics.write("train", done, values)

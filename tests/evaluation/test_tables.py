@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from importlib.resources import files
 
@@ -11,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from handsss.evaluation.html import render
-from handsss.evaluation.tables import Table, console_table, csv_text, html, markdown, number
+from handsss.evaluation.tables import Table, console_table, html, markdown, number
 
 STRANGE = Table("<T>", ["a|b", "c"], [["x\ny", "1.0"], ["<script>alert(1)</script>", "–"]], ["note <i>"])
 
@@ -21,12 +20,6 @@ def test_tables_as_markdown() -> None:
     assert markdown(table) == "## T\n\n| a\\|b | c |\n|---|---:|\n| x y | 1.0 |\n| &lt;b> | – |\n\nnote &lt;i>\n"
     assert number(None, 2) == number(float("inf"), 2) == "–"
     assert number(1.005, 1) == "1.0"
-
-
-def test_tables_as_csv() -> None:
-    table = Table("T", ["a,b", "c"], [['say "x"', "1.0"], ["y", "–"]])
-    assert csv_text(table) == '"a,b",c\n"say ""x""",1.0\ny,\n'
-    assert list(csv.reader(io.StringIO(csv_text(table)))) == [["a,b", "c"], ['say "x"', "1.0"], ["y", ""]]
 
 
 def test_tables_as_html_are_escaped() -> None:

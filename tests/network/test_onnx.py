@@ -106,7 +106,7 @@ def test_what_the_file_says_of_itself(loaded: LoadedNetwork, content: bytes) -> 
     about = session.get_modelmeta().custom_metadata_map
     assert about["program"].startswith("handsss ")
     assert (about["hand_model"], about["keypoint_set"]) == ("open", "mediapipe")
-    wanted = {"size": 224, "channels": "RGB", "range": [0, 1], "upright": True, "close": 0.75}
+    wanted = {"size": 224, "channels": "RGB", "range": [0, 1], "upright": True, "crop_fill": 0.75}
     assert json.loads(about["preparation"]) == wanted
     assert json.loads(about["outputs"])["vertices"]["unit"] == "m"
     assert json.loads(about["joint_order"])[8] == "index_tip"

@@ -11,8 +11,7 @@ import pytest
 from handsss.errors import InputError, UserError
 from handsss.reconstruction.inputs import Inputs, expand
 from handsss.reconstruction.outputs import plan_outputs
-from handsss.reconstruction.result_json import json_bytes, save_json
-from tests.conftest import MakeHand
+from handsss.reconstruction.result_json import json_bytes
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -126,10 +125,3 @@ def test_names_that_are_not_utf8_come_back_from_json() -> None:
     name = os.fsdecode(b"h\xff \xc3\xbc.jpg")
     written = json_bytes({"image": name})
     assert json.loads(written.decode("utf-8"))["image"] == name
-
-
-def test_hands_without_a_photo_file_are_saved_as_json_too(tmp_path: Path, make_hand: MakeHand) -> None:
-    save_json([make_hand("left")], tmp_path / "hand.json", size=(640, 480))
-    content = json.loads((tmp_path / "hand.json").read_text())
-    assert [hand["object"] for hand in content["hands"]] == ["left_0"]
-    assert [content[key] for key in ("image", "image_size", "camera", "mesh")] == [None, [640, 480], None, None]

@@ -50,6 +50,7 @@ def test_a_run_leaves_all_its_files(tmp_path: Path, stores: tuple[Path, Path]) -
     metrics = read_metrics(tmp_path / "a" / "metrics.jsonl")
     assert [line["step"] for line in metrics if line["kind"] == "validation"] == [0, 3, 5]
     assert [line["step"] for line in metrics if line["kind"] == "train"] == [1, 2, 3, 4, 5]
+    assert all(line["learning_rate"] > 0 for line in metrics if line["kind"] == "train")
     final = [line for line in metrics if line["kind"] == "validation"][-1]
     assert last is not None and last["aligned_mpjpe_mm"] == final["aligned_mpjpe_mm"] > 0
     assert {path.name for path in (tmp_path / "a" / "pictures").iterdir()} == {
@@ -240,6 +241,11 @@ def test_the_metrics_file_survives_a_kill(tmp_path: Path) -> None:
     assert [line["step"] for line in lines] == [1, 2, 3, 4] and lines[0]["area"] is None
     MetricsLogger(tmp_path, 2, tensorboard=False).close()
     assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+def test_metrics_files_with_the_old_key_are_read(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"kind": "train", "step": 1, "rate": 0.001}\n')
+    assert read_metrics(tmp_path / "metrics.jsonl") == [{"kind": "train", "step": 1, "learning_rate": 0.001}]
 
 
 def test_tensorboard_when_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

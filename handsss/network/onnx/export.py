@@ -175,7 +175,7 @@ def metadata(loaded: LoadedNetwork, names: list[str]) -> dict[str, str]:
                 "range": [0, 1],
                 # Turned until wrist to middle knuckle points up; the hand's box, in the middle, fills so much.
                 "upright": view.upright,
-                "close": view.crop_fill,
+                "crop_fill": view.crop_fill,
             }
         ),
         "outputs": json.dumps({name: {"meaning": OUTPUTS[name].meaning, "unit": OUTPUTS[name].unit} for name in names}),
