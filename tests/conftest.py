@@ -13,6 +13,7 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.hand.result import HandResult
 from tests.mano_files import (  # fixtures
+    bent_mano,
     handlike_mano,
     make_mano,
     mano_arrays,
@@ -22,7 +23,16 @@ from tests.mano_files import (  # fixtures
     write_mano,
 )
 
-__all__ = ["handlike_mano", "make_mano", "mano_arrays", "mano_model", "own_cache", "small_mano", "write_mano"]
+__all__ = [
+    "bent_mano",
+    "handlike_mano",
+    "make_mano",
+    "mano_arrays",
+    "mano_model",
+    "own_cache",
+    "small_mano",
+    "write_mano",
+]
 
 MakeHand = Callable[..., HandResult]
 

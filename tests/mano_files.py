@@ -18,8 +18,8 @@ import pytest
 from scipy.sparse import csc_matrix
 
 from handsss.hand.joints import MODEL_PARENTS
-from handsss.hand.load import load_model
 from handsss.hand.model import HandModel, model_from_arrays
+from tests.mano_hands import bent_arrays, handlike_arrays
 
 Arrays = dict[str, np.ndarray]
 WriteMano = Callable[..., Path]
@@ -168,25 +168,12 @@ def mano_arrays() -> Arrays:
 
 @pytest.fixture(scope="session")
 def handlike_mano() -> Arrays:
-    """The open hand in MANO's layout, renumbered so that its fingertips have MANO's vertex numbers."""
-    model = load_model("open")
-    order = np.arange(model.vertex_count)
-    for number, tip in zip((317, 444, 673, 556, 745), model.tips, strict=True):  # index, middle, little, ring, thumb
-        here = int(np.flatnonzero(order == tip)[0])
-        order[here], order[number] = order[number], order[here]
-    renumbered = np.argsort(order)
-    rng = np.random.default_rng(0)
-    return {
-        "v_template": model.v_template[order].astype(np.float64),
-        "faces": renumbered[model.faces],
-        "weights": model.weights[order].astype(np.float64),
-        "shapedirs": model.shapedirs[order].astype(np.float64),
-        "posedirs": model.posedirs[order].astype(np.float64),
-        "J_regressor": model.j_regressor[:, order].astype(np.float64),
-        "hands_mean": model.hands_mean.astype(np.float64),
-        "hands_components": model.hands_components.astype(np.float64),
-        "hands_coeffs": rng.normal(size=(1554, 45)) * model.hands_std,
-    }
+    return handlike_arrays()
+
+
+@pytest.fixture(scope="session")
+def bent_mano() -> Arrays:
+    return bent_arrays()
 
 
 @pytest.fixture(scope="session")

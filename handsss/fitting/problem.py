@@ -20,6 +20,7 @@ from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.joints import BONES
 from handsss.hand.keypoint_sets import KeypointSet
 from handsss.hand.layer import HandLayer, HandOutput
+from handsss.hand.limits import limit_excess
 from handsss.hand.model import LEAST_SPREAD, HandModel
 
 # Columns of the parameter vector.
@@ -198,6 +199,7 @@ class KeypointProblem:
         self.layer = HandLayer(small, flat_hand_mean=True, dtype=torch.float64)
         self.space = PoseSpace(model, settings.pose_floor)
         self._bones = torch.tensor(BONES)
+        self._limits = torch.as_tensor(np.deg2rad(model.fit_limits_deg))  # [15, 3, 2]
 
     def posed(self, parameters: HandParameters) -> tuple[HandOutput, Tensor]:
         """The reduced hands in the camera frame, and their local joint rotations [B, 15, 3, 3]."""
@@ -237,7 +239,8 @@ class KeypointProblem:
         trust = (confidence[..., start] * confidence[..., end]).sqrt() * (length / (0.08 * size)).clamp(max=1)
         fitted = torch.nn.functional.normalize(projected[:, end] - projected[:, start], dim=-1, eps=1e-6)
         directions = (fitted - detected / length.clamp_min(1e-6)[..., None]) * (trust[..., None] / settings.bone_sigma)
-        excess = self.layer.limit_excess(local) / np.deg2rad(settings.limit_sigma_deg)
+        angles = self.layer.angles(local, axis_angle=self.space.axis_angle(parameters.pose))
+        excess = limit_excess(angles, self._limits) / np.deg2rad(settings.limit_sigma_deg)
         batch = projected.shape[0]
         return torch.cat(
             [

@@ -247,26 +247,28 @@ class HandLayer(nn.Module):
         with torch.autocast(vertices.device.type, enabled=False):
             return weights @ torch.cat([output.kinematic_joints, vertices.index_select(1, rows)], 1)
 
-    def angles(self, matrices: Tensor, pca: Tensor | None = None) -> Tensor:
+    def angles(self, matrices: Tensor, pca: Tensor | None = None, axis_angle: Tensor | None = None) -> Tensor:
         """Azimuth, pitch and roll of local joint rotations.
 
         Args:
             matrices: [B, 15, 3, 3].
             pca: [B, n] that the matrices were made from. MANO's angles are then read from the axis-angle vectors, also
                 beyond 180 degrees, where a matrix no longer tells how far a joint is bent.
+            axis_angle: [B, 15, 3] relative to the flat hand: the same, given as the vectors.
 
         Returns:
             [B, 15, 3] radians.
         """
         model = self.model
         with torch.autocast(matrices.device.type, enabled=False):
-            known = pca is not None and model.angle_convention == "axis_angle"
+            if pca is not None and model.angle_convention == "axis_angle":
+                axis_angle = self.absolute_pose(pca=pca)
             return joint_angles(
                 matrices,
                 convention=model.angle_convention,
                 bone_frames=self.frames,
                 side=model.side,
-                axis_angle=self.absolute_pose(pca=pca) if known else None,
+                axis_angle=axis_angle,
             )
 
     def limit_excess(self, matrices: Tensor, pca: Tensor | None = None) -> Tensor:

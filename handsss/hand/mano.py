@@ -18,6 +18,7 @@ from handsss.hand.cache import cache_directory, write_arrays
 from handsss.hand.joints import MODEL_PARENTS
 from handsss.hand.model import HandModel, Side, model_from_arrays, read_npz
 from handsss.hand.open_hand import open_model
+from handsss.hand.own_poses import registered_coefficients
 from handsss.hand.safe_pickle import array_from, read_pickle
 from handsss.hand.transfer import transfer_keypoint_set
 
@@ -135,11 +136,10 @@ def prior_scale(arrays: dict[str, np.ndarray], open_hand: HandModel) -> np.ndarr
     MANO's file states none. It holds the coefficients of the poses that it was made from (``hands_coeffs``), whose
     spread is taken; in a file without them, the open hand's own poses seen along MANO's components.
     """
-    coefficients = arrays.get("hands_coeffs")
-    if coefficients is not None and coefficients.ndim == 2 and coefficients.shape[1] == 45 and len(coefficients) > 45:
-        spread = np.asarray(coefficients.std(0), dtype=np.float64)
-        if np.isfinite(spread).all() and (spread > 0).all():
-            return spread
+    coefficients = registered_coefficients(arrays)
+    if coefficients is not None:
+        spread: np.ndarray = coefficients.std(0)
+        return spread
     projected = open_hand.hands_components @ arrays["hands_components"].T
     return np.sqrt((open_hand.hands_std[:, None] ** 2 * projected**2).sum(0))
 

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from handsss.errors import InputError
 from handsss.hand.joints import MODEL_PARENTS
 from handsss.hand.keypoint_sets import KeypointSet, standard_sets, tips_in_finger_order
+from handsss.hand.own_poses import own_limits, registered_coefficients
 
 Side = Literal["right", "left"]
 FORMAT_VERSION = 1
@@ -50,6 +51,9 @@ class HandModel:
     tips: np.ndarray  # [5] vertex ids: index, middle, little, ring, thumb
     limits_deg: np.ndarray  # [15, 3, 2] azimuth, pitch, roll; minimum, maximum
     angle_convention: Literal["euler", "axis_angle"]  # how limits_deg is to be read, see hand.limits
+    # [15, 3, 2] the limits of a fit: the open hand's own; on MANO, whose limits_deg is the paper's training loss, the
+    # range of the model's own poses
+    fit_limits_deg: np.ndarray
     bone_frames: np.ndarray | None = None  # [15, 3, 3] columns: bone, flexion axis, dorsal
     uv: np.ndarray | None = None  # [T, 2], v up
     uv_faces: np.ndarray | None = None  # [F, 3]
@@ -157,6 +161,11 @@ def model_from_arrays(
                 raise InputError(f"{source}: {key!r} should have shape {shape}, got {came}.")
         tips = np.asarray(arrays["tips"], dtype=np.int64)
         limits, convention = np.asarray(arrays["limits_deg"], dtype=np.float64), "euler"
+    std = np.asarray(arrays.get("hands_std", np.full(45, 1.0)), dtype=np.float64)
+    fit_limits = limits
+    if mano:
+        own = registered_coefficients(arrays)
+        fit_limits = own_limits(floats["hands_mean"], floats["hands_components"], std, own, side)
     uv, uv_faces = arrays.get("uv"), arrays.get("uv_faces")
     nails = arrays.get("nail_faces")
     sets = standard_sets(floats["J_regressor"], tips_in_finger_order(tips), mano=mano, side=side)
@@ -173,10 +182,11 @@ def model_from_arrays(
         parents=np.array(MODEL_PARENTS),
         hands_mean=floats["hands_mean"],
         hands_components=floats["hands_components"],
-        hands_std=np.asarray(arrays.get("hands_std", np.full(45, 1.0)), dtype=np.float64),
+        hands_std=std,
         tips=tips,
         limits_deg=limits,
         angle_convention=cast(Literal["euler", "axis_angle"], convention),
+        fit_limits_deg=fit_limits,
         bone_frames=None if mano else np.asarray(arrays["bone_frames"], dtype=np.float64),
         uv=None if uv is None else np.asarray(uv, dtype=np.float64),
         uv_faces=None if uv_faces is None else np.asarray(uv_faces, dtype=np.int32),
