@@ -57,7 +57,7 @@ def reconstruct(
         InputError: a photo, camera, keypoints or model that cannot be used; the message says why.
         TypeError, ValueError: an image or array of another kind or shape.
 
-    Example:
+    Examples:
         >>> import handsss
         >>> hand = handsss.reconstruct("photo.jpg")[0]
         >>> hand.joints.shape, hand.vertices.shape
@@ -127,7 +127,7 @@ def train(
         StoppedError: interrupted; the state is saved.
         CollapseError, NotFiniteStopError: the training collapsed, or met NaN; the message says what to do.
 
-    Example:
+    Examples:
         >>> import handsss
         >>> run = handsss.train("freihand_training.h5", out="runs/ours", preset="small", steps=400)  # doctest: +SKIP
         >>> run.checkpoint, run.metrics["aligned_mpjpe_mm"]  # doctest: +SKIP
@@ -239,7 +239,7 @@ def evaluate(
         UserError: options that contradict each other, no such device, a folder that cannot be written.
         InputError: no checkpoint, predictions or data that can be used, or data without ground truth.
 
-    Example:
+    Examples:
         >>> import handsss
         >>> scores = handsss.evaluate("runs/ours", "freihand_evaluation.h5", out="report")  # doctest: +SKIP
         >>> scores.metrics["aligned_mpjpe_mm"]  # doctest: +SKIP

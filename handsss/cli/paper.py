@@ -25,7 +25,7 @@ pose prior) is read from the run itself. See docs/guides/paper.md.
 """,
 )
 
-_EXIT = """[bold]Exit codes[/bold]: 0 done (also if places have no run: the command that
+_EXIT = """[bold]Exit codes[/bold]: 0 done (also if cells have no run: the command that
 trains one is shown), 1 full disk, 2 no run fits, wrong usage or file,
 130 interrupted."""
 

@@ -17,7 +17,7 @@ from handsss.geometry.procrustes import Similarity, no_alignment, procrustes, ro
 
 # Bright enough for dark pages and dark enough for light ones.
 GREY, BLUE, RED, GREEN, VIOLET = "#8a8f98", "#3b82f6", "#e8590c", "#2f9e44", "#9c5fd6"
-INK = "#5b6068"  # of axes and text; pages that draw a figure inline put their own colour in its place
+INK = "#5b6068"  # of axes and text; pages that embed a figure replace it by their own colour
 _STYLES = {
     "detector": ("detector", GREY, (0, (1, 1.2))),
     "predicted": ("predicted, 2D branch", BLUE, (0, (5, 1.5))),
@@ -162,11 +162,11 @@ def draw(panels: Sequence[Panel], name: str, *, columns: int = 3, size: tuple[fl
         figure = Canvas(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
         FigureCanvasAgg(figure)
         grid = figure.subplots(rows, columns, squeeze=False)
-        for place, axes in enumerate(grid.flat):
-            if place >= len(panels):
+        for index, axes in enumerate(grid.flat):
+            if index >= len(panels):
                 axes.set_axis_off()
                 continue
-            _draw_panel(axes, panels[place])
+            _draw_panel(axes, panels[index])
         png, svg = io.BytesIO(), io.BytesIO()
         figure.savefig(png, format="png", dpi=150, facecolor="white", metadata={"Software": None})
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}

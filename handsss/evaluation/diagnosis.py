@@ -143,7 +143,7 @@ def _order(samples: Samples) -> str | None:
     order = assignment.order
     listed = ", ".join(f"{names[order[j]]} ({order[j]}) holds {names[j]} ({j})" for j in moved[:6])
     more = f", and {len(moved) - 6} more" if len(moved) > 6 else ""
-    return f"The joints look swapped: {listed}{more}. {gain} with each in its place; they were scored as they are."
+    return f"The joints look swapped: {listed}{more}. {gain} when reordered; they were scored as they are."
 
 
 def _disagreement(aligned: Scores, order_known: bool) -> list[str]:

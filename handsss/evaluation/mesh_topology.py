@@ -53,7 +53,7 @@ def mesh_keypoints(vertices: np.ndarray, model: HandModel, keypoint_set: str) ->
     """Keypoints of posed meshes by a named definition.
 
     A mesh does not tell the joints of its kinematic chain. Where a definition uses them, the joints regressed from the
-    posed vertices take their place; they differ by millimetres.
+    posed vertices are used instead; they differ by millimetres.
 
     Args:
         vertices: [N, V, 3] numbered as the model's.

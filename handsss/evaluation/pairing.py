@@ -17,6 +17,7 @@ from handsss.evaluation.protocols import Protocol
 from handsss.evaluation.samples import Evaluation, Samples
 from handsss.evaluation.score import OFFICIAL, PROPER, joint_table, per_frame, score_2d, score_3d
 from handsss.geometry.cameras import project
+from handsss.network.weights import shown_name
 from handsss.training.trained_network import TrainedNetwork
 from handsss.version import __version__
 
@@ -86,7 +87,7 @@ def pair_network(
         corresponding=corresponding,
     )
     about = {
-        "checkpoint": str(trained.path),
+        "checkpoint": shown_name(trained.path),
         "precision": trained.network.precision.name,
         "hand_model": trained.model,
         "about": trained.about,

@@ -93,9 +93,9 @@ def _halves(text: bytes, path: Path) -> tuple[bytes, bytes]:
         return text[1:cut_at], text[cut_at + 1 : -1]
     if depth == 4 and boundaries == 0:
         for empty in (b"]]],[", b"]]],[[]"):  # joints alone
-            place = text.find(empty)
-            if place > 0 and not text[place + 4 :].strip(b"[],"):
-                return text[1 : place + 3], text[place + 4 : -1]
+            at = text.find(empty)
+            if at > 0 and not text[at + 4 :].strip(b"[],"):
+                return text[1 : at + 3], text[at + 4 : -1]
     raise InputError(f"{path}: wrong nesting. {_nesting(text, depth, boundaries)} Expected {EXPECTED}.")
 
 
@@ -126,9 +126,9 @@ def _points(text: bytes, path: Path, name: str, what: str) -> np.ndarray:
         if values.size != 3 * count:
             raise InputError(f"{where}: number {values.size} of it is not a number. Expected {EXPECTED}.")
         if not np.isfinite(values).all():
-            place = int(np.flatnonzero(~np.isfinite(values))[0]) // 3
+            index = int(np.flatnonzero(~np.isfinite(values))[0]) // 3
             raise InputError(
-                f"{where}: {what[:-1] if what == 'joints' else 'vertex'} {place} holds NaN or infinity. Every picture "
+                f"{where}: {what[:-1] if what == 'joints' else 'vertex'} {index} holds NaN or infinity. Every picture "
                 "needs finite numbers: give a guess, or zeros, where there is no prediction."
             )
         result[number] = values.reshape(count, 3)

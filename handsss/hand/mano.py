@@ -37,19 +37,19 @@ def file_name(side: Side) -> str:
     return f"MANO_{side.upper()}"
 
 
-def find_file(side: Side, place: Path) -> Path | None:
+def find_file(side: Side, path: Path) -> Path | None:
     """The file of one hand in a folder (or beside a file), or None.
 
     Args:
         side: which hand.
-        place: a folder that holds the files, the folder they were unpacked to, or one of the files.
+        path: a folder that holds the files, the folder they were unpacked to, or one of the files.
     """
     stem = file_name(side)
-    if place.is_file():
-        if _other(side) not in place.stem.lower():
-            return place
-        place = place.parent
-    for folder in (place, place / "models", place / "mano", place / "mano_v1_2" / "models"):
+    if path.is_file():
+        if _other(side) not in path.stem.lower():
+            return path
+        path = path.parent
+    for folder in (path, path / "models", path / "mano", path / "mano_v1_2" / "models"):
         for suffix in (".pkl", ".npz"):
             if (folder / (stem + suffix)).is_file():
                 return folder / (stem + suffix)
@@ -68,13 +68,13 @@ def find_model(side: Side) -> HandModel:
     value = os.environ.get(ENVIRONMENT, "")
     if not value:
         raise InputError(f"the model 'mano' needs {ENVIRONMENT}, which is not set. {_WHERE}")
-    place = Path(value).expanduser()
-    if not place.exists():
+    path = Path(value).expanduser()
+    if not path.exists():
         raise InputError(f"{ENVIRONMENT} is {value!r}, and there is no such file or folder. {_WHERE}")
-    path = find_file(side, place)
-    if path is None:
+    file = find_file(side, path)
+    if file is None:
         raise InputError(f"{ENVIRONMENT} is {value!r}, and no {file_name(side)}.pkl (or .npz) is there. {_WHERE}")
-    return load_file(path, side)
+    return load_file(file, side)
 
 
 def load_file(path: Path, side: Side) -> HandModel:

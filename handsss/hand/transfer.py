@@ -48,7 +48,7 @@ def transfer_keypoint_set(source: HandModel, target: HandModel, name: str) -> Ke
 
 
 def corresponding_points(source: HandModel, target: HandModel, points: np.ndarray) -> np.ndarray:
-    """Points [21, 3] beside the bones of ``source`` (open pose, metres) at the same places of ``target``."""
+    """Points [21, 3] beside the bones of ``source`` (open pose, metres) moved to the same positions of ``target``."""
     placed = np.empty((21, 3))
     source_frames, target_frames = _BoneFrames(source), _BoneFrames(target)
     for row, point in enumerate(points):

@@ -138,9 +138,9 @@ def write_error(target: Path, error: OSError, *, resumable: bool = False) -> Use
         )
     reason = error.strerror or text
     if full:
-        return DiskFullError(f"{target}: cannot be written ({reason}). Make room, or choose another place.")
+        return DiskFullError(f"{target}: cannot be written ({reason}). Make room, or choose another folder.")
     return UserError(
-        f"{target}: cannot be written ({reason}). Check the path and its permissions, or choose another place."
+        f"{target}: cannot be written ({reason}). Check the path and its permissions, or choose another folder."
     )
 
 

@@ -8,7 +8,7 @@ from handsss.hand.model import LEAST_SPREAD
 
 
 def average_pose(pose: Tensor) -> Tensor:
-    """Average-pose prior: ``mean(theta^2)`` over coefficients and batch, in the place of E_J.
+    """Average-pose prior: ``mean(theta^2)`` over coefficients and batch, instead of E_J.
 
     Source: the prior of earlier work that supplement, fig. 1 compares with. Setting: ``losses.pose_prior = "average"``,
     weight ``losses.w_J``. See docs/method.md, losses.

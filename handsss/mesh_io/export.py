@@ -67,7 +67,7 @@ def export_mesh(hands: Sequence[HandResult], path: Path) -> list[Path]:
         the files written, the mesh last.
 
     Raises:
-        UserError: unknown suffix, or a place that cannot be written; nothing half-written stays.
+        UserError: unknown suffix, or a path that cannot be written; nothing half-written stays.
     """
     files = mesh_files(hands, path)
     write_files(files)

@@ -37,7 +37,7 @@ class SplitMesh(NamedTuple):
 
 
 def hand_names(hands: Sequence[HandResult]) -> list[str]:
-    """Names of the objects in a mesh file: side and place in the JSON's list, as in ``left_0``."""
+    """Names of the objects in a mesh file: side and index in the JSON's list, as in ``left_0``."""
     return [f"{hand.hand}_{index}" for index, hand in enumerate(hands)]
 
 

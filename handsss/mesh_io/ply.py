@@ -15,7 +15,7 @@ _FACE = np.dtype([("count", "u1"), ("corners", "<i4", (3,))])
 
 
 def ply_bytes(parts: Sequence[MeshPart]) -> bytes:
-    """One mesh of all hands; the vertex property ``hand`` tells them apart (its place in the JSON's list)."""
+    """One mesh of all hands; the vertex property ``hand`` tells them apart (its index in the JSON's list)."""
     counts = [len(part.vertices) for part in parts]
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(int)
     vertices = np.zeros(sum(counts), dtype=_VERTEX)

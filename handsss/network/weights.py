@@ -127,6 +127,11 @@ def read_weights(path: Path, device: str | torch.device = "cpu") -> dict[str, An
     }
 
 
+def shown_name(path: Path) -> str:
+    """A file as users name it: bundled weights by their name, others by their path."""
+    return next((name for name, file in BUNDLED.items() if file == path), str(path))
+
+
 def bundled(name: str) -> Path:
     """The file of bundled weights.
 

@@ -85,7 +85,7 @@ class Hand(HandResult):
             the files written, the one named last.
 
         Raises:
-            UserError: another suffix, or a place that cannot be written. Nothing half-written is left.
+            UserError: another suffix, or a path that cannot be written. Nothing half-written is left.
         """
         target = Path(path)
         if target.suffix.lower() != ".json":

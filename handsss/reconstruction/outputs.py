@@ -147,5 +147,5 @@ def refuse_overwriting(written: Iterable[Path], protected: Collection[Path]) -> 
     for path in written:
         if path.resolve() in protected:
             raise UserError(
-                f"{path}: this result would overwrite an input or another result. Choose another place for the results."
+                f"{path}: this result would overwrite an input or another result. Choose another output folder."
             )

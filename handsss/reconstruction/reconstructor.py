@@ -46,7 +46,7 @@ class Reconstructor:
         UserError: no such device, or an unknown precision.
         InputError: no such model or checkpoint, or one of another hand model.
 
-    Example:
+    Examples:
         >>> import handsss
         >>> reconstructor = handsss.Reconstructor(all_hands=True)
         >>> for hand in reconstructor("photo.jpg"):

@@ -1,4 +1,4 @@
-"""Reconstructed hands in other poses, places and shapes; their texture and light stay."""
+"""Reconstructed hands in other poses, positions and shapes; their texture and light stay."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _MARGIN = 10
 class Line(NamedTuple):
     """One row of a sheet."""
 
-    panels: Sequence[np.ndarray | None]  # [h, w, 3] uint8, all of one size; None: an empty place
+    panels: Sequence[np.ndarray | None]  # [h, w, 3] uint8, all of one size; None: an empty panel
     label: str = ""  # to the left
     heading: str = ""  # above, over the whole width
     captions: Sequence[str] = ()  # above each panel

@@ -74,7 +74,7 @@ def test_sheets(run: Run, place: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("table5", "runs/average"), "no run fills a place of table 5. runs/average: Ours, self-supervision"),
+        (("table5", "runs/average"), "no run fits table 5. runs/average: Ours, self-supervision"),
         (("table4", "runs/nothing", "--data", "training.h5"), "runs/nothing: no such file"),
         (("figure3", "--samples", "9", "--data", "training.h5"), "row 9 is not in the data, whose rows are 0 to 2"),
         (("figure6", "--data", "training.h5"), "figure 6 shows 8 frames of a sequence, but the data has 3 rows"),

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.docs_site.hooks import on_page_content
+
 ROOT = Path(__file__).parents[2]
 ASSETS = {
     "link": "href",
@@ -48,6 +50,23 @@ def test_remote_assets_are_found() -> None:
     )
     assert len(remote_assets(page)) == 2
     assert remote_assets('<link href="assets/a.css"><img src="images/a.png">') == []
+
+
+def test_paths_in_tables_break_at_slashes_alone() -> None:
+    html = "<p><code>a/b.py::c</code></p><table><td><code>a/b.py::c</code></td></table>"
+    broken = "<td><code>a/<wbr>b.py::<wbr>c</code></td>"
+    assert on_page_content(html) == f"<p><code>a/b.py::c</code></p><table>{broken}</table>"
+
+
+def test_comments_of_fields_are_shown_as_attributes(tmp_path: Path) -> None:
+    griffe = pytest.importorskip("griffe")
+    from tools.docs_site.docstrings import Docstrings
+
+    (tmp_path / "fields.py").write_text(
+        'class A:\n    """See :func:`f`."""\n\n    joints: int  # [B, 21, 3] metres, of :class:`A`\n    plain: str\n'
+    )
+    module = griffe.load("fields", search_paths=[tmp_path], extensions=griffe.load_extensions(Docstrings))
+    assert module["A"].docstring.value == "See `f`.\n\nAttributes:\n    joints: [B, 21, 3] metres, of `A`"
 
 
 @pytest.mark.slow

@@ -133,7 +133,7 @@ def test_table4_agrees_with_evaluate(lab: Lab) -> None:
         assert cells[place]["aligned_mpvpe_cm"] == pytest.approx(metrics["aligned"]["mpvpe_mm"] / 10, abs=1e-9)
     assert made.missing == [f"MANO-CNN FSL: handsss train --data {lab.store} --fsl --baseline mano-cnn"]
     assert made.left_out == [
-        f"{lab.average}: Ours, self-supervision (SSL), with E_con, average pose prior; table 4 has no place for it."
+        f"{lab.average}: Ours, self-supervision (SSL), with E_con, average pose prior; table 4 does not use such a run."
     ]
     assert content["data"] == str(lab.store) and content["frames"] == 9
     assert content["runs"]["ours ssl"]["step"] == 7  # type: ignore[index]
@@ -199,14 +199,14 @@ def test_missing_detections_are_told(lab: Lab) -> None:
 
 
 def test_no_run_fits(lab: Lab) -> None:
-    with pytest.raises(UserError, match="no run fills a place of table 5.*average pose prior; table 5 has no place"):
+    with pytest.raises(UserError, match="no run fits table 5.*average pose prior; table 5 does not use such a run"):
         make_table5(PaperRequest([lab.average], lab.store))
 
 
 def test_two_runs_for_one_place(lab: Lab, tmp_path: Path) -> None:
     second = write_run(tmp_path / "again", data=str(lab.store))
     made = make_figure2(PaperRequest([lab.ours, second], limit=2))
-    assert made.left_out == [f"{second}: Ours, {DIRECTIONS}; {lab.ours} was given first for this place."]
+    assert made.left_out == [f"{second}: Ours, {DIRECTIONS}; {lab.ours} was given first for the same cell."]
 
 
 def test_runs_of_the_current_folder(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -168,6 +168,8 @@ def test_names_of_weights_that_come_along(tmp_path: Path, monkeypatch: pytest.Mo
         checkpoint_file(Path("handsss-open-b0"))
     (tmp_path / "it.safetensors").touch()
     assert checkpoint_file(Path("handsss-open-b0")) == tmp_path / "it.safetensors"
+    assert weights.shown_name(tmp_path / "it.safetensors") == "handsss-open-b0"
+    assert weights.shown_name(tmp_path / "other.safetensors") == str(tmp_path / "other.safetensors")
     monkeypatch.chdir(tmp_path)
     Path("handsss-open-b0").touch()  # one's own file of that name is meant then
     assert checkpoint_file(Path("handsss-open-b0")) == Path("handsss-open-b0")

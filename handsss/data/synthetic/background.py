@@ -91,8 +91,8 @@ def _procedural(size: int, rng: np.random.Generator) -> np.ndarray:
     slope = rng.normal(0, 0.25, 2)
     picture = picture * (1 + slope[0] * (rows - 0.5) + slope[1] * (columns - 0.5))[..., None]
     if rng.random() < 0.6:  # an edge between wall and table
-        angle, place = rng.normal(0, 0.5), rng.uniform(0.25, 0.8)
-        below = (rows - place) * np.cos(angle) + (columns - 0.5) * np.sin(angle) > 0
+        angle, offset = rng.normal(0, 0.5), rng.uniform(0.25, 0.8)
+        below = (rows - offset) * np.cos(angle) + (columns - 0.5) * np.sin(angle) > 0
         picture[below] = picture[below] * rng.uniform(0.4, 1.4, 3)
     for _ in range(rng.integers(0, 9)):
         centre, half, angle = rng.uniform(0, 1, 2), rng.uniform(0.03, 0.35, 2), rng.uniform(0, np.pi)

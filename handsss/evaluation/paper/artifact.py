@@ -21,9 +21,9 @@ class PaperArtifact(NamedTuple):
     name: str  # of its files
     title: str
     tables: list[Table]
-    used: list[str]  # runs and their places
-    missing: list[str]  # places without a run, with the command that trains one
-    left_out: list[str]  # runs without a place
+    used: list[str]  # runs and their cells
+    missing: list[str]  # cells without a run, with the command that trains one
+    left_out: list[str]  # runs that fit no cell
     notes: list[str]  # on how things were compared
     files: dict[str, bytes]
 

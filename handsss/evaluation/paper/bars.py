@@ -54,8 +54,8 @@ def _draw(axes: Any, heading: str, bars: Sequence[Bar], digits: int) -> None:
         (-0.2, BLUE, "here", [bar.here for bar in bars]),
         (0.2, GREY, "paper", [bar.paper for bar in bars]),
     ):
-        places = [place + shift for place in range(len(bars))]
-        drawn = axes.bar(places, [value or 0.0 for value in values], 0.38, color=colour, label=label)
+        positions = [index + shift for index in range(len(bars))]
+        drawn = axes.bar(positions, [value or 0.0 for value in values], 0.38, color=colour, label=label)
         texts = ["missing" if value is None else f"{value:.{digits}f}" for value in values]
         axes.bar_label(drawn, texts, fontsize=7, padding=2, rotation=90 if len(bars) > 4 else 0)
     axes.set_xticks(range(len(bars)), [bar.label.replace(" ", "\n", 1) for bar in bars], fontsize=8)

@@ -116,7 +116,7 @@ def make_figure1(request: PaperRequest) -> PaperArtifact:
     """Both pose priors on the same pictures.
 
     Raises:
-        UserError, InputError: no run fills a place, or the pictures cannot be read.
+        UserError, InputError: no run fits, or the pictures cannot be read.
     """
 
     def consistency_of(run: TrainedRun) -> str | None:

@@ -32,7 +32,7 @@ def figure1(
     """Both pose priors on the same pictures: input, projected keypoints, the mesh as seen and turned.
 
     Args:
-        runs: by prior, "average" and "limits"; one that is missing leaves its places empty.
+        runs: by prior, "average" and "limits"; the panels of a missing one stay empty.
         truth: pictures and cameras.
         rows: of the pictures.
         progress: told rows done and in all.

@@ -32,7 +32,8 @@ class TrainedRun(NamedTuple):
     @property
     def name(self) -> str:
         """Name in tables."""
-        return self.path.name if self.path.is_dir() else f"{self.path.parent.name}/{self.path.name}"
+        parent = self.path.parent.name
+        return self.path.name if self.path.is_dir() or not parent else f"{parent}/{self.path.name}"
 
     @property
     def data(self) -> str:
@@ -150,13 +151,13 @@ def assign_runs(
     for run in runs:
         cell = cell_of(run)
         if cell is None:
-            left_out.append(f"{run.path}: {run.describe()}; {what} has no place for it.")
+            left_out.append(f"{run.path}: {run.describe()}; {what} does not use such a run.")
         elif cell in assigned:
-            left_out.append(f"{run.path}: {run.describe()}; {assigned[cell].path} was given first for this place.")
+            left_out.append(f"{run.path}: {run.describe()}; {assigned[cell].path} was given first for the same cell.")
         else:
             assigned[cell] = run
     if not assigned:
-        raise UserError(f"no run fills a place of {what}. {' '.join(left_out)}")
+        raise UserError(f"no run fits {what}. {' '.join(left_out)}")
     return AssignedRuns({cell: assigned[cell] for cell in cells if cell in assigned}, left_out)
 
 

@@ -142,12 +142,12 @@ def bars(scores: Mapping[Cell, MeanErrors3d]) -> list[tuple[str, list[Bar]]]:
     """The table as bars: a group for MPJPE and one for MPVPE."""
     here = unaligned(scores)
     groups = []
-    for place, what in enumerate(("MPJPE", "MPVPE")):
+    for index, what in enumerate(("MPJPE", "MPVPE")):
         row = []
         for method, supervision in CELLS:
             pair = here.get((method, supervision), (None, None))
             label = f"{METHODS[method]} {supervision.upper()}"
-            row.append(Bar(label, pair[place], TABLE4_CM[method, supervision][place]))
+            row.append(Bar(label, pair[index], TABLE4_CM[method, supervision][index]))
         groups.append((what, row))
     return groups
 

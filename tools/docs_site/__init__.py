@@ -1,0 +1,1 @@
+"""What `mkdocs build` runs beside mkdocs itself: see mkdocs.yml."""
