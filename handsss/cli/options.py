@@ -53,8 +53,9 @@ KeypointsOption = Annotated[
         "--keypoints",
         metavar="detect|truth|FOLDER|FILE",
         rich_help_panel="Keypoints",
-        help="2D keypoints: the built-in detector; projections of the true joints; a folder of OpenPose's JSON "
-        "(STEM_keypoints.json); or one JSON file [points, confidences, names].",
+        help="2D keypoints: the built-in detector; projections of the true joints; or JSON of OpenPose, "
+        "MMPose, COCO-WholeBody, MediaPipe, S2HAND and others: a folder with STEM_keypoints.json or STEM.json for each "
+        "picture, or one file of all.",
     ),
 ]
 OpenposeBinOption = Annotated[

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import typer
 
-from handsss.cli.console import NOTHING_FOUND, error_console, output_console, plain, progress_bar, resumable, waiting
+from handsss.cli.console import (
+    NOTHING_FOUND,
+    error_console,
+    output_console,
+    plain,
+    progress_bar,
+    resumable,
+    show_note,
+    waiting,
+)
+from handsss.data.keypoints.sources import KeypointFiles
 from handsss.data.preprocess import PreprocessOptions, PreprocessSummary, preprocess
 from handsss.data.preprocess_inputs import PreprocessInputs, keypoint_source
 from handsss.data.store.inspect import contents, save_sheet
@@ -48,6 +58,8 @@ def run(
             thorough=thorough,
             announce=lambda text: errors.print(plain(text), soft_wrap=True),
         )
+    if isinstance(source, KeypointFiles):
+        show_keypoints(source, len(inputs.reader), unit, quiet=quiet)
     begin = time.perf_counter()
     with resumable(), progress_bar(errors, unit=unit, shown=not quiet) as progress:
         task = progress.add_task("preprocessing", total=len(inputs.reader))
@@ -61,6 +73,15 @@ def run(
     _sum_up(summary, time.perf_counter() - begin, quiet=quiet, unit=unit)
     if summary.rows == 0:
         raise typer.Exit(NOTHING_FOUND)
+
+
+def show_keypoints(source: KeypointFiles, count: int, unit: str, *, quiet: bool) -> None:
+    """Which kind of keypoint files was recognised."""
+    if not quiet:
+        text = f"keypoints: {source.describe()} of {count} {unit}s"
+        output_console().print(plain(text), soft_wrap=True)
+        if source.note:
+            show_note(f"{source.note}.")
 
 
 def _sum_up(summary: PreprocessSummary, seconds: float, *, quiet: bool, unit: str) -> None:

@@ -45,7 +45,9 @@ class MeshFormat(StrEnum):
 
 
 def reconstruct(
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Photos, folders of photos, or globs.")],
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE", help="Photos, folders of photos, globs, or - for standard input.")
+    ],
     output: Annotated[
         str | None,
         typer.Option(
@@ -146,8 +148,8 @@ def reconstruct(
             "--keypoints",
             metavar="JSON|FOLDER",
             rich_help_panel="Keypoints",
-            help="OpenPose keypoints instead of the built-in detector: a file, or a folder with STEM_keypoints.json or "
-            "STEM.json for each photo.",
+            help="Keypoints of OpenPose, MMPose, COCO-WholeBody, MediaPipe and others, not of the built-in detector: "
+            "a file, or a folder with STEM_keypoints.json or STEM.json for each photo.",
         ),
     ] = None,
     keypoint_set: Annotated[
@@ -200,6 +202,7 @@ def reconstruct(
     from handsss.cli import reconstruct_report as report
     from handsss.cli.console import progress_bar, show_error, waiting
     from handsss.cli.reconstruct_run import batch_options, make_pipeline, processes_for, unreadable
+    from handsss.io.image import is_stream
     from handsss.reconstruction.inputs import expand
     from handsss.reconstruction.outputs import plan_outputs
 
@@ -213,7 +216,6 @@ def reconstruct(
         hand=hand.value,
         vertices=vertices,
         picture=picture,
-        several=inputs.several,
     )
     if not inputs.several and (mistake := unreadable(inputs.sources[0])):
         show_error(mistake)  # before libraries and networks are loaded, which takes seconds
@@ -238,6 +240,8 @@ def reconstruct(
         pipeline.model.keypoint_set(keypoint_set)  # an unknown name is an error, before any work
     if inputs.several:
         count = workers or processes_for(len(inputs.sources), os.cpu_count() or 1)
+        if any(is_stream(source.path) for source in inputs.sources):
+            count = 1  # pipes are this process's own
         with progress_bar(printer.errors, unit="photo", shown=not quiet) as progress:
             task = progress.add_task("reconstructing", total=len(inputs.sources))
 

@@ -44,6 +44,10 @@ class Printer:
         if self._several or outcome.status == "failed":
             return
         tip = ", which --intrinsics gives" if outcome.camera_source == "default" else ""
+        if outcome.keypoints:
+            self._line(f"keypoints: {outcome.keypoints}")
+        for note in outcome.notes:
+            self._line(f"photo: {note}")
         self._line(f"camera: {outcome.camera}{tip}")
         for hand in outcome.hands:
             self._line(_hand_line(hand))
@@ -65,6 +69,8 @@ class Printer:
         counts = Counter(outcome.status for outcome in outcomes)
         self._line(", ".join(f"{count} {status}" for status, count in counts.items()))
         cameras = Counter(outcome.camera_source for outcome in outcomes if outcome.camera_source)
+        for kind, count in Counter(outcome.keypoints for outcome in outcomes if outcome.keypoints).items():
+            self._line(f"keypoints: {kind} ({count} photo{'s' if count > 1 else ''})")
         for source, count in cameras.items():
             self._line(f"camera: {_CAMERA_WORDS[source]} ({count} photo{'s' if count > 1 else ''})")
         self._line(f"summary: {plan.summary}")

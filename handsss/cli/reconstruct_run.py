@@ -46,7 +46,6 @@ def batch_options(
     hand: Literal["auto", "left", "right"],
     vertices: bool,
     picture: bool,
-    several: bool,
 ) -> BatchOptions:
     """What the command line says of photos and their files.
 
@@ -57,12 +56,7 @@ def batch_options(
     if keypoint_set is not None and keypoints is None:
         raise UserError("--keypoint-set says what --keypoints follow, but no --keypoints were given.")
     if keypoints is not None and not keypoints.exists():
-        raise UserError(f"--keypoints {keypoints}: no such file or folder. Expected OpenPose JSON.")
-    if keypoints is not None and several and not keypoints.is_dir():
-        raise UserError(
-            f"--keypoints {keypoints}: one file cannot hold the keypoints of several photos. Give a folder with "
-            "STEM_keypoints.json for each."
-        )
+        raise UserError(f"--keypoints {keypoints}: no such file or folder. Expected JSON.")
     return BatchOptions(
         camera=camera,
         keypoints=keypoints,

@@ -16,7 +16,8 @@ from handsss.errors import InputError
 from handsss.geometry.framing import CROP, bounding_box
 from handsss.geometry.window import Window
 from handsss.io.camera import choose_camera
-from handsss.io.image import read_image
+from handsss.io.colour import DARK
+from handsss.io.image import DECODING_ERRORS, FRAMES, read_image
 
 
 class ImageRows(NamedTuple):
@@ -48,13 +49,14 @@ def make_rows(
     if intrinsics is None:
         intrinsics = choose_camera((width, height), photo.exif, item.name).intrinsics
     hands, tags = source.find(item, picture, intrinsics)
+    tags += [remark for remark in (FRAMES, DARK) if any(remark in note for note in photo.notes)]
     rows = []
     for hand, keypoints in hands:
         window = crop_window(item, keypoints, (width, height), margin, box_margin, mirrored=hand == "left")
         content: np.ndarray | bytes
         if item.whole and not window.mirrored and (height, width) == (CROP, CROP):
             content = picture
-            if keep_file and item.path.suffix.lower() in (".jpg", ".jpeg") and not photo.notes:
+            if keep_file and item.path.suffix.lower() in (".jpg", ".jpeg"):
                 content = _jpeg_of(item.path, picture)
         else:
             content = window.sample(picture, repeat=False, dtype=np.uint8)
@@ -140,7 +142,7 @@ def _mask(path: Path, window: Window) -> np.ndarray:
     try:
         with Image.open(path) as picture:
             grey = np.asarray(picture.convert("L"))
-    except (OSError, SyntaxError, ValueError) as error:
+    except DECODING_ERRORS as error:
         raise InputError(f"{path}: the mask cannot be read ({error}). Expected a grey JPEG or PNG.") from error
     if grey.shape == (CROP, CROP) and np.allclose(window.affine, np.eye(2, 3)):
         return (grey > 127).astype(np.uint8)

@@ -15,7 +15,8 @@ import numpy as np
 
 from handsss.data.annotated_image import AnnotatedImage
 from handsss.data.image_rows import make_rows
-from handsss.data.keypoints.sources import KeypointSource
+from handsss.data.keypoints.names import Picture
+from handsss.data.keypoints.sources import KeypointFiles, KeypointSource
 from handsss.data.resumable_jobs import Blocks, check_resume, parts_folder
 from handsss.data.store.schema import ENCODINGS, FORMAT_VERSION, Row
 from handsss.data.store.writer import assemble, pack_rows
@@ -31,6 +32,7 @@ class Reader(Protocol):
 
     def __len__(self) -> int: ...
     def item(self, row: int) -> AnnotatedImage: ...
+    def pictures(self) -> list[Picture]: ...  # all of them, in order, without their annotations
     @property
     def attributes(self) -> dict[str, Any]: ...
 
@@ -104,6 +106,9 @@ def preprocess(
     check_resume(options.resume, options.overwrite)
     if options.encoding not in ENCODINGS:
         raise UserError(f"encoding {options.encoding!r}: expected one of {', '.join(ENCODINGS)}.")
+    pictures = reader.pictures() if isinstance(source, KeypointFiles) else []
+    if isinstance(source, KeypointFiles) and not source.is_bound:
+        source = source.bound(pictures)
     numbers = _numbers(len(reader), options)
     plan = _plan(reader, source, numbers, options)
     blocks = Blocks(parts_folder(target))
@@ -121,7 +126,10 @@ def preprocess(
 
     def jobs() -> Any:
         for number in waiting:
-            yield BlockJob(number, [_item(reader, int(i)) for i in chunks[number]], blocks.folder, source, options)
+            own = source
+            if isinstance(source, KeypointFiles):  # the files of this block alone go to its process
+                own = source.selected([pictures[int(i)].name for i in chunks[number]])
+            yield BlockJob(number, [_item(reader, int(i)) for i in chunks[number]], blocks.folder, own, options)
 
     for number in run_jobs(make_block, jobs(), options.workers):
         done += len(chunks[number])

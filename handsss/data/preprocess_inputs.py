@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from handsss.data.keypoints.openpose_run import run_openpose
-from handsss.data.keypoints.sources import DetectorSource, KeypointSource, ListFile, OpenPoseFolder, TruthSource
+from handsss.data.keypoints.sources import DetectorSource, KeypointFiles, KeypointSource, TruthSource
 from handsss.data.preprocess import Reader
 from handsss.data.readers import freihand, ho3d
 from handsss.data.readers.locate import find_dataset
@@ -91,8 +91,8 @@ def keypoint_source(
 
     Args:
         inputs: the images.
-        keypoints: "detect": the built-in detector; "truth": projections of the true joints; a folder of OpenPose's JSON
-            files; or one JSON file [points, confidences, names].
+        keypoints: "detect": the built-in detector; "truth": projections of the true joints; or a JSON file or folder of
+            them, of any source that :mod:`handsss.data.keypoints.read` knows.
         openpose_bin: OpenPose's program, to be run over the images.
         openpose_out: folder for its JSON files; beside the default store by default.
         thorough: the detector searches tiles even where the whole image has shown a hand.
@@ -100,6 +100,8 @@ def keypoint_source(
 
     Raises:
         UserError: neither a known word nor a file or folder that exists; data without true joints; OpenPose failed.
+        InputError: files of which none is of these pictures, or one of two; see
+            :meth:`handsss.data.keypoints.sources.KeypointFiles.bound`.
     """
     if openpose_bin is not None:
         if keypoints != "detect":
@@ -108,21 +110,18 @@ def keypoint_source(
                 options=("openpose_bin", "keypoints"),
             )
         out = openpose_out or inputs.store.with_name(inputs.store.name + ".openpose")
-        return OpenPoseFolder(run_openpose(openpose_bin, inputs.folders, out, announce=announce), ran_here=True)
+        ran = KeypointFiles(run_openpose(openpose_bin, inputs.folders, out, announce=announce), ran_here=True)
+        return ran.bound(inputs.reader.pictures())
     if keypoints == "detect":
         return DetectorSource(thorough)
     if keypoints == "truth":
         return TruthSource(_joints_set(inputs))
     path = Path(keypoints)
-    if path.is_dir():
-        return OpenPoseFolder(path)
-    if path.is_file():
-        source = ListFile(path)
-        source.read()  # a mistake to tell before any work
-        return source
+    if path.exists():
+        return KeypointFiles(path).bound(inputs.reader.pictures())
     raise UserError(
-        f"{{keypoints}} {keypoints}: no such file or folder. Expected detect, truth, a folder of OpenPose's JSON or "
-        "one JSON file [points, confidences, names].",
+        f"{{keypoints}} {keypoints}: no such file or folder. Expected detect, truth, or a JSON file or a folder of "
+        "them (OpenPose, MMPose, COCO-WholeBody, MediaPipe, S2HAND's list, ...).",
         options=("keypoints",),
     )
 

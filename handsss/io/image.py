@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import struct
+import sys
 import warnings
 import zlib
 from io import BytesIO
@@ -14,6 +17,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from handsss.errors import InputError
+from handsss.io.colour import to_rgb
+from handsss.io.image_bytes import EXPECTED, describe, is_raw, raw_error, readable
 
 # Formats that Pillow decodes itself. Others (EPS, ...) would start programs or are no photos.
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")  # MPO is opened as JPEG
@@ -21,16 +26,23 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".heic", ".heif"),
 )
-EXPECTED = "a photo as JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, AVIF or JPEG 2000"
+_ANIMATED = ("GIF", "TIFF", "WEBP", "PNG", "AVIF", "HEIF")
 MAXIMUM_PIXELS = 150_000_000
 MINIMUM_SIDE = 16
-MATTE = (255, 255, 255)  # what shows through transparent pixels
+
+FRAMES = "frames: the first is used"
+STDIN = "-"
+_streams: dict[Path, bytes] = {}  # what pipes gave: they can be read only once, and a photo is opened twice
 
 _ORIENTATION, _EXIF_IFD = 0x0112, 0x8769
 _FOCAL_35MM, _FOCAL, _WIDTH, _HEIGHT = 0xA405, 0x920A, 0xA002, 0xA003
 _PLANE_X, _PLANE_UNIT = 0xA20E, 0xA210
 _UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
-_DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error)
+# Pillow's decoders raise all of these of damaged files.
+DECODING_ERRORS = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error, zlib.error),
+    *(RuntimeError, ArithmeticError, AttributeError),
+)
 
 
 class ExifCamera(NamedTuple):
@@ -79,7 +91,7 @@ def read_image(path: Path) -> Photo:
             picture.load()
         except MemoryError:
             raise InputError(f"{path}: not enough memory for {_size(picture.size)} pixels. Make it smaller.") from None
-        except _DECODING_ERRORS as error:
+        except DECODING_ERRORS as error:
             raise InputError(
                 f"{path}: the image is damaged or cut off ({error}). Expected a complete {picture.format} file; "
                 "copy or download it again."
@@ -102,7 +114,7 @@ def photo_of(picture: Image.Image, name: str = "picture") -> Photo:
         warnings.simplefilter("ignore")
         try:
             picture.load()
-        except (AssertionError, *_DECODING_ERRORS) as error:  # of a file that Pillow opened but has not read yet
+        except (AssertionError, *DECODING_ERRORS) as error:  # of a file that Pillow opened but has not read yet
             if isinstance(error, AssertionError) or "closed" in str(error):  # Pillow asserts that the file is open
                 raise InputError(
                     f"{name}: the picture was closed before its pixels were read. Open it again, or load() it first."
@@ -110,7 +122,9 @@ def photo_of(picture: Image.Image, name: str = "picture") -> Photo:
             raise InputError(f"{name}: the image is damaged or cut off ({error}).") from error
         exif = _camera(picture)
         notes: list[str] = []
-        array = _to_rgb(_upright(picture, notes), name, notes)
+        if getattr(picture, "n_frames", 1) > 1 and picture.format in _ANIMATED:
+            notes.append(f"{picture.n_frames} {FRAMES}")
+        array = to_rgb(_upright(picture, notes), name, notes)
     return Photo(array, exif, tuple(notes))
 
 
@@ -121,9 +135,23 @@ def _opened(path: Path) -> Image.Image:
     return picture
 
 
-def _read_bytes(path: Path) -> bytes:
+def is_stream(path: Path) -> bool:
+    """Whether a path is standard input (``-``), a pipe or a device: read once, from its start to its end."""
     try:
-        content = path.read_bytes()
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return str(path) == STDIN
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+
+
+def _read_bytes(path: Path) -> bytes:
+    if path in _streams:
+        return _streams[path]
+    try:
+        if is_stream(path):
+            content = _streams[path] = sys.stdin.buffer.read() if str(path) == STDIN else path.read_bytes()
+        else:
+            content = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Expected {EXPECTED}.") from None
     except IsADirectoryError:
@@ -136,32 +164,20 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _open(content: bytes, path: Path) -> Image.Image:
-    formats: tuple[str, ...] = _FORMATS
-    if content[4:12] in (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1"):
-        try:
-            import pillow_heif  # type: ignore[import-not-found,unused-ignore]
-        except ImportError:
-            raise InputError(
-                f"{path}: a HEIC photo, which needs another package: pip install pillow-heif. Or save it as JPEG."
-            ) from None
-        pillow_heif.register_heif_opener()
-        formats = (*_FORMATS, "HEIF")
+    content, more = readable(content, path)
+    formats = (*_FORMATS, *more)
     try:
-        return Image.open(BytesIO(content), formats=formats)
+        picture = Image.open(BytesIO(content), formats=formats)
     except Image.DecompressionBombError as error:
         found = re.search(r"\d+", str(error))
         pixels = int(found.group()) if found else 0
         raise InputError(_too_large(path, f"{pixels / 1e6:.0f} million pixels")) from None
-    except _DECODING_ERRORS as error:
-        start = "a text file" if _is_text(content) else f"{len(content)} bytes that start with {content[:8]!r}"
-        raise InputError(f"{path}: not an image that can be read. Expected {EXPECTED}, got {start}.") from error
-
-
-def _is_text(content: bytes) -> bool:
-    try:
-        return content[:512].decode("utf-8", errors="strict").isprintable() or b"\n" in content[:512]
-    except UnicodeDecodeError:
-        return False
+    except DECODING_ERRORS as error:
+        came = describe(content, path)
+        raise InputError(f"{path}: not an image that can be read. Expected {EXPECTED}, got {came}.") from error
+    if is_raw(picture):
+        raise raw_error(path)
+    return picture
 
 
 def _size(size: tuple[int, int]) -> str:
@@ -188,65 +204,17 @@ def _upright(picture: Image.Image, notes: list[str]) -> Image.Image:
     try:
         orientation = picture.getexif().get(_ORIENTATION, 1)
         turned = ImageOps.exif_transpose(picture)
-    except _DECODING_ERRORS:
+    except DECODING_ERRORS:
         return picture
     if orientation in range(2, 9):
         notes.append("turned upright by its EXIF orientation")
     return turned
 
 
-def _to_rgb(picture: Image.Image, path: Path | str, notes: list[str]) -> np.ndarray:
-    if picture.mode == "I" or picture.mode.startswith("I;16"):
-        notes.append("16 bits scaled to 8")
-        return _from_16_bit(np.asarray(picture), path)
-    if picture.mode == "F":
-        raise InputError(f"{path}: the picture holds floating-point numbers. Expected 8 or 16 bits a channel.")
-    if getattr(picture, "n_frames", 1) > 1 and picture.format in ("GIF", "TIFF", "WEBP", "PNG", "AVIF"):
-        notes.append("several frames: the first is used")
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        opaque = Image.new("RGBA", layer.size, (*MATTE, 255))
-        picture = Image.alpha_composite(opaque, layer).convert("RGB")
-        notes.append("transparent parts laid on white")
-        return np.asarray(picture)
-    if picture.mode == "CMYK":
-        notes.append("CMYK turned into RGB")
-    converted = _to_srgb(picture, notes)
-    return np.asarray(picture.convert("RGB") if converted is None else converted)
-
-
-def _from_16_bit(values: np.ndarray, path: Path | str) -> np.ndarray:
-    high = int(values.max(initial=0))
-    if high > 65535 or int(values.min(initial=0)) < 0:
-        raise InputError(f"{path}: values reach {high}; expected 8 or 16 bits a channel.")
-    grey = np.round(values.astype(np.float32) / 257).astype(np.uint8)
-    return np.repeat(grey[:, :, None], 3, axis=2)
-
-
-def _to_srgb(picture: Image.Image, notes: list[str]) -> Image.Image | None:
-    """Through the embedded colour profile, since skin in Display P3 or Adobe RGB looks pale if taken for sRGB."""
-    profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("RGB", "CMYK"):
-        return None
-    try:
-        from PIL import ImageCms
-
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        name = ImageCms.getProfileDescription(source).strip()
-        if "srgb" in name.lower():
-            return None
-        target = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(picture, source, target, outputMode="RGB")
-    except (ImportError, OSError, ValueError, ImageCms.PyCMSError):
-        return None  # a damaged profile: the numbers are taken as they are
-    notes.append(f"colours turned into sRGB from {name}")
-    return converted
-
-
 def _camera(picture: Image.Image) -> ExifCamera | None:
     try:
         block: dict[int, Any] = dict(picture.getexif().get_ifd(_EXIF_IFD))
-    except (*_DECODING_ERRORS, KeyError):
+    except DECODING_ERRORS:
         return None
     width, height = _number(block.get(_WIDTH)), _number(block.get(_HEIGHT))
     per_unit, unit = _number(block.get(_PLANE_X)), _UNIT_MM.get(block.get(_PLANE_UNIT, 2))

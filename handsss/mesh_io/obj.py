@@ -17,8 +17,8 @@ def obj_files(parts: Sequence[MeshPart], path: Path) -> dict[Path, bytes]:
     """The files of an OBJ export, textures first, the OBJ last.
 
     Each hand is an object of its own (``o left_0``) with smooth normals; hands without texture carry their colours
-    behind the coordinates (``v x y z r g b``), which MeshLab and Blender read. Material and texture names hold no
-    spaces, since readers split them there, and are UTF-8.
+    behind the coordinates (``v x y z r g b``), which MeshLab and Blender read. Material and texture names are
+    UTF-8 without spaces and signs that readers stumble over (:func:`handsss.mesh_io.formats.material_stem`).
 
     Args:
         parts: hands.

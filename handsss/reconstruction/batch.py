@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from handsss.data.keypoints.files import keypoint_file, read_hands
+from handsss.data.keypoints.document import KEYPOINTS
+from handsss.data.keypoints.files import PictureKeypoints
 from handsss.detect.types import Detection
 from handsss.errors import InputError, UserError
 from handsss.fitting.hand_input import HandInput
@@ -55,6 +56,7 @@ class PhotoJob(NamedTuple):
     number: int
     source: Source
     destination: Destination
+    keypoints: PictureKeypoints | InputError | None = None  # of a file; why there are none; None: the detector's
 
 
 @dataclass
@@ -65,6 +67,7 @@ class _Opened:
     photo: Photo
     camera: CameraChoice
     keypoints: Path | None  # the keypoint file; None: the built-in detector
+    keypoint_source: str  # what kind of file that is
     inputs: list[HandInput]
     seconds: float
 
@@ -111,15 +114,19 @@ def _open(job: PhotoJob, pipeline: Pipeline, options: BatchOptions) -> _Opened:
     photo = read_image(job.source.path)
     size = photo.array.shape[1], photo.array.shape[0]
     camera = choose_camera(size, photo.exif, str(job.source.path), options.camera)
-    detections, given = None, None
-    if options.keypoints is not None:
-        given = keypoint_file(options.keypoints, job.source.path)
-        detections = read_hands(given, size, hand=options.hand, keypoint_set=options.keypoint_set)
+    detections, given, kind = None, None, ""
+    if isinstance(job.keypoints, InputError):
+        raise job.keypoints
+    if job.keypoints is not None:
+        given = job.keypoints.path
+        reading = job.keypoints.read(size, hand=options.hand, keypoint_set=options.keypoint_set)
+        detections = reading.hands
+        kind = f"{reading.source}, {KEYPOINTS} points" + (f"; {reading.note}" if reading.note else "")
     try:
         inputs = pipeline.find_hands(photo.array, camera.intrinsics, detections)
     except InputError as error:
         raise InputError(f"{given or job.source.path}: {error.template}", options=error.options) from error
-    return _Opened(job, photo, camera, given, inputs, time.perf_counter() - begin)
+    return _Opened(job, photo, camera, given, kind, inputs, time.perf_counter() - begin)
 
 
 def _finish(opened: Sequence[_Opened], pipeline: Pipeline, options: BatchOptions) -> Iterator[tuple[int, PhotoOutputs]]:
@@ -183,6 +190,8 @@ def _photo_outputs(opened: _Opened, hands: list[HandResult], options: BatchOptio
         message="" if hands else _no_hand(opened.keypoints, options.hand),
         camera=opened.camera.sentence,
         camera_source=opened.camera.source,
+        keypoints=opened.keypoint_source,
+        notes=list(opened.photo.notes),
         files=sorted(files, key=lambda path: path != destination.mesh),
         hands=[_figures(hand) for hand in hands],
     )

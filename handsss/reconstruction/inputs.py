@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple
 
 from handsss.errors import InputError
 from handsss.io.camera import CameraOptions
-from handsss.io.image import IMAGE_SUFFIXES
+from handsss.io.folders import is_clutter
+from handsss.io.image import IMAGE_SUFFIXES, STDIN
 from handsss.mesh_io.formats import material_stem
 
 _RESERVED = {"summary"}  # summary.json lies beside the results
@@ -51,11 +52,11 @@ def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def expand(arguments: Sequence[str]) -> Inputs:
-    """Files, folders and globs to photos.
+    """Files, folders and globs to photos; ``-`` is standard input.
 
     Files are taken in the order given, also if they do not exist: reading them will say so, and the rest go on.
     Folders (not their sub-folders; ``photos/**/*`` reaches those) and globs give the files with an image suffix in
-    natural order; hidden files are left out. A file reached twice counts once.
+    natural order; hidden files and folders, trash and thumbnails are left out. A file reached twice counts once.
 
     Raises:
         InputError: nothing given, a folder without images, or a glob that matches none.
@@ -105,7 +106,8 @@ def _of_folder(folder: Path) -> list[Path]:
 
 def _of_glob(pattern: str) -> list[Path]:
     matches = [Path(name) for name in glob.glob(pattern, recursive=True)]
-    found = [path for path in matches if _is_photo(path)]
+    named = set(Path(pattern).parts)  # a folder that the user names is meant
+    found = [path for path in matches if _is_photo(path) and not is_clutter(set(path.parts[:-1]).difference(named))]
     if not found:
         raise InputError(
             f"{pattern}: matches {len(matches)} files, none of them an image. "
@@ -116,15 +118,16 @@ def _of_glob(pattern: str) -> list[Path]:
 
 def _named(paths: list[Path]) -> list[Source]:
     """Stems; where the results of several would share a file, later ones get a number that no other photo has."""
-    taken = {_key(path.stem) for path in paths} | _RESERVED
+    stems = ["stdin" if str(path) == STDIN else path.stem for path in paths]
+    taken = {_key(stem) for stem in stems} | _RESERVED
     seen = set(_RESERVED)
     sources = []
-    for path in paths:
-        name, number = path.stem, 1
+    for path, stem in zip(paths, stems, strict=True):
+        name, number = stem, 1
         if _key(name) in seen:
             while _key(name) in taken:
                 number += 1
-                name = f"{path.stem}_{number}"
+                name = f"{stem}_{number}"
         seen.add(_key(name))
         taken.add(_key(name))
         sources.append(Source(path, name))

@@ -26,6 +26,8 @@ class Outcome:
     message: str = ""  # the reason of a failure, or a hint
     camera: str = ""  # a sentence on the intrinsics
     camera_source: str = ""
+    keypoints: str = ""  # the kind of keypoint file; empty: the built-in detector
+    notes: list[str] = field(default_factory=list)  # what was done to the photo's pixels
     files: list[Path] = field(default_factory=list)  # the mesh first
     hands: list[dict[str, Any]] = field(default_factory=list)  # side, score, fit figures and times of each
     seconds: float = 0.0

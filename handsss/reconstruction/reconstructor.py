@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from handsss.data.keypoints.files import hands_of as array_hands
-from handsss.data.keypoints.files import read_hands
+from handsss.data.keypoints.files import keypoints_of
 from handsss.detect.types import Detection
 from handsss.errors import InputError
 from handsss.fitting.hand_input import HandInput
@@ -207,7 +207,7 @@ def _camera(photo: Photo, name: str, intrinsics: Any) -> CameraChoice:
 def _detections(keypoints: Any, photo: Photo, hand: Side, name: str) -> list[Detection]:
     size = photo.array.shape[1], photo.array.shape[0]
     if isinstance(keypoints, (str, os.PathLike)):
-        return read_hands(Path(keypoints), size, hand=hand)  # errors name the file
+        return keypoints_of(Path(keypoints), Path(name)).read(size, hand=hand).hands  # errors name the file
     with _named(name):
         return array_hands(keypoints, size, hand=hand)
 

@@ -8,6 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from handsss.data.keypoints.files import PictureKeypoints, match_keypoints
+from handsss.data.keypoints.names import Picture
+from handsss.errors import InputError
 from handsss.io.atomic import check_writable, write_files
 from handsss.io.pool import run_jobs
 from handsss.reconstruction.batch import PhotoJob, PhotoOutputs, Pipeline, failed, reconstruct_photos
@@ -68,7 +71,8 @@ def reconstruct_all(
         work, workers = partial(reconstruct_photos, pipeline=pipeline, options=options), 1
     ended: dict[int, Outcome] = {}
     saved = 0.0
-    jobs = [PhotoJob(number, source, plan.of(source)) for number, source in enumerate(sources)]
+    own = _keypoints(sources, options)
+    jobs = [PhotoJob(number, source, plan.of(source), own[number]) for number, source in enumerate(sources)]
     try:
         for together in run_jobs(work, batches(jobs, batch, workers), workers, died=_DIED):
             for number, outputs in together:
@@ -87,6 +91,28 @@ def reconstruct_all(
         if plan.summary is not None:
             _write_summary(plan.summary, outcomes)
     return outcomes
+
+
+def _keypoints(sources: Sequence[Source], options: BatchOptions) -> list[PictureKeypoints | InputError | None]:
+    """The keypoints of each photo in the user's files; why a photo has none.
+
+    Raises:
+        InputError: files that no photo, or two photos, would use; see
+            :func:`handsss.data.keypoints.files.match_keypoints`.
+    """
+    location = options.keypoints
+    if location is None:
+        return [None] * len(sources)
+    try:
+        found = match_keypoints(location, [Picture(source.path, source.path.as_posix()) for source in sources])
+    except InputError as error:
+        if len(sources) > 1:
+            raise
+        return [error]  # of this photo
+    return [
+        found.get(number) or InputError(f"{location}: no keypoints of {source.path.name} in it.")
+        for number, source in enumerate(sources)
+    ]
 
 
 def batches(jobs: Sequence[PhotoJob], batch: int, workers: int) -> list[Sequence[PhotoJob]]:

@@ -14,11 +14,11 @@ from handsss.errors import UserError
 from handsss.training.config import TrainConfig
 from handsss.training.distributed import Processes
 from handsss.training.memory import available_memory, peak_memory, reset_peak_memory
-from handsss.training.recipe import Recipe
+from handsss.training.recipe import LEAST_ROWS, Recipe
 from handsss.training.run import TrainingRun
 from handsss.training.schedule import position, stage_starts
 
-LEAST = 2  # samples: batch norm needs more than one
+LEAST = LEAST_ROWS
 MOST_ON_GPU = 1024  # samples per process: above that, loading and the learning rate are the limit
 MARGIN = 0.85  # share of the free memory: validations and fragmentation need some
 _MANY_STEPS = 1_000_000  # so that every stage has steps

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from handsss.errors import UserError
 
+_NUMBERS, _MEETING = ("RANK", "LOCAL_RANK"), ("MASTER_ADDR", "MASTER_PORT")
+_START = "Start several processes with torchrun, which sets all of them, or unset them to train in one process."
+
 
 class Processes(NamedTuple):
     """This process among those that train together."""
@@ -28,14 +31,48 @@ class Processes(NamedTuple):
 
 
 def from_environment() -> Processes:
-    """This process by ``torchrun``'s environment variables; a single process without them."""
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-    if any(name not in os.environ for name in names):
+    """This process by ``torchrun``'s environment variables; a single process without them, or in a world of one.
+
+    Raises:
+        UserError: a world of several processes with a variable missing or wrong: each would train alone into the same
+            folder.
+    """
+    size = _variable("WORLD_SIZE")
+    if size is None or size == 1:
+        rank = _variable("RANK")
+        if rank:
+            came = "WORLD_SIZE is not set" if size is None else "WORLD_SIZE=1"
+            raise UserError(f"RANK={rank}, but {came}. {_START}")
         return Processes()
+    missing = [name for name in (*_NUMBERS, *_MEETING) if not os.environ.get(name, "").strip()]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        raise UserError(f"WORLD_SIZE={size}, but {' and '.join(missing)} {verb} not set. {_START}")
+    rank, local, port = (_variable(name) or 0 for name in ("RANK", "LOCAL_RANK", "MASTER_PORT"))
+    if not (0 <= rank < size and 0 <= local < size and 0 < port < 65536):
+        raise UserError(
+            f"WORLD_SIZE={size}, RANK={rank}, LOCAL_RANK={local}, MASTER_PORT={port}: expected ranks from 0 to "
+            f"{size - 1}, and a port. {_START}"
+        )
+    return Processes(rank, size, local)
+
+
+def _variable(name: str) -> int | None:
+    """A whole number of the environment; None where it is not set.
+
+    Raises:
+        UserError: not a number.
+    """
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return None
     try:
-        return Processes(*(int(os.environ[name]) for name in names))
+        value = int(text)
     except ValueError:
-        raise UserError(f"{', '.join(names)} are set, but not to numbers. Start the run with torchrun.") from None
+        raise UserError(f"{name}={text}: expected a whole number. {_START}") from None
+    if name == "WORLD_SIZE" and value < 1:
+        raise UserError(f"{name}={text}: expected 1 or more. {_START}")
+    return value
 
 
 @contextmanager
@@ -44,7 +81,15 @@ def process_group(processes: Processes, device: torch.device) -> Iterator[None]:
     if processes.size == 1:
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    except (ValueError, RuntimeError, OSError) as error:  # torch's own errors are RuntimeErrors
+        where = ":".join(os.environ.get(name, "?") for name in _MEETING)
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"process {processes.rank} of {processes.size} cannot join the others at {where} (MASTER_ADDR, "
+            f"MASTER_PORT): {first}. {_START}"
+        ) from error
     try:
         yield
     finally:

@@ -27,7 +27,15 @@ from handsss.training.distributed import Processes, from_environment, min_over_p
 from handsss.training.memory import keep_memory
 from handsss.training.profile import Profile, profile
 from handsss.training.progress import Progress, TimeLimit
-from handsss.training.recipe import MANO_CNN, Recipe, as_baseline, default_training_data, without_lifting
+from handsss.training.recipe import (
+    LEAST_ROWS,
+    MANO_CNN,
+    Recipe,
+    as_baseline,
+    default_training_data,
+    few_keypoints,
+    without_lifting,
+)
 from handsss.training.resume import restore_run
 from handsss.training.run import TrainingRun
 from handsss.training.run_files import newest_run
@@ -167,6 +175,8 @@ def _new_run(
         callbacks.note(left_out)
     kind = f"{options.baseline or 's2hand'}-{options.supervision}-{options.preset}"
     folder = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}"
+    if recipe.supervision == "ssl" and processes.first and (few := few_keypoints(data)):
+        callbacks.note(few)
     # Before the process group: a process that runs out of memory must not leave the others waiting.
     rows = batch_that_fits(config, recipe, folder, device, processes) if options.fit_batch else 0
     with process_group(processes, device):
@@ -196,6 +206,13 @@ def _check(config: TrainConfig, processes: Processes, *, any_batch: bool) -> Non
         raise UserError(
             f"a batch of {config.schedule.batch} cannot be shared out among {processes.size} processes. Give a "
             "{batch} that can.",
+            options=["batch"],
+        )
+    if config.schedule.batch < LEAST_ROWS * processes.size and not any_batch:
+        each = f" of each of {processes.size} processes" if processes.size > 1 else ""
+        raise UserError(
+            f"a batch of {config.schedule.batch}: batch normalisation needs at least {LEAST_ROWS} rows in a "
+            f"step{each}. Give {{batch}} {LEAST_ROWS * processes.size} or more.",
             options=["batch"],
         )
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from handsss.data.dataset import HandDataset
+from handsss.data.store.reader import Store
 from handsss.errors import InputError, UserError
 from handsss.fitting.lifting import can_lift
 from handsss.hand.load import load_model
@@ -20,6 +21,8 @@ from handsss.training.config import TrainConfig
 from handsss.training.objective import Objective
 
 MANO_CNN = "mano-cnn"
+LEAST_ROWS = 2  # of a process in a step: batch normalisation has no variance of one row
+FEW_KEYPOINTS = 0.5  # share of rows with keypoints under which a run warns
 PAPER_BONE = 0.0282  # m: average length of bone 9-10 of FreiHAND and HO-3D (supplement, section 1)
 FREIHAND_SAMPLES = 32560
 
@@ -92,13 +95,41 @@ def training_data(recipe: Recipe, config: TrainConfig) -> HandDataset:
         if not known:
             raise InputError(f"{recipe.data}: has no true joints. Full supervision (fsl) needs them, ssl does not.")
         data = HandDataset(recipe.data, config.augmentation, seed=config.schedule.seed, fields=("joints_3d",))
+    if recipe.supervision == "ssl" and _share_with_keypoints(recipe.data) == 0:
+        raise InputError(
+            f"{recipe.data}: no row has a 2D keypoint, so there is nothing to learn from. Expected keypoints in most "
+            f"of the {len(data)} rows: run `handsss preprocess` with other --keypoints."
+        )
     if len(data) < config.schedule.batch:
+        if len(data) < LEAST_ROWS:
+            raise InputError(f"{recipe.data}: {len(data)} rows. Expected at least {LEAST_ROWS}: give more data.")
         raise InputError(
             f"{recipe.data}: {len(data)} rows, but a batch has {config.schedule.batch}. Give more data, or "
-            f"{{batch}} {max(len(data), 1)} at most.",
+            f"{{batch}} {len(data)} at most.",
             options=["batch"],
         )
     return data
+
+
+def few_keypoints(path: Path) -> str:
+    """A warning, where less than half of a store's rows have a keypoint; empty otherwise."""
+    share = _share_with_keypoints(path)
+    if share >= FEW_KEYPOINTS:
+        return ""
+    return (
+        f"only {100 * share:.3g} % of the rows of {path} have keypoints (warned of under {100 * FEW_KEYPOINTS:.0f} %); "
+        "the others teach nothing but the priors"
+    )
+
+
+def _share_with_keypoints(path: Path) -> float:
+    """Share of a store's rows with a detected keypoint; 1 of a store without rows, which is told elsewhere."""
+    store = Store(path)
+    try:
+        confidence = store.file["confidence"][:]
+    finally:
+        store.close()
+    return float((confidence > 0).any(1).mean()) if len(confidence) else 1.0
 
 
 def keypoint_set_of(attributes: dict[str, Any], model: HandModel, supervision: str) -> str:

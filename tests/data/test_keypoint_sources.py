@@ -14,7 +14,7 @@ import pytest
 import handsss
 from handsss.data.annotated_image import AnnotatedImage
 from handsss.data.keypoints.openpose_run import run_openpose
-from handsss.data.keypoints.sources import DetectorSource, KeypointSource, ListFile, OpenPoseFolder
+from handsss.data.keypoints.sources import DetectorSource, KeypointFiles, KeypointSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
 from handsss.data.readers.freihand import open_freihand
 from handsss.data.readers.photos import open_photos
@@ -45,7 +45,7 @@ def test_openpose_folder(freihand: Path, tmp_path: Path) -> None:
     surer = {"hand_right_keypoints_2d": hand(40, 0.9), "hand_left_keypoints_2d": []}
     (folder / "00000000_keypoints.json").write_text(people({"hand_right_keypoints_2d": hand(10, 0.5)}, surer))
     (folder / "00000001_keypoints.json").write_text(people())
-    store = make(freihand, OpenPoseFolder(folder), tmp_path)  # 00000002 has no file
+    store = make(freihand, KeypointFiles(folder), tmp_path)  # 00000002 has no file
     np.testing.assert_allclose(store.field("keypoints_2d", 0)[:, 0], 40 + np.arange(21))
     assert store.field("confidence", 0).tolist() == pytest.approx([0.9] * 21)
     assert not store.file["confidence"][1:].any()
@@ -66,7 +66,7 @@ def test_openpose_oddities(freihand: Path, tmp_path: Path) -> None:
     partly = hand(30)
     partly[3:6] = [0, 0, 0]
     (folder / "00000002.json").write_text(people({"hand_right_keypoints_2d": partly}))
-    store = make(freihand, OpenPoseFolder(folder), tmp_path)
+    store = make(freihand, KeypointFiles(folder), tmp_path)
     assert store.attributes["counts"] == {
         "keypoints found": 1,
         "no hand found": 1,
@@ -82,28 +82,42 @@ def test_a_damaged_keypoint_file_is_a_bad_picture(freihand: Path, tmp_path: Path
     folder.mkdir()
     (folder / "00000001.json").write_text(people({"hand_right_keypoints_2d": [1.0] * 60}))
     with pytest.raises(BadPictureError, match=r"00000001.json.*expected 63 numbers.*20 joints"):
-        make(freihand, OpenPoseFolder(folder), tmp_path)
-    store = make(freihand, OpenPoseFolder(folder), tmp_path, skip_bad=True)
+        make(freihand, KeypointFiles(folder), tmp_path)
+    store = make(freihand, KeypointFiles(folder), tmp_path, skip_bad=True)
     assert len(store) == 2
 
 
-def _list(tmp_path: Path, count: int, names: list[str] | None = None) -> Path:
+def _list(tmp_path: Path, count: int, names: list[Any] | None = None) -> Path:
     points = [[[n + j, n - j + 50.0] for j in range(21)] for n in range(count)]
     confidence = [[0.5 + 0.01 * n] * 21 for n in range(count)]
     path = tmp_path / "list.json"
-    path.write_text(json.dumps([points, confidence, names or [f"{n:08d}.jpg" for n in range(count)]]))
+    path.write_text(
+        json.dumps([points, confidence, [f"{n:08d}.jpg" for n in range(count)] if names is None else names])
+    )
     return path
 
 
 def test_list_by_name(freihand: Path, tmp_path: Path) -> None:
     path = _list(tmp_path, 3, ["00000002", "00000000", "00000001"])
-    store = make(freihand, ListFile(path), tmp_path)
+    store = make(freihand, KeypointFiles(path), tmp_path)
     np.testing.assert_allclose(store.file["confidence"][:, 0], [0.51, 0.52, 0.50])
 
 
-def test_list_of_samples_serves_all_versions(freihand: Path, tmp_path: Path) -> None:
-    path = _list(tmp_path, 3, ["a", "a", "a"])  # names that tell nothing
-    preprocess(open_freihand(freihand), ListFile(path), tmp_path / "k.h5", PreprocessOptions())
+@pytest.mark.parametrize(
+    "names",
+    [
+        [],
+        ["00000000.jpg", "00000001.jpg", "00000002.jpg"],
+        [["00000000.jpg"], ["00000001.jpg"], ["00000002.jpg"]],
+        [0, 1, 2],
+        [f"D:\\\\FreiHAND\\\\training\\\\rgb\\\\{n:08d}.jpg" for n in range(3)],
+        [f"training\\\\rgb\\\\{n:08d}.png" for n in range(3)],
+        [f"/data/elsewhere/{n}.jpg" for n in range(3)],
+    ],
+)
+def test_list_of_samples_serves_all_versions(freihand: Path, tmp_path: Path, names: list[Any]) -> None:
+    path = _list(tmp_path, 3, names)
+    preprocess(open_freihand(freihand), KeypointFiles(path), tmp_path / "k.h5", PreprocessOptions())
     with_all = Store(tmp_path / "k.h5")
     np.testing.assert_allclose(with_all.file["confidence"][:, 0], [0.5, 0.51, 0.52] * 4)
 
@@ -111,18 +125,18 @@ def test_list_of_samples_serves_all_versions(freihand: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{}", "expected a list"),
+        ("{}", "holds no keypoints"),
         ("[[], []", "not JSON"),
         (json.dumps([[[[1, 2]] * 20], [[1] * 20]]), r"got \[1, 20, 2\] and \[1, 20\]"),
         (json.dumps([[[[1, 2]] * 21], [[1] * 21], ["a", "b"]]), "1 entries but 2 names"),
-        (json.dumps([[[[1, float("nan")]] * 21], [[1] * 21]]), "numbers that are not finite"),
+        (json.dumps([[[[1, float("nan")]] * 21] * 3, [[1] * 21] * 3]), "expected finite numbers"),
     ],
 )
-def test_damaged_lists(tmp_path: Path, text: str, message: str) -> None:
+def test_damaged_lists(freihand: Path, tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "list.json"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        ListFile(path).read()
+        make(freihand, KeypointFiles(path), tmp_path)
 
 
 def test_detector_on_a_photo_of_a_left_hand(tmp_path: Path) -> None:
@@ -183,7 +197,7 @@ def test_openpose_program_is_run(freihand: Path, tmp_path: Path) -> None:
     )
     program.chmod(0o755)
     out = run_openpose(program, [freihand / "training/rgb"], tmp_path / "out")
-    store = make(freihand, OpenPoseFolder(out, ran_here=True), tmp_path)
+    store = make(freihand, KeypointFiles(out, ran_here=True), tmp_path)
     assert store.attributes["counts"] == {"keypoints found": 3}
     assert store.field("keypoints_2d", 2)[5, 0] == pytest.approx(7)
     program.write_text("#!/bin/sh\necho no models >&2; exit 3\n")

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from handsss.cli.console import flag
-from handsss.data.keypoints.sources import DetectorSource, ListFile, OpenPoseFolder, TruthSource
+from handsss.data.keypoints.sources import DetectorSource, KeypointFiles, TruthSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
 from handsss.data.preprocess_inputs import freihand_inputs, ho3d_inputs, keypoint_source, photo_inputs
-from handsss.errors import UserError
+from handsss.errors import InputError, UserError
 
 
 @pytest.fixture
@@ -61,10 +61,11 @@ def test_keypoint_sources(photos: Path, tmp_path: Path) -> None:
     inputs = photo_inputs(photos)
     assert keypoint_source(inputs) == DetectorSource()
     assert keypoint_source(inputs, thorough=True) == DetectorSource(thorough=True)
-    assert keypoint_source(inputs, photos) == OpenPoseFolder(photos)
+    with pytest.raises(InputError, match=r"no keypoints of 2 pictures in this folder \(0 JSON files\)"):
+        keypoint_source(inputs, photos)
     (tmp_path / "list.json").write_text(json.dumps([np.zeros((2, 21, 2)).tolist(), np.zeros((2, 21)).tolist()]))
     source = keypoint_source(inputs, tmp_path / "list.json")
-    assert isinstance(source, ListFile) and source.path == tmp_path / "list.json"
+    assert isinstance(source, KeypointFiles) and source.location == tmp_path / "list.json"
 
 
 def test_contradictions(photos: Path, tmp_path: Path) -> None:

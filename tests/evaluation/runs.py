@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from handsss.data.keypoints.sources import ListFile
+from handsss.data.keypoints.sources import KeypointFiles
 from handsss.data.preprocess import PreprocessOptions, preprocess
 from handsss.data.readers.freihand import open_freihand
 from handsss.hand.load import load_model
@@ -58,5 +58,5 @@ def write_store(folder: Path, count: int = 9) -> Path:
     detections = folder / "detections.json"
     detections.write_text(json.dumps([points.tolist(), np.ones((count, 21)).tolist(), []]))
     target = folder / "training.h5"
-    preprocess(open_freihand(root), ListFile(detections), target, PreprocessOptions())
+    preprocess(open_freihand(root), KeypointFiles(detections), target, PreprocessOptions())
     return target

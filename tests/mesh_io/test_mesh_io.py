@@ -15,6 +15,7 @@ from handsss.errors import UserError
 from handsss.hand.result import HandResult
 from handsss.io.camera import choose_camera
 from handsss.mesh_io.export import export_mesh
+from handsss.mesh_io.formats import material_stem
 from handsss.reconstruction.result_json import json_bytes, photo_document
 from handsss.visualize.overview import picture
 from tests.conftest import MakeHand
@@ -159,3 +160,10 @@ def test_picture_shows_every_hand(both: list[HandResult], count: int) -> None:
         assert drawn.shape[1] > 1000
         blue = (drawn[..., 2].astype(int) - drawn[..., 0]) > 40
         assert blue.mean() > 0.005  # the mesh over the photo
+
+
+@pytest.mark.parametrize("stem", ["-rot", "#1", "my #1 hand", "a\\b", 'say "x"', "tab\there", "c:d"])
+def test_names_of_materials_and_textures_are_plain(stem: str) -> None:
+    name = material_stem(stem)
+    assert name == re.sub(r"[^A-Za-z0-9_-]", "_", name) and not name.startswith("-")
+    assert material_stem("Hände.é-1") == "Hände.é-1"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from handsss.data.readers.photos import open_photos
 from handsss.errors import InputError, UserError
-from handsss.reconstruction.inputs import Inputs, expand
+from handsss.reconstruction.inputs import Inputs, Source, expand
 from handsss.reconstruction.outputs import plan_outputs
 from handsss.reconstruction.result_json import json_bytes
 
@@ -125,3 +126,19 @@ def test_names_that_are_not_utf8_come_back_from_json() -> None:
     name = os.fsdecode(b"h\xff \xc3\xbc.jpg")
     written = json_bytes({"image": name})
     assert json.loads(written.decode("utf-8"))["image"] == name
+
+
+@pytest.mark.parametrize("folder", [".ipynb_checkpoints", ".Trash-1000/files", "@eaDir", "__MACOSX/a", "#recycle"])
+def test_folders_of_programs_hold_no_photos(tmp_path: Path, folder: str) -> None:
+    """Both commands leave them out; a folder that the user names is meant."""
+    for place in ("a.jpg", f"b/{folder}/a.jpg", f"{folder}/c.jpg"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(b"x")
+    assert open_photos(tmp_path).names == ("a.jpg",)
+    assert [source.path for source in expand([str(tmp_path / "**/*")]).sources] == [tmp_path / "a.jpg"]
+    assert open_photos(tmp_path / folder).names == ("c.jpg",)
+    assert len(expand([str(tmp_path / folder / "*")]).sources) == 1
+
+
+def test_standard_input_has_a_name() -> None:
+    assert expand(["-"]).sources == [Source(Path("-"), "stdin")]

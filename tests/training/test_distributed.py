@@ -64,9 +64,35 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
     assert from_environment() == (0, 1, 0)
-    for name, value in (("RANK", "5"), ("WORLD_SIZE", "8"), ("LOCAL_RANK", "1")):
+    world = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29511"}
+    for name, value in world.items():
         monkeypatch.setenv(name, value)
     assert from_environment() == (5, 8, 1) and not from_environment().first
-    monkeypatch.setenv("RANK", "first")
-    with pytest.raises(UserError, match="Start the run with torchrun"):
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    with pytest.raises(UserError, match="RANK=5, but WORLD_SIZE=1"):
+        from_environment()
+    monkeypatch.setenv("RANK", "0")
+    assert from_environment() == (0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"LOCAL_RANK": None}, "WORLD_SIZE=2, but LOCAL_RANK is not set. Start several processes with torchrun"),
+        ({"MASTER_ADDR": None, "MASTER_PORT": ""}, "MASTER_ADDR and MASTER_PORT are not set"),
+        ({"WORLD_SIZE": None}, "RANK=1, but WORLD_SIZE is not set"),
+        ({"RANK": "first"}, "RANK=first: expected a whole number"),
+        ({"RANK": "2"}, "expected ranks from 0 to 1"),
+        ({"WORLD_SIZE": "0"}, "expected 1 or more"),
+    ],
+)
+def test_half_a_world_is_refused(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | None], message: str) -> None:
+    """Each process would train alone, into the same folder."""
+    world = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29511"}
+    for name, value in {**world, **changes}.items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=message):
         from_environment()

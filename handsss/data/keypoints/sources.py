@@ -1,17 +1,19 @@
-"""Sources of 2D keypoints: built-in detector, OpenPose's files, a list file, projected ground truth."""
+"""Sources of 2D keypoints: built-in detector, files of any kind, projected ground truth."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from handsss.data.keypoints.document import KEYPOINTS, OPENPOSE, KeypointDocument
+from handsss.data.keypoints.files import PictureKeypoints, match_keypoints
+from handsss.data.keypoints.names import Picture
 from handsss.data.keypoints.openpose_run import json_folder
-from handsss.data.store.schema import KEYPOINTS
-from handsss.detect.openpose import read_keypoints
+from handsss.data.keypoints.read import read_document
 from handsss.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ Tags = list[str]  # what is to be counted: "keypoints found", "no hand", ...
 Hands = list[tuple[str, np.ndarray]]  # side and keypoints [21, 3] px of the picture
 FOUND, NO_HAND, NO_FILE = "keypoints found", "no hand found", "keypoint file missing"
 SEVERAL, OTHER_SIDE, NO_TRUTH = "several hands, surest taken", "only the other side's hand", "no true joints"
+_PROBED = 200  # files that are read, at most, to learn what a folder holds
 
 
 class KeypointSource(Protocol):
@@ -99,126 +102,99 @@ class DetectorSource:
 
 
 @dataclass
-class OpenPoseFolder:
-    """OpenPose's JSON files: STEM_keypoints.json or STEM.json for each picture, folders as in the dataset or flat.
+class KeypointFiles:
+    """Keypoint files of any kind that :mod:`handsss.data.keypoints.read` knows: one file, or a folder of them.
 
     Empty arrays, all zeros and missing files all mean "not seen". Of several people the one whose hand is surest.
     """
 
-    folder: Path
+    location: Path
     ran_here: bool = False  # written by OpenPose run from here, one folder for each folder of pictures
+    _matched: dict[str, PictureKeypoints] | None = field(default=None, repr=False, compare=False)  # by picture name
+    _format: str = field(default="", compare=False)
+    _keypoint_set: str = field(default=OPENPOSE, compare=False)
+    _note: str = field(default="", repr=False, compare=False)
 
     @property
     def keypoint_set(self) -> str:
-        return "openpose"
+        return self._keypoint_set
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the keypoints of each picture are known; see :meth:`bound`."""
+        return self._matched is not None
+
+    @property
+    def note(self) -> str:
+        """What a user of this kind of file should know; empty if there is nothing."""
+        return self._note
 
     def settings(self) -> dict[str, Any]:
-        return {"source": "openpose", "folder": str(self.folder), "ran_here": self.ran_here}
+        return {"source": "files", "format": self._format, "path": str(self.location), "ran_here": self.ran_here}
+
+    def describe(self) -> str:
+        """What was read, as a line for users: "MMPose, 21 points, for 4" pictures."""
+        return f"{self._format}, {KEYPOINTS} points, for {len(self._matched or {})}"
+
+    def bound(self, pictures: Sequence[Picture]) -> KeypointFiles:
+        """The same source, which knows the keypoints of each picture.
+
+        Raises:
+            InputError: see :func:`handsss.data.keypoints.files.match_keypoints`.
+        """
+        matched: dict[int, PictureKeypoints] = {}
+        if self.ran_here:
+            folders: dict[Path, list[int]] = {}
+            for position, picture in enumerate(pictures):
+                folders.setdefault(picture.path.parent, []).append(position)
+            for folder, inside in folders.items():
+                found = match_keypoints(json_folder(self.location, folder), [pictures[n] for n in inside])
+                matched |= {inside[position]: entry for position, entry in found.items()}
+        else:
+            matched = match_keypoints(self.location, pictures)
+        document = _first_with_hands(list(matched.values()))
+        keypoint_set = next(
+            (h.keypoint_set for entry in document.pictures for h in entry.hands if h.keypoint_set),
+            document.keypoint_set,
+        )
+        names = {pictures[position].name: entry for position, entry in matched.items()}
+        return replace(self, _matched=names, _format=document.source, _keypoint_set=keypoint_set, _note=document.note)
+
+    def selected(self, names: Sequence[str]) -> KeypointFiles:
+        """The same for these pictures only: little to send to a worker process."""
+        matched = self._matched or {}
+        return replace(self, _matched={name: matched[name] for name in names if name in matched})
 
     def find(self, item: AnnotatedImage, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
-        path = self._file(item)
-        if path is None:
+        entry = (self._matched or {}).get(item.name)
+        if entry is None:
             return unseen_hand(item, NO_FILE)
-        hands = read_keypoints(path)
-        if not hands:
+        size = picture.shape[1], picture.shape[0]
+        reading = entry.read(size, side=None if item.side == "auto" else item.side)
+        if not reading.hands:
             return unseen_hand(item, NO_HAND)
+        if reading.keypoint_set != self.keypoint_set:
+            raise InputError(
+                f"{entry.path}: keypoints of the set {reading.keypoint_set}, the first file has {self.keypoint_set}. "
+                "Expected one definition in a store: preprocess them into two."
+            )
         if item.side == "auto":
-            return [(hand.hand, hand.keypoints) for hand in hands], [FOUND] * len(hands)
-        wanted = [hand for hand in hands if hand.hand == item.side]
+            return [(hand.hand, hand.keypoints) for hand in reading.hands], [FOUND] * len(reading.hands)
+        wanted = [hand for hand in reading.hands if hand.hand == item.side]
         if not wanted:
             return unseen_hand(item, OTHER_SIDE)
         return [(item.side, wanted[0].keypoints)], [FOUND] + [SEVERAL] * (len(wanted) > 1)
 
-    def _file(self, item: AnnotatedImage) -> Path | None:
-        inner = Path(item.name).parent
-        stem = Path(item.name).stem
-        folders = (self.folder / inner, self.folder)
-        if self.ran_here:
-            folders = (json_folder(self.folder, item.path.parent),) * 2
-        for folder in folders:
-            for name in (f"{stem}_keypoints.json", f"{stem}.json"):
-                if (folder / name).is_file():
-                    return folder / name
-        return None
 
-
-@dataclass
-class ListFile:
-    """One JSON file ``[points, confidences, names]``, lists of equal length, as S2HAND's detections come.
-
-    An entry belongs to the picture of its name; where names do not tell, to the picture of its number.
-    """
-
-    path: Path
-    definition: str = "openpose"
-    _points: np.ndarray | None = field(default=None, repr=False)  # [N, 21, 3]
-    _names: dict[str, int] | None = field(default=None, repr=False)
-
-    @property
-    def keypoint_set(self) -> str:
-        return self.definition
-
-    def settings(self) -> dict[str, Any]:
-        return {"source": "list", "file": str(self.path)}
-
-    def find(self, item: AnnotatedImage, picture: np.ndarray, intrinsics: np.ndarray) -> tuple[Hands, Tags]:
-        points, names = self.read()
-        if names:
-            number = names.get(item.name, names.get(Path(item.name).stem, -1))
-        else:  # a list of the unique samples holds for all their versions
-            number = item.index if item.index < len(points) else item.sample
-        if not 0 <= number < len(points):
-            return unseen_hand(item, NO_FILE)
-        if not (points[number, :, 2] > 0).any():
-            return unseen_hand(item, NO_HAND)
-        side = "right" if item.side == "auto" else item.side
-        return [(side, points[number])], [FOUND]
-
-    def read(self) -> tuple[np.ndarray, dict[str, int]]:
-        """Points [N, 21, 3] and the number of each named picture (empty: by number).
-
-        Raises:
-            InputError: not such a file.
-        """
-        if self._points is None or self._names is None:
-            self._points, self._names = _read_list(self.path)
-        return self._points, self._names
-
-
-def _read_list(path: Path) -> tuple[np.ndarray, dict[str, int]]:
-    what = "a list [points [N][21][2], confidences [N][21], names [N]]"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}). Expected {what}.") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON ({error}). Expected {what}.") from error
-    if not isinstance(content, list) or len(content) not in (2, 3):
-        raise InputError(f"{path}: expected {what}, got {type(content).__name__} of other length.")
-    try:
-        points = np.array(content[0], dtype=np.float64)
-        confidence = np.array(content[1], dtype=np.float64).reshape(len(points), -1)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: points and confidences are not numbers of one shape ({error}).") from error
-    if points.ndim != 3 or points.shape[1:] != (KEYPOINTS, 2) or confidence.shape != points.shape[:2]:
-        raise InputError(
-            f"{path}: expected points [N][21][2] and confidences [N][21], got {list(points.shape)} and "
-            f"{list(confidence.shape)}."
-        )
-    if not (np.isfinite(points).all() and np.isfinite(confidence).all()):
-        raise InputError(
-            f"{path}: holds numbers that are not finite. Write 0, 0 with confidence 0 for an unseen joint."
-        )
-    names = content[2] if len(content) == 3 else []
-    if names and len(names) != len(points):
-        raise InputError(f"{path}: {len(points)} entries but {len(names)} names.")
-    keyed: dict[str, int] = {}
-    for number, name in enumerate(names):
-        text = str(name)
-        keyed.setdefault(text, number)
-        keyed.setdefault(Path(text).stem, number)
-    if len({Path(str(name)).stem for name in names}) < len(names):
-        keyed = {}  # names repeat (one for each version of a picture, say): numbers tell
-    confidence = np.clip(confidence, 0, 1)
-    confidence[(points == 0).all(2)] = 0
-    return np.concatenate([points, confidence[..., None]], 2), keyed
+def _first_with_hands(entries: Sequence[PictureKeypoints]) -> KeypointDocument:
+    """The first file with a hand in it, or the first that can be read; pictures tell of those that cannot."""
+    first: KeypointDocument | None = None
+    for entry in entries[:_PROBED]:
+        try:
+            document = entry.document or read_document(entry.path)
+        except InputError:
+            continue
+        if any(picture.hands for picture in document.pictures):
+            return document
+        first = first or document
+    return first or KeypointDocument("files that cannot be read", ())

@@ -7,6 +7,7 @@ annotation of picture ``i`` is number ``i % 32560``. Masks exist for the first v
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from handsss.data.annotated_image import AnnotatedImage
+from handsss.data.keypoints.names import Picture
 from handsss.data.readers.annotations import read_number_lists
 from handsss.errors import InputError
+from handsss.io.image import IMAGE_SUFFIXES
 
 VERSIONS = ("gs", "hom", "sample", "auto")
 SPLITS = ("training", "evaluation")
@@ -42,6 +45,7 @@ class FreiHand:
     joints: np.ndarray | None  # [U, 21, 3] m
     vertices: np.ndarray | None  # [U, V, 3] m
     mano: np.ndarray | None  # [U, 61]
+    files: Mapping[int, str]  # name of each picture that is called otherwise than 00000000.jpg, by number
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -59,8 +63,7 @@ class FreiHand:
             truth["root_3d"] = root_position(uv_root, scale, self.intrinsics[sample])
         elif self.joints is not None:
             truth["root_3d"] = self.joints[sample, ROOT_JOINT]
-        name = f"{self.split}/rgb/{number:08d}.jpg"
-        mask = self.root / self.split / "mask" / f"{number:08d}.jpg"
+        name = self._name(number)
         has_mask = self.split == "training" and number < self.unique
         return AnnotatedImage(
             path=self.root / name,
@@ -69,10 +72,26 @@ class FreiHand:
             sample=sample,
             intrinsics=self.intrinsics[sample],
             whole=True,
-            mask=mask if has_mask and self._masks else None,
+            mask=self._mask(number) if has_mask and self._masks else None,
             joints_3d=None if self.joints is None else self.joints[sample],
             truth=truth,
         )
+
+    def pictures(self) -> list[Picture]:
+        """All pictures, without their annotations."""
+        names = [self._name(int(number)) for number in self.numbers]
+        return [
+            Picture(self.root / name, name, int(number), int(number) % self.unique)
+            for number, name in zip(self.numbers, names, strict=True)
+        ]
+
+    def _name(self, number: int) -> str:
+        return f"{self.split}/rgb/{self.files.get(number, f'{number:08d}.jpg')}"
+
+    def _mask(self, number: int) -> Path:
+        folder = self.root / self.split / "mask"
+        named = [folder / f"{number:08d}.jpg", folder / f"{number:08d}.png", folder / self.files.get(number, "")]
+        return next((path for path in named if path.is_file()), named[0])
 
     @property
     def _masks(self) -> bool:
@@ -152,24 +171,37 @@ def open_freihand(root: Path, split: str = "training", version: str = "all") -> 
             )
     if optional["verts"] is not None and optional["verts"].shape[1] != 778:
         raise InputError(f"{root / f'{split}_verts.json'}: meshes of {optional['verts'].shape[1]} vertices, not 778.")
+    files = _files(pictures)
     return FreiHand(
         root,
         split,
         version,
-        _picture_numbers(pictures, unique, split, version),
+        _picture_numbers(pictures, files, unique, split, version),
         unique,
         intrinsics,
         scale,
         optional["xyz"],
         optional["verts"],
         optional["mano"],
+        {number: name for number, name in files.items() if name != f"{number:08d}.jpg"},
     )
 
 
-def _picture_numbers(pictures: Path, unique: int, split: str, version: str) -> np.ndarray:
+def _files(pictures: Path) -> dict[int, str]:
+    """Name of each picture by number; JPEG before other formats of the same number."""
+    found: dict[int, str] = {}
+    for path in sorted(pictures.iterdir()):
+        stem, suffix = path.stem, path.suffix.lower()
+        if stem.isascii() and stem.isdigit() and len(stem) < 20 and suffix in IMAGE_SUFFIXES:
+            number = int(stem)
+            if number not in found or path.name == f"{number:08d}.jpg":
+                found[number] = path.name
+    return found
+
+
+def _picture_numbers(pictures: Path, files: Mapping[int, str], unique: int, split: str, version: str) -> np.ndarray:
     """Numbers of the pictures of a version, after counting those that are there."""
-    numbers = [int(path.stem) for path in pictures.iterdir() if path.suffix == ".jpg" and path.stem.isdigit()]
-    count, highest = len(numbers), max(numbers, default=-1)
+    count, highest = len(files), max(files, default=-1)
     versions = -(-max(highest + 1, unique) // unique)
     allowed = (1, len(VERSIONS)) if split == "training" else (1,)
     if versions not in allowed or highest >= versions * unique:
@@ -179,7 +211,7 @@ def _picture_numbers(pictures: Path, unique: int, split: str, version: str) -> n
         )
     expected = versions * unique
     if count < expected:
-        first = next(number for number in range(expected) if not (pictures / f"{number:08d}.jpg").exists())
+        first = next(number for number in range(expected) if number not in files)
         if count < 0.9 * expected:
             raise InputError(
                 f"{pictures}: {count} pictures, expected {expected} ({unique} annotations x {versions}); "

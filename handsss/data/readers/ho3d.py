@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from handsss.data.annotated_image import AnnotatedImage
+from handsss.data.keypoints.names import Picture
 from handsss.data.readers.annotations import read_lines
 from handsss.errors import InputError, UserError
 from handsss.geometry.cameras import from_opengl
@@ -78,6 +79,16 @@ class Ho3d:
             joints_3d=joints,
             truth={name: value for name, value in truth.items() if value is not None},
         )
+
+    def pictures(self) -> list[Picture]:
+        """All pictures, without their annotations."""
+        suffix = ".png" if self.version == "v2" else ".jpg"
+        listed = []
+        for row, frame in enumerate(self.frames):
+            sequence, number = frame.rsplit("/", 1)
+            path = self.folder / sequence / "rgb" / f"{number}{suffix}"
+            listed.append(Picture(path, path.relative_to(self.root).as_posix(), row, row))
+        return listed
 
     def _picture(self, sequence: str, number: str) -> Path:
         suffixes = (".png", ".jpg") if self.version == "v2" else (".jpg", ".png")

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from handsss.data.annotated_image import AnnotatedImage
+from handsss.data.keypoints.names import Picture
 from handsss.errors import InputError
 from handsss.io.camera import CameraOptions, choose_camera
+from handsss.io.folders import is_clutter
 from handsss.io.image import IMAGE_SUFFIXES
 
 
@@ -37,6 +39,10 @@ class Photos:
             path=self.root / name, name=name, index=row, sample=row, side=self.side, intrinsics=intrinsics
         )
 
+    def pictures(self) -> list[Picture]:
+        """All pictures, without their cameras."""
+        return [Picture(self.root / name, name, row, row) for row, name in enumerate(self.names)]
+
     @property
     def attributes(self) -> dict[str, Any]:
         """Attributes for the store."""
@@ -52,7 +58,7 @@ class Photos:
 
 
 def open_photos(root: Path, side: str = "auto", camera: CameraOptions | None = None) -> Photos:
-    """List the pictures below a folder.
+    """List the pictures below a folder; hidden files and folders, trash and thumbnails are left out.
 
     Raises:
         InputError: no folder, or no pictures in it.
@@ -63,7 +69,10 @@ def open_photos(root: Path, side: str = "auto", camera: CameraOptions | None = N
         sorted(
             path.relative_to(root).as_posix()
             for path in root.rglob("*")
-            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not path.name.startswith(".")
+            if path.suffix.lower() in IMAGE_SUFFIXES
+            and path.is_file()
+            and not path.name.startswith(".")
+            and not is_clutter(path.relative_to(root).parts[:-1])
         )
     )
     if not names:

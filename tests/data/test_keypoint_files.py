@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handsss.detect.openpose import read_keypoints
+from handsss.data.keypoints.files import PictureKeypoints
+from handsss.detect.types import Detection
 from handsss.errors import InputError
 
 
@@ -21,6 +22,10 @@ def write(tmp_path: Path, content: Any) -> Path:
     path = tmp_path / "keypoints.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
+
+
+def read_keypoints(path: Path, **options: Any) -> list[Detection]:
+    return PictureKeypoints(path).read((200, 300), **options).hands
 
 
 def openpose(left: list[float], right: list[float]) -> dict[str, Any]:
@@ -79,7 +84,10 @@ def test_plain_lists_of_points(tmp_path: Path) -> None:
         ({"people": [{"hand_left_keypoints_2d": 7}]}, "left hand: expected a list of 63 numbers, got int"),
         ({"people": [{"hand_right_keypoints_2d": {"a": 1}}]}, "right hand: expected a list of 63 numbers, got dict"),
         ([[1.0, 2.0]] * 21, "which hand is it"),
-        ({"hand": "left"}, "no 'keypoints' in it"),
+        ({"hand": "left"}, "no known source, got the keys 'hand'. Known are OpenPose: 'people'"),
+        ({"people": [{"hand_links": []}]}, "no person has a key for hands.*got 'hand_links'"),
+        ({"keypoints": [[1.0, 2.0, 0.0]] * 21}, "all third numbers are 0"),
+        ([openpose(points(), [])] * 2, "keypoints of 2 pictures"),
     ],
 )
 def test_unusable_files_say_what_was_expected(tmp_path: Path, content: Any, message: str) -> None:
