@@ -416,6 +416,5 @@ def test_a_vertex_that_is_not_finite_takes_only_its_faces_away(backend: str, val
     output = draw(vertices, faces, colours=colours, light=LIGHT, intrinsics=HAND_CAMERA, size=(90, 64), backend=backend)
     assert torch.isfinite(output.colour).all() and (output.face_id >= 0).sum() > 100
     (gradient,) = torch.autograd.grad(output.colour.sum() + output.silhouette.sum(), vertices)
-    others = torch.arange(vertices.shape[1]) != number
-    assert torch.isfinite(gradient[0, others]).all()
-    assert gradient[0, others].abs().sum() > 0
+    assert torch.isfinite(gradient).all() and gradient.abs().sum() > 0
+    assert not gradient[0, number].any()  # a NaN there would reach every parameter of the hand
