@@ -36,11 +36,16 @@ def _about() -> None:
     pass
 
 
+CheckpointArgument = Annotated[
+    Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint of `handsss train`: a file or the run's folder.")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+
+
 @app.command("onnx", epilog=ONNX_EPILOG)
 def onnx(
-    checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint of `handsss train`: a file or the run's folder.")
-    ],
+    checkpoint: CheckpointArgument,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE.onnx", help="Default: the checkpoint's name, beside it."),
@@ -51,8 +56,8 @@ def onnx(
     opset: Annotated[
         int, typer.Option("--opset", min=18, max=23, help="ONNX opset version; 18 is the most widely supported.")
     ] = 18,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Export a network as ONNX: hand crops and cameras in; mesh, joints, pose and texture out.
 
@@ -65,9 +70,7 @@ def onnx(
 
 @app.command("weights", epilog=WEIGHTS_EPILOG)
 def weights(
-    checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint of `handsss train`: a file or the run's folder.")
-    ],
+    checkpoint: CheckpointArgument,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE.safetensors", help="Default: the checkpoint's name, beside it."),
@@ -80,8 +83,8 @@ def weights(
     licence: Annotated[str | None, typer.Option("--licence", help="Licence of the weights.")] = None,
     note: Annotated[str | None, typer.Option("--note", help="Note for users, such as the training data.")] = None,
     keypoints: Annotated[bool, typer.Option("--keypoints", help="Include the 2D keypoint branch.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Export weights in half precision for sharing: safetensors with settings and metrics.
 

@@ -111,7 +111,7 @@ class TrainingView:
         ]
         if p.health is not None:
             left.append(("bone 9-10", f"{1000 * p.health.bone:.1f} mm"))
-            left.append(("2D spread", f"{100 * p.health.spread:.0f} %"))
+            left.append(("2D size", f"{100 * p.health.size_ratio:.0f} %"))
             if p.health.area is not None:
                 left.append(("silhouette", f"{100 * p.health.area:.1f} %"))
         right = [(name, f"{value:.4g}") for name, value in self._means.items()]

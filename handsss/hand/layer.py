@@ -1,4 +1,4 @@
-"""The differentiable hand: pose, shape and placement to vertices, keypoints and joint transforms."""
+"""The differentiable hand model: pose, shape and rigid motion to vertices, keypoints and joint transforms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from handsss.hand.model import HandModel
 
 
 class HandOutput(NamedTuple):
-    """A posed hand in the target frame (the camera's, if rotation and translation place it there)."""
+    """A posed hand in the target frame: that of ``rotation`` and ``translation``, usually the camera's."""
 
     vertices: Tensor  # [B, V, 3] metres
     joints: Tensor  # [B, 21, 3] metres, kinematic joints and fingertips, in the order asked for
@@ -121,7 +121,17 @@ class HandLayer(nn.Module):
         return axis_angle_to_matrix(self.absolute_pose(pca=pca, axis_angle=axis_angle))
 
     def absolute_pose(self, *, pca: Tensor | None = None, axis_angle: Tensor | None = None) -> Tensor:
-        """Axis-angle vectors [B, 15, 3] relative to the flat hand, as the limits are read."""
+        """Axis-angle vectors relative to the flat hand, the ones that joint limits refer to.
+
+        Args:
+            pca, axis_angle: the pose in one form; see :meth:`pose_matrices`.
+
+        Returns:
+            [B, 15, 3] radians.
+
+        Raises:
+            ValueError: a wrong shape.
+        """
         if pca is not None:
             if pca.ndim != 2 or not 1 <= pca.shape[1] <= 45:
                 raise ValueError(f"pca should be [B, n] with n from 1 to 45, got {list(pca.shape)}")
@@ -156,6 +166,12 @@ class HandLayer(nn.Module):
             scale: [B] or [B, 1], one if left out. Its absolute value is taken.
             translation: [B, 3] metres, zero if left out.
             joint_order: name of the order of ``joints``, see ``hand.joints.JOINT_ORDERS``.
+
+        Returns:
+            vertices, joints and transforms in metres; gradients reach every argument.
+
+        Raises:
+            ValueError: none or several forms of pose, or a wrong shape.
         """
         dtype = self.template.dtype
         if sum(value is not None for value in (pca, axis_angle, matrices)) != 1:
@@ -231,7 +247,10 @@ class HandLayer(nn.Module):
                 the model has it), or a set.
 
         Returns:
-            [B, 21, 3], OpenPose order.
+            [B, 21, 3] metres, OpenPose order, in the frame of ``output``.
+
+        Raises:
+            InputError: the model has no set of that name.
         """
         chosen = self.model.keypoint_set(keypoint_set) if isinstance(keypoint_set, str) else keypoint_set
         vertices = output.vertices
@@ -251,9 +270,9 @@ class HandLayer(nn.Module):
         """Azimuth, pitch and roll of local joint rotations.
 
         Args:
-            matrices: [B, 15, 3, 3].
-            pca: [B, n] that the matrices were made from. MANO's angles are then read from the axis-angle vectors, also
-                beyond 180 degrees, where a matrix no longer tells how far a joint is bent.
+            matrices: [B, 15, 3, 3] local rotations relative to the flat hand.
+            pca: [B, n] coefficients of the same pose. MANO's angles are then read from its axis-angle vectors, which
+                unlike matrices tell angles beyond 180 degrees.
             axis_angle: [B, 15, 3] relative to the flat hand: the same, given as the vectors.
 
         Returns:

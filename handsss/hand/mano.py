@@ -134,12 +134,12 @@ def prior_scale(arrays: dict[str, np.ndarray], open_hand: HandModel) -> np.ndarr
     """Standard deviation of each pose coefficient, [45].
 
     MANO's file states none. It holds the coefficients of the poses that it was made from (``hands_coeffs``), whose
-    spread is taken; in a file without them, the open hand's own poses seen along MANO's components.
+    standard deviation is taken; in a file without them, the open hand's own poses seen along MANO's components.
     """
     coefficients = registered_coefficients(arrays)
     if coefficients is not None:
-        spread: np.ndarray = coefficients.std(0)
-        return spread
+        std: np.ndarray = coefficients.std(0)
+        return std
     projected = open_hand.hands_components @ arrays["hands_components"].T
     return np.sqrt((open_hand.hands_std[:, None] ** 2 * projected**2).sum(0))
 

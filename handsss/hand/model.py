@@ -34,30 +34,30 @@ _REQUIRED = {
 
 @dataclass(frozen=True)
 class HandModel:
-    """A hand in MANO's data layout, float64, metres, canonical pose flat."""
+    """A hand model in MANO's data layout: V vertices, F faces, 16 joints; float64, metres, flat canonical pose."""
 
     name: str
     side: Side
-    v_template: np.ndarray  # [V, 3]
+    v_template: np.ndarray  # [V, 3] metres, mean shape
     faces: np.ndarray  # [F, 3] int32, counter-clockwise from outside
     weights: np.ndarray  # [V, 16] skinning, rows sum to 1
-    shapedirs: np.ndarray  # [V, 3, 10], coefficients ~ N(0, 1)
-    posedirs: np.ndarray  # [V, 3, 135] on (R - I) of joints 1-15, row-major
-    j_regressor: np.ndarray  # [16, V]
-    parents: np.ndarray  # [16], root -1
-    hands_mean: np.ndarray  # [45] mean pose, axis-angle
-    hands_components: np.ndarray  # [45, 45] orthonormal rows
-    hands_std: np.ndarray  # [45] standard deviation of each coefficient
+    shapedirs: np.ndarray  # [V, 3, 10] metres per shape coefficient, which are N(0, 1)
+    posedirs: np.ndarray  # [V, 3, 135] metres per entry of R - I of joints 1-15, row-major
+    j_regressor: np.ndarray  # [16, V] joints from vertices, rows sum to 1
+    parents: np.ndarray  # [16] parent of each joint, -1 for the root
+    hands_mean: np.ndarray  # [45] mean pose, axis-angle, radians
+    hands_components: np.ndarray  # [45, 45] PCA of poses, orthonormal rows
+    hands_std: np.ndarray  # [45] radians, standard deviation of each coefficient
     tips: np.ndarray  # [5] vertex ids: index, middle, little, ring, thumb
-    limits_deg: np.ndarray  # [15, 3, 2] azimuth, pitch, roll; minimum, maximum
-    angle_convention: Literal["euler", "axis_angle"]  # how limits_deg is to be read, see hand.limits
+    limits_deg: np.ndarray  # [15, 3, 2] degrees: azimuth, pitch, roll; minimum, maximum
+    angle_convention: Literal["euler", "axis_angle"]  # of limits_deg, see hand.limits
     # [15, 3, 2] the limits of a fit: the open hand's own; on MANO, whose limits_deg is the paper's training loss, the
     # range of the model's own poses
     fit_limits_deg: np.ndarray
     bone_frames: np.ndarray | None = None  # [15, 3, 3] columns: bone, flexion axis, dorsal
-    uv: np.ndarray | None = None  # [T, 2], v up
-    uv_faces: np.ndarray | None = None  # [F, 3]
-    nail_faces: np.ndarray | None = None  # face ids
+    uv: np.ndarray | None = None  # [T, 2] texture coordinates 0..1, v up
+    uv_faces: np.ndarray | None = None  # [F, 3] int32, indices into uv
+    nail_faces: np.ndarray | None = None  # [N] face ids of the nails
     keypoint_sets: dict[str, KeypointSet] = field(default_factory=dict)
 
     @property
@@ -77,7 +77,7 @@ class HandModel:
 
     @cached_property
     def boundary(self) -> np.ndarray:
-        """Vertex ids of the open ring at the wrist, in the order in which the faces run along it (empty if closed)."""
+        """Vertex ids [R] of the mesh's boundary at the wrist, in the faces' direction; empty if the mesh is closed."""
         edges = np.concatenate([self.faces[:, [0, 1]], self.faces[:, [1, 2]], self.faces[:, [2, 0]]])
         forward = {(int(a), int(b)) for a, b in edges}
         follows = {a: b for a, b in forward if (b, a) not in forward}
@@ -90,7 +90,7 @@ class HandModel:
 
 
 def mirrored(model: HandModel) -> HandModel:
-    """The same hand of the other side: mirrored in x, faces rewound.
+    """The same hand model of the other side: mirrored in x, faces reversed.
 
     The same PCA coefficients, shape and joint angles give the mirrored hand; axis-angle vectors change the sign of y
     and z. Bone frames are mirrored too, so that they are left-handed and the same limits hold.
@@ -116,10 +116,10 @@ def mirrored(model: HandModel) -> HandModel:
 def model_from_arrays(
     arrays: dict[str, np.ndarray], *, name: str, side: Side, source: str, mano: bool = False
 ) -> HandModel:
-    """Check arrays and make a model of them.
+    """Check arrays and build a model.
 
     Args:
-        arrays: the keys of the npz format, docs/guides/open-hand.md.
+        arrays: by the keys of the npz format (docs/guides/open-hand.md); shapes and units as in :class:`HandModel`.
         name: shown to users and stored in results.
         side: the side that the arrays describe.
         source: named in errors.

@@ -230,12 +230,12 @@ def blend(screen: Tensor, crossings: SilhouetteCrossings, picture: Tensor) -> Te
     along = 1 - across
     centre = torch.stack([crossings.near % width, crossings.near // width], -1).to(screen.dtype) + 0.5
 
-    def pick(values: Tensor, which: Tensor) -> Tensor:
+    def select(values: Tensor, which: Tensor) -> Tensor:
         return values[:, :2].gather(1, which)[:, 0]
 
-    s = (pick(centre, across) - pick(start, across)) / (pick(end, across) - pick(start, across))
+    s = (select(centre, across) - select(start, across)) / (select(end, across) - select(start, across))
     sign = torch.where(crossings.far > crossings.near, 1.0, -1.0).to(screen.dtype)
-    at = (pick(start, along) + s * (pick(end, along) - pick(start, along)) - pick(centre, along)) * sign
+    at = (select(start, along) + s * (select(end, along) - select(start, along)) - select(centre, along)) * sign
     share = at.clamp(0, 1) - 0.5
     difference = flat[image, crossings.near] - flat[image, crossings.far]
     target = torch.where(share > 0, crossings.far, crossings.near)

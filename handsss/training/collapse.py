@@ -16,7 +16,7 @@ class Health(NamedTuple):
     """Size and position of the predicted hands of a batch."""
 
     bone: float  # m, mean length of bone 9-10
-    spread: float  # projected joints' box size over the detected keypoints', median (longer sides)
+    size_ratio: float  # projected joints' box size over the detected keypoints', median (longer sides)
     area: float | None  # silhouette's share of the image, mean; None: not rendered
 
 
@@ -36,26 +36,26 @@ def health(terms: Terms, batch: Batch) -> Health | None:
         detected = (batch.confidence > 0).all(1)
         if bool(detected.any()):
             sides = [(p.amax(1) - p.amin(1)).amax(1) for p in (projected[detected], batch.keypoints[detected])]
-            spread = float((sides[0] / sides[1].clamp_min(1.0)).median())
+            size_ratio = float((sides[0] / sides[1].clamp_min(1.0)).median())
         else:
-            spread = 1.0
+            size_ratio = 1.0
         area = None if terms.rendered is None else float(terms.rendered.silhouette.mean())
-    return Health(bone, spread, area)
+    return Health(bone, size_ratio, area)
 
 
 @dataclass
 class CollapseMonitor:
     """Watches the statistics of the last batches.
 
-    A run has collapsed if, over ``window`` batches, the projected hand is smaller than ``least_spread`` of the detected
-    one, or its bone shorter than ``least_bone`` of the dataset's average, or its silhouette empty. The first ``grace``
-    batches do not count.
+    A run has collapsed if, over ``window`` batches, the projected hand is smaller than ``least_size_ratio`` of the
+    detected one, or its bone shorter than ``least_bone`` of the dataset's average, or its silhouette empty. The first
+    ``grace`` batches do not count.
     """
 
     mean_bone: float  # m
     grace: int = 50
     window: int = 20
-    least_spread: float = 0.15
+    least_size_ratio: float = 0.15
     least_bone: float = 0.2
     least_area: float = 0.001
     _seen: int = 0
@@ -77,11 +77,11 @@ class CollapseMonitor:
             return
         count = len(self._last)
         bone = sum(h.bone for h in self._last) / count
-        spread = sorted(h.spread for h in self._last)[count // 2]
+        size_ratio = sorted(h.size_ratio for h in self._last)[count // 2]
         areas = [h.area for h in self._last if h.area is not None]
         signs = []
-        if spread < self.least_spread:
-            signs.append(f"projected joints span {100 * spread:.0f} % of the detected hand")
+        if size_ratio < self.least_size_ratio:
+            signs.append(f"projected joints span {100 * size_ratio:.0f} % of the detected hand")
         if bone < self.least_bone * self.mean_bone:
             signs.append(f"bone 9-10 is {1000 * bone:.1f} mm long (the data's average is {1000 * self.mean_bone:.1f})")
         if areas and sum(areas) / len(areas) < self.least_area:

@@ -12,7 +12,7 @@ from handsss.errors import UserError
 from handsss.io.atomic import write_error, write_file
 
 NAME = "metrics.jsonl"
-_RENAMED = {"rate": "learning_rate"}  # keys of older files
+_RENAMED = {"rate": "learning_rate", "spread": "size_ratio"}  # keys of older files
 
 
 class MetricsLogger:

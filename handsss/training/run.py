@@ -191,7 +191,7 @@ class TrainingRun:
             values: dict[str, Any] = {"stage": step.stage, "E": float(step.terms.total.detach()), **parts}
             values |= {"learning_rate": step.lr, "gradient": step.gradient, "images_per_second": speed}
             if state is not None:
-                values |= {"bone_m": state.bone, "spread": state.spread, "area": state.area}
+                values |= {"bone_m": state.bone, "size_ratio": state.size_ratio, "area": state.area}
             metrics.write("train", done, values)
         if _due(done, every.picture_every) or (last and every.picture_every > 0):
             self._draw(step, done)

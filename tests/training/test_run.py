@@ -244,8 +244,10 @@ def test_the_metrics_file_survives_a_kill(tmp_path: Path) -> None:
 
 
 def test_metrics_files_with_the_old_key_are_read(tmp_path: Path) -> None:
-    (tmp_path / "metrics.jsonl").write_text('{"kind": "train", "step": 1, "rate": 0.001}\n')
-    assert read_metrics(tmp_path / "metrics.jsonl") == [{"kind": "train", "step": 1, "learning_rate": 0.001}]
+    (tmp_path / "metrics.jsonl").write_text('{"kind": "train", "step": 1, "rate": 0.001, "spread": 0.9}\n')
+    assert read_metrics(tmp_path / "metrics.jsonl") == [
+        {"kind": "train", "step": 1, "learning_rate": 0.001, "size_ratio": 0.9}
+    ]
 
 
 def test_tensorboard_when_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

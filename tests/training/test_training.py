@@ -301,7 +301,7 @@ def test_health_by_hand(batch: Batch) -> None:
     assert terms.prediction is not None
     points = terms.prediction.projected
     sides = (points.amax(1) - points.amin(1)).amax(1) / 100.0  # detections span 100 px
-    assert now.spread == pytest.approx(float(sides.median()), rel=1e-5)
+    assert now.size_ratio == pytest.approx(float(sides.median()), rel=1e-5)
     assert 0.02 < now.bone < 0.05
     assert now.area is not None
     assert now.area > 0.01

@@ -195,7 +195,7 @@ def _arm_albedo(
 def _shade(pixels: _Pixels, vertices: np.ndarray, faces: np.ndarray, lighting: Lighting) -> np.ndarray:
     """Outgoing radiance [N, 3] towards the camera: ambient gradient, wrapped diffuse, Blinn-Phong highlight."""
     up = 0.5 - 0.5 * pixels.normals[:, 1:2]  # the camera's y points down
-    arriving = lighting.floor + (lighting.sky - lighting.floor) * up
+    irradiance = lighting.floor + (lighting.sky - lighting.floor) * up
     towards_eye = -pixels.points / np.linalg.norm(pixels.points, axis=1, keepdims=True)
     shine = np.zeros((len(pixels.points), 3))
     for lamp in lighting.lamps:
@@ -208,12 +208,12 @@ def _shade(pixels: _Pixels, vertices: np.ndarray, faces: np.ndarray, lighting: L
         # Red light goes deepest into skin.
         wrapped_rgb = np.stack([wrapped, 0.6 * plain + 0.4 * wrapped, 0.8 * plain + 0.2 * wrapped], 1)
         diffuse = np.where(pixels.skin[:, None], wrapped_rgb, plain[:, None])
-        arriving = arriving + lamp.colour * diffuse * reached[:, None]
+        irradiance = irradiance + lamp.colour * diffuse * reached[:, None]
         half = lamp.direction + towards_eye
         half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-9)
         glance = np.clip((pixels.normals * half).sum(1), 0, None) ** 28 * (plain > 0)
         shine += lamp.colour * (glance * pixels.gloss * reached * 2.0)[:, None]
-    light: np.ndarray = pixels.albedo * arriving + shine
+    light: np.ndarray = pixels.albedo * irradiance + shine
     return light
 
 

@@ -49,7 +49,7 @@ class _Interpolate(torch.autograd.Function):
 def interpolate(
     screen: Tensor, faces: Tensor, face_id: Tensor, attributes: Tensor, attribute_faces: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Attributes and depth at visible points; see ``reference.interpolate``."""
+    """Attributes [B, H, W, C] and depth [B, H, W] metres at visible points; see ``reference.interpolate``."""
     tables = mesh_tables(faces, screen.shape[1])
     attribute_tables = mesh_tables(attribute_faces, attributes.shape[1])
     screen, attributes = screen.contiguous(), attributes.contiguous()
@@ -146,8 +146,8 @@ def paint(
     background: Tensor,
     antialias: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Colour, silhouette and depth; see :meth:`handsss.rendering.backends.Backend.paint`. The background gets no
-    gradient."""
+    """Colour [B, H, W, 3], silhouette [B, H, W] and depth [B, H, W] metres; see
+    :meth:`handsss.rendering.backends.Backend.paint`. The background gets no gradient."""
     tables = mesh_tables(faces, screen.shape[1])
     result: tuple[Tensor, Tensor, Tensor] = _Paint.apply(
         screen.contiguous(), colours.contiguous(), face_id, z_buffer, background, tables, antialias
@@ -169,7 +169,7 @@ class _ToScreen(torch.autograd.Function):
 
 
 def to_screen(vertices: Tensor, intrinsics: Tensor) -> Tensor:
-    """Screen positions of vertices [B, V, 3]; see ``shading.to_screen``."""
+    """Screen positions [B, V, 3] (x px, y px, z metres) of vertices [B, V, 3] metres; see ``shading.to_screen``."""
     if intrinsics.requires_grad:  # the kernel gives cameras no gradient
         return shading.to_screen(vertices, intrinsics)
     result: Tensor = _ToScreen.apply(vertices.contiguous(), intrinsics.contiguous())
@@ -192,7 +192,7 @@ class _VertexLighting(torch.autograd.Function):
 
 
 def vertex_lighting(vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
-    """Light [B, V, 3] that arrives at vertices [B, V, 3]; see ``shading.lit`` and ``shading.vertex_normals``."""
+    """RGB irradiance [B, V, 3] of vertices [B, V, 3] under light [B, 11]; see ``shading.vertex_lighting``."""
     tables = mesh_tables(faces, vertices.shape[1])
     result: Tensor = _VertexLighting.apply(vertices.contiguous(), light.contiguous(), tables)
     return result

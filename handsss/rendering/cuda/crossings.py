@@ -1,8 +1,8 @@
-"""Silhouette edges on CUDA: where they pass between two neighbouring pixel centres. Twin: ``reference.find_crossings``.
+"""Triton kernels that find silhouette edges between neighbouring pixel centres.
 
-What is found is kept as a map [B, 2, H, W] int32: for each pixel and its right (0) and lower (1) neighbour
-``2 * (3 * face + edge) + forward``, or -1 where no silhouette edge passes between the two; ``forward`` tells that the
-first of them shows the nearer surface.
+Tested against ``reference.find_crossings``. The result is a map [B, 2, H, W] int32: for each pixel and its right (0)
+and lower (1) neighbour ``2 * (3 * face + edge) + forward``, or -1 where no silhouette edge passes between the two;
+``forward`` is 1 where the pixel shows the nearer surface and 0 where its neighbour does. Notation as in ``kernels.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WALK = tl.constexpr(8)  # steps from face to face, as in the other backends
 
 @triton.jit
 def side(screen: tl.tensor, a: tl.tensor, b: tl.tensor, v: tl.tensor, real: tl.tensor) -> Any:
-    """Twice the area of the triangle of an edge and a vertex in the picture; its sign tells the vertex's side."""
+    """Twice the signed area (px^2) [...] of edge a, b with vertex v; the sign tells v's side of the edge."""
     xa, ya, _za = corner(screen, a, real)
     xb, yb, _zb = corner(screen, b, real)
     xv, yv, _zv = corner(screen, v, real)
@@ -27,13 +27,14 @@ def side(screen: tl.tensor, a: tl.tensor, b: tl.tensor, v: tl.tensor, real: tl.t
 
 
 @triton.jit
-def pick(k: tl.tensor, v0: tl.tensor, v1: tl.tensor, v2: tl.tensor) -> Any:
+def select(k: tl.tensor, v0: tl.tensor, v1: tl.tensor, v2: tl.tensor) -> Any:
+    """The k-th [...] of three values [...], k = 0, 1, 2."""
     return tl.where(k == 0, v0, tl.where(k == 1, v1, v2))
 
 
 @triton.jit
 def three(table: tl.tensor, f: tl.tensor, real: tl.tensor) -> Any:
-    """A row of a table [F, 3]; -1 where there is none."""
+    """The three entries [...] of rows f of a table [F, 3] int32; -1 where ``real`` is false."""
     first = tl.load(table + f * 3, mask=real, other=-1)
     second = tl.load(table + f * 3 + 1, mask=real, other=-1)
     third = tl.load(table + f * 3 + 2, mask=real, other=-1)
@@ -44,13 +45,13 @@ def three(table: tl.tensor, f: tl.tensor, real: tl.tensor) -> Any:
 def continues(
     screen: tl.tensor, faces: tl.tensor, neighbours: tl.tensor, here: tl.tensor, there: tl.tensor, both: tl.tensor
 ) -> Any:
-    """Whether two faces share an edge over which the surface goes on without turning away."""
+    """Whether two faces [...] share an edge that is no silhouette edge: their other corners lie on its two sides."""
     n0, n1, n2 = three(neighbours, here, both)
     k = tl.where(n0 == there, 0, tl.where(n1 == there, 1, 2))
     shared = both & ((n0 == there) | (n1 == there) | (n2 == there))
     v0, v1, v2 = three(faces, here, shared)
     w0, w1, w2 = three(faces, there, shared)
-    a, b, own = pick(k, v0, v1, v2), pick(k, v1, v2, v0), pick(k, v2, v0, v1)
+    a, b, own = select(k, v0, v1, v2), select(k, v1, v2, v0), select(k, v2, v0, v1)
     far = tl.where(shared, w0 + w1 + w2 - a - b, 0)
     side_own, side_far = side(screen, a, b, own, shared), side(screen, a, b, far, shared)
     return shared & ((side_own < 0) != (side_far < 0))
@@ -67,7 +68,8 @@ def crossing(
     real: tl.tensor,
     AXIS: tl.constexpr,
 ) -> Any:
-    """Whether edge a, b crosses the line of pixel centres through a point, and how far from the point."""
+    """Whether edge a, b crosses the row (AXIS 0) or column (1) through a point [...] px, and where: px from the point,
+    times ``sign``."""
     xa, ya, _za = corner(screen, a, real)
     xb, yb, _zb = corner(screen, b, real)
     if AXIS == 0:
@@ -93,7 +95,17 @@ def walk(
     active: tl.tensor,
     AXIS: tl.constexpr,
 ) -> Any:
-    """From points inside faces towards their neighbours until a silhouette edge is crossed: 3 * face + edge, or -1."""
+    """Step from face to face towards the neighbouring pixel, until a silhouette edge is crossed.
+
+    Args:
+        neighbours: [F, 3] int32, the face across each edge, -1 at the boundary.
+        f, px, py: [...] the face, and the pixel centre (px) that it shows.
+        sign: 1 or -1, the direction along AXIS.
+        active: which of them to do.
+
+    Returns:
+        ``3 * face + edge`` [...], or -1.
+    """
     found = tl.where(active, -1, -1)
     came_from = found
     position = px * 0.0
@@ -109,10 +121,10 @@ def walk(
             at_1 = tl.where(crosses_1 & (at_1 >= reached) & ((n1 < 0) | (n1 != came_from)), at_1, 2.0)
             at_2 = tl.where(crosses_2 & (at_2 >= reached) & ((n2 < 0) | (n2 != came_from)), at_2, 2.0)
             k = tl.where((at_0 <= at_1) & (at_0 <= at_2), 0, tl.where(at_1 <= at_2, 1, 2))
-            leave_at = pick(k, at_0, at_1, at_2)
+            leave_at = select(k, at_0, at_1, at_2)
             active &= leave_at <= 1
-            other = pick(k, n0, n1, n2)
-            a, b, own = pick(k, v0, v1, v2), pick(k, v1, v2, v0), pick(k, v2, v0, v1)
+            other = select(k, n0, n1, n2)
+            a, b, own = select(k, v0, v1, v2), select(k, v1, v2, v0), select(k, v2, v0, v1)
             beyond = active & (other >= 0)
             w0, w1, w2 = three(faces, other, beyond)
             far = tl.where((w0 != a) & (w0 != b), w0, -1)
@@ -144,7 +156,13 @@ def find_crossings(
     width: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
-    """The map [B, 2, H, W] of silhouette edges; all of it is written."""
+    """Silhouette edges of pictures.
+
+    Args:
+        neighbours: [F, 3] int32, the face across each edge, -1 at the boundary.
+        face_id, depth: [B, H, W] int32 and metres, of ``kernels.resolve``.
+        crossings: [B, 2, H, W] int32, see the module; all of it is written.
+    """
     pixels = height * width
     blocks = (pixels + BLOCK - 1) // BLOCK
     image = (tl.program_id(0) // blocks).to(tl.int64)
@@ -191,7 +209,7 @@ def find_crossings(
 
 @triton.jit
 def ends_of(faces: tl.tensor, edge: tl.tensor, real: tl.tensor) -> Any:
-    """Vertices of edge ``3 * face + k``: corners k and k + 1."""
+    """Vertex ids [...] of edges ``3 * face + k``: corners k and k + 1 of the face."""
     k = edge % 3
     a = tl.load(faces + edge, mask=real, other=0)
     b = tl.load(faces + edge + tl.where(k == 2, -2, 1), mask=real, other=0)

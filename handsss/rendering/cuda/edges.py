@@ -1,10 +1,10 @@
-"""Blending across silhouette edges on CUDA, and its gradients. Twin: ``reference.blend``.
+"""Triton kernels that blend across silhouette edges, and their gradients. Tested against ``reference.blend``.
 
-From the map of ``crossings.py`` every pixel gathers what its four neighbours mix into it, and every face what its
-edges pass to its corners: no atomics.
+Every pixel gathers from its four neighbours, and every face gathers the gradients of its edges, by the map of
+``crossings.py``: no atomics. Notation as in ``kernels.py``.
 
-Pictures have CHANNELS numbers a pixel. With SPLIT the last of them is the silhouette: before blending it follows from
-the face number, and its gradient or result lies in a picture of its own.
+Pictures [B, H, W, C] have CHANNELS values a pixel. With SPLIT the last of them is the silhouette: before blending it
+is ``face_id >= 0``, and its result or gradient is a tensor [B, H, W] of its own.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import triton.language as tl
 from handsss.rendering.cuda.crossings import ends_of
 from handsss.rendering.cuda.kernels import corner, finite, span
 
-SLACK = tl.constexpr(0.01)  # px by which a computed crossing may lie beside its edge, and as a part of coordinates:
-ROUNDING = tl.constexpr(1e-6)
+SLACK = tl.constexpr(0.01)  # px that a computed crossing may lie off its edge,
+ROUNDING = tl.constexpr(1e-6)  # and the same relative to the coordinates
 
 
 @triton.jit
@@ -31,11 +31,16 @@ def crossing_of(
     real: tl.tensor,
     AXIS: tl.constexpr,
 ) -> Any:
-    """A silhouette crossing between pixel ``first`` and its neighbour on the axis.
+    """A silhouette crossing between pixel ``first`` [...] and its neighbour on the axis.
 
-    Returns near and far pixel, the share by which the edge reaches beyond their border and the pixel that gets it,
-    where on the edge the crossing lies, the edge's slope, and the sign of the step from near to far, 0 where the
-    crossing lies outside of the two.
+    Args:
+        code: [...] entries of the map of ``crossings.py``.
+
+    Returns:
+        All [...]: near and far pixel (flat index); the blend weight, -0.5..0.5, by which the edge reaches beyond their
+        border; the pixel that is blended; the crossing's parameter on the edge, 0..1; the edge's slope (px along
+        the axis per px across); and the sign of the step from near to far, 0 where the crossing is not
+        between the two.
     """
     forward = (code & 1) == 1
     second = first + 1 if AXIS == 0 else first + width
@@ -69,7 +74,7 @@ def value(
     CHANNELS: tl.constexpr,
     SPLIT: tl.constexpr,
 ) -> Any:
-    """Channel k of pixels before blending."""
+    """Channel k of pixels (flat index, [...]) before blending."""
     got = tl.load(picture + pixel * (CHANNELS - SPLIT) + k, mask=real & (k < CHANNELS - SPLIT), other=0.0)
     if SPLIT:
         got += (tl.load(face_id + pixel, mask=real & (k == CHANNELS - 1), other=-1) >= 0).to(got.dtype)
@@ -86,7 +91,7 @@ def gradient(
     CHANNELS: tl.constexpr,
     SPLIT: tl.constexpr,
 ) -> Any:
-    """Gradient of channel k of blended pixels."""
+    """Gradient of channel k of blended pixels (flat index, [...])."""
     got = tl.load(colour + pixel * (CHANNELS - SPLIT) + k, mask=real & (k < CHANNELS - SPLIT), other=0.0)
     if SPLIT:
         got += tl.load(silhouette + pixel, mask=real & (k == CHANNELS - 1), other=0.0)
@@ -111,10 +116,13 @@ def blend(
     PADDED: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:
-    """Mix neighbouring pixels of picture [B, H, W, C] by how far silhouette edges reach beyond their common border.
+    """Blend neighbouring pixels by how far a silhouette edge reaches beyond their common border.
 
-    With BACKWARD the other way round: out and silhouette hold gradients of what was blended, and picture gets those of
-    what it was before. PADDED is the power of two that CHANNELS fit into.
+    Args:
+        picture: [B, H, W, C] before blending; with BACKWARD its gradient, written.
+        out: [B, H, W, C] blended, written; with BACKWARD its gradient, read.
+        silhouette: [B, H, W], with SPLIT; written, with BACKWARD its gradient, read.
+        PADDED: CHANNELS rounded up to a power of two.
     """
     pixels = height * width
     blocks = (pixels + BLOCK - 1) // BLOCK
@@ -185,9 +193,12 @@ def edges_gather(
     PIXELS: tl.constexpr,
     STRIPS: tl.constexpr,
 ) -> None:
-    """Adds to parts [B, STRIPS, F, 3, 6] (x, y of corners) what blending across the edges of each face passes to them.
+    """Add the gradients of blending across each face's edges to those of its corners.
 
-    Pictures and gradients as in ``blend``.
+    Args:
+        picture: [B, H, W, C] before blending.
+        grad_out, grad_silhouette: [B, H, W, C] and, with SPLIT, [B, H, W]: gradients of the blended picture.
+        parts: [B, STRIPS, F, 3, 6], see ``gradients.faces_gather``; added to x and y of the corners.
     """
     program = tl.program_id(0)
     strip, group = program % STRIPS, program // STRIPS
@@ -261,4 +272,5 @@ def edges_gather(
 
 @triton.jit
 def add(parts: tl.tensor, x: tl.tensor, real: tl.tensor) -> None:
+    """Add the sums over pixels of x [FACES, PIXELS] to parts."""
     tl.store(parts, tl.load(parts, mask=real, other=0.0) + tl.sum(x, 1), mask=real)

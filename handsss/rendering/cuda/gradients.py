@@ -1,6 +1,7 @@
-"""Gradients of visible points on CUDA: every face gathers its pixels, every vertex its faces; no atomics.
+"""Triton kernels for gradients of interpolation: every face gathers its pixels, every vertex its faces; no atomics.
 
-The order of every sum is fixed by the mesh, the picture's size and the blocks: gradients come out the same each time.
+The order of every sum is fixed by the mesh, the picture's size and the blocks: gradients are deterministic. Notation as
+in ``kernels.py``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from handsss.rendering.cuda.kernels import edge_functions, span, triangles
 
 @triton.jit
 def channel(values: tl.tensor, index: tl.tensor, real: tl.tensor, K: tl.constexpr, CHANNELS: tl.constexpr) -> Any:
-    """Channel K of values [N, CHANNELS]; 0 if there is no such channel."""
+    """Channel K [...] of values [N, CHANNELS] at an index [...]; 0 if there is no such channel."""
     return tl.load(values + index * CHANNELS + K, mask=real & (K < CHANNELS), other=0.0)
 
 
@@ -40,9 +41,13 @@ def faces_gather(
     PIXELS: tl.constexpr,
     STRIPS: tl.constexpr,
 ) -> None:
-    """Gradient of the corners of each face through the pixels that show it.
+    """Gradients of each face's corners through the pixels that show it.
 
-    parts [B, STRIPS, F, 3, 6]: of each corner x, y, z on the screen and up to three attributes; all is written.
+    Args:
+        screen, faces, face_id, attributes, attribute_faces: as in ``kernels.interpolate``; up to three CHANNELS.
+        grad_out: [B, H, W, C] gradient of the attributes.
+        grad_depth: [B, H, W] gradient of the depth (per metre), read with WITH_DEPTH.
+        parts: [B, STRIPS, F, 3, 6], of each corner the gradients of x, y, z and the attributes; all is written.
     """
     program = tl.program_id(0)
     strip, group = program % STRIPS, program // STRIPS
@@ -130,13 +135,13 @@ def faces_gather(
             cx, cy = cx + (h1 * (y0 - py) - h0 * (y1 - py)), cy + (h0 * (x1 - px) - h1 * (x0 - px))
         start += STRIPS * PIXELS
     parts += ((image * STRIPS + strip) * face_count + f) * 18
-    put(parts, ax, ay, az, a0, a1, a2, real)
-    put(parts + 6, bx, by, bz, b0, b1, b2, real)
-    put(parts + 12, cx, cy, cz, c0, c1, c2, real)
+    store_corner(parts, ax, ay, az, a0, a1, a2, real)
+    store_corner(parts + 6, bx, by, bz, b0, b1, b2, real)
+    store_corner(parts + 12, cx, cy, cz, c0, c1, c2, real)
 
 
 @triton.jit
-def put(
+def store_corner(
     parts: tl.tensor,
     x: tl.tensor,
     y: tl.tensor,
@@ -146,7 +151,7 @@ def put(
     k2: tl.tensor,
     real: tl.tensor,
 ) -> None:
-    """Sums over pixels of one corner's gradients."""
+    """Store the sums over pixels of one corner's gradients [FACES, PIXELS] in parts [FACES, 6]."""
     tl.store(parts, tl.sum(x, 1), mask=real)
     tl.store(parts + 1, tl.sum(y, 1), mask=real)
     tl.store(parts + 2, tl.sum(z, 1), mask=real)
@@ -169,9 +174,12 @@ def vertices_gather(
     STRIPS: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:
-    """Sum of parts [B, STRIPS, corners, STRIDE] over the corners of each vertex -> out [B, V, CHANNELS].
+    """Sum the gradients of corners over each vertex.
 
-    The corners of vertex v are ``corners[offsets[v]:offsets[v + 1]]``; channels are those from FIRST on.
+    Args:
+        parts: [B, STRIPS, 3 F, STRIDE].
+        offsets, corners: [V + 1] and [3 F] int32; the corners of vertex v are ``corners[offsets[v]:offsets[v + 1]]``.
+        out: [B, V, CHANNELS], of the channels from FIRST on; all is written.
     """
     blocks = (vertex_count + BLOCK - 1) // BLOCK
     image = (tl.program_id(0) // blocks).to(tl.int64)

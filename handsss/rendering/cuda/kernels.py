@@ -1,7 +1,10 @@
-"""The CUDA renderer's inner loops: z-buffer, attributes of visible points and their gradients. Twins: ``reference.py``.
+"""Triton kernels of the CUDA renderer: z-buffer and attributes of visible points. Tested against ``reference.py``.
 
-Work on faces is laid out as blocks [FACES, PIXELS]: a program takes some faces and walks over the pixels of their
-boxes, PIXELS of each at a time; STRIPS programs share the boxes of the same faces, for meshes of few large ones.
+Notation: screen [B, V, 3] holds x px, y px, z metres (float32 or float64); faces [F, 3] int32; a kernel gets one image
+or mesh of the batch by offsets. Values in the docstrings of device functions are blocks of any shape [...].
+
+Work on faces is laid out as blocks [FACES, PIXELS]: a program takes FACES faces and iterates over the pixels of their
+bounding boxes, PIXELS at a time; STRIPS programs share the boxes of the same faces, for meshes of few large ones.
 Nothing here depends on the order in which programs run. Kernels are launched without fused multiply-add: two faces must
 see their common edge with exactly opposite signs, or pixels fall between them.
 
@@ -24,7 +27,7 @@ EMPTY = tl.constexpr(0x7FFFFFFFFFFFFFFF)  # of the z-buffer
 
 @triton.jit
 def corner(screen: tl.tensor, vertex: tl.tensor, real: tl.tensor) -> Any:
-    """x, y, z of vertices; 0 where there is none."""
+    """x px, y px, z metres [...] of vertices [...] of screen [V, 3]; 0 where ``real`` is false."""
     x = tl.load(screen + vertex * 3, mask=real, other=0.0)
     y = tl.load(screen + vertex * 3 + 1, mask=real, other=0.0)
     z = tl.load(screen + vertex * 3 + 2, mask=real, other=0.0)
@@ -33,12 +36,14 @@ def corner(screen: tl.tensor, vertex: tl.tensor, real: tl.tensor) -> Any:
 
 @triton.jit
 def finite(value: tl.tensor) -> Any:
+    """Whether values [...] are finite."""
     return tl.abs(value) < FAR  # false for NaN
 
 
 @triton.jit
 def span(low: tl.tensor, high: tl.tensor, size: tl.tensor, below: tl.tensor, above: tl.tensor) -> Any:
-    """First and number of the pixels whose centres lie within ``low - below`` and ``high + above``, in the picture."""
+    """First index and number [...] int32 of the pixels, of ``size``, whose centres lie between ``low - below`` and
+    ``high + above`` [...] px."""
     first = tl.ceil(tl.minimum(tl.maximum(low - 0.5 - below, 0.0), size + 0.0)).to(tl.int32)
     last = tl.floor(tl.maximum(tl.minimum(high - 0.5 + above, size - 1.0), -1.0)).to(tl.int32)
     return first, tl.maximum(last - first + 1, 0)
@@ -46,7 +51,10 @@ def span(low: tl.tensor, high: tl.tensor, size: tl.tensor, below: tl.tensor, abo
 
 @triton.jit
 def triangles(screen: tl.tensor, faces: tl.tensor, f: tl.tensor, real: tl.tensor) -> Any:
-    """Vertex ids and corners of faces, and which are usable; corners of the others are 0, 0, 1."""
+    """Vertex ids, corners (x px, y px, z metres), twice the signed area (px^2) and usability of faces f [...].
+
+    Unusable: a corner nearer than NEAR or not finite, or no area. Their corners are 0, 0, 1.
+    """
     a = tl.load(faces + f * 3, mask=real, other=0)
     b = tl.load(faces + f * 3 + 1, mask=real, other=0)
     c = tl.load(faces + f * 3 + 2, mask=real, other=0)
@@ -74,7 +82,7 @@ def edge_functions(
     px: tl.tensor,
     py: tl.tensor,
 ) -> Any:
-    """Twice the areas that a point spans with the sides of a triangle."""
+    """Edge functions [...] px^2 of points: twice the signed areas that they span with the sides of a triangle."""
     c0, c1, c2 = x0 - px, x1 - px, x2 - px
     d0, d1, d2 = y0 - py, y1 - py, y2 - py
     return c1 * d2 - d1 * c2, c2 * d0 - d2 * c0, c0 * d1 - d0 * c1
@@ -94,9 +102,14 @@ def rasterise(
     PIXELS: tl.constexpr,
     STRIPS: tl.constexpr,
 ) -> None:
-    """Minimum of (depth's bits, face number) in each pixel of z_buffer [B, H, W] int64, which holds EMPTY before.
+    """Z-buffer: the minimum of (bits of the depth in float32, face id) of each pixel.
 
     Bits of positive floats grow with their value, so the smallest key is the nearest face, and among equals the lowest.
+
+    Args:
+        screen, faces: see the module.
+        z_buffer: [B, H, W] int64, filled with EMPTY; written.
+        CULL: drop faces that are seen from behind.
     """
     program = tl.program_id(0)
     strip, group = program % STRIPS, program // STRIPS
@@ -146,9 +159,15 @@ def resolve(
     EXACT: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:
-    """Face number [B, H, W] int32 (-1) and depth (inf where nothing is) of a z-buffer.
+    """Face ids and depth of a z-buffer.
 
-    EXACT takes the depth from the face anew, for vertices of more than single precision.
+    Args:
+        z_buffer: [B, H, W] int64, of ``rasterise``.
+        screen, faces: see the module.
+        face_id: [B, H, W] int32, -1 where nothing is hit; written.
+        depth: [B, H, W] metres, inf where nothing is hit; written.
+        pixels: H * W.
+        EXACT: compute the depth from the face again, for float64.
     """
     blocks = (pixels + BLOCK - 1) // BLOCK
     image = (tl.program_id(0) // blocks).to(tl.int64)
@@ -159,15 +178,18 @@ def resolve(
     f = tl.where(hit, key & 0xFFFFFFFF, -1).to(tl.int32)
     tl.store(face_id + image * pixels + pixel, f, mask=inside)
     if EXACT:
-        _, _, _, z = place(screen + image * vertex_count * 3, faces, f, hit, pixel, width)
+        _, _, _, z = locate(screen + image * vertex_count * 3, faces, f, hit, pixel, width)
     else:
         z = (key >> 32).to(tl.int32).to(tl.float32, bitcast=True)
     tl.store(depth + image * pixels + pixel, tl.where(hit, z, float("inf")), mask=inside)
 
 
 @triton.jit
-def place(screen: tl.tensor, faces: tl.tensor, f: tl.tensor, hit: tl.tensor, pixel: tl.tensor, width: tl.tensor) -> Any:
-    """Perspective-correct barycentrics and depth of pixels on their faces; 1, 0, 0 and 1 where nothing is hit."""
+def locate(
+    screen: tl.tensor, faces: tl.tensor, f: tl.tensor, hit: tl.tensor, pixel: tl.tensor, width: tl.tensor
+) -> Any:
+    """Perspective-correct barycentrics and depth (metres) [...] of pixels on faces f; 1, 0, 0 and 1 where ``hit`` is
+    false."""
     _a, _b, _c, x0, y0, z0, x1, y1, z1, x2, y2, z2, _area, _usable = triangles(screen, faces, f, hit)
     px = (pixel % width).to(screen.dtype.element_ty) + 0.5
     py = (pixel // width).to(screen.dtype.element_ty) + 0.5
@@ -202,9 +224,16 @@ def interpolate(
     PAINT: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:
-    """Attributes [B, T, C] at visible points -> out [B, H, W, C] and depth [B, H, W].
+    """Interpolate vertex attributes at the visible points, perspective-correct.
 
-    Where nothing is hit, out is 0, or with PAINT the background, which is read with the steps given.
+    Args:
+        screen, faces: see the module.
+        face_id: [B, H, W] int32, -1 where nothing is hit.
+        attributes, attribute_faces: [B, T, C], and [F, 3] int32 into them.
+        background: read with PAINT; broadcast over [B, H, W, C] by the four ``step`` strides.
+        out: [B, H, W, C], where nothing is hit 0, or with PAINT the background; written.
+        depth: [B, H, W] metres, 0 where nothing is hit; written.
+        pixels: H * W.
     """
     blocks = (pixels + BLOCK - 1) // BLOCK
     image = (tl.program_id(0) // blocks).to(tl.int64)
@@ -212,7 +241,7 @@ def interpolate(
     inside = pixel < pixels
     f = tl.load(face_id + image * pixels + pixel, mask=inside, other=-1)
     hit = f >= 0
-    b0, b1, b2, z = place(screen + image * vertex_count * 3, faces, f, hit, pixel, width)
+    b0, b1, b2, z = locate(screen + image * vertex_count * 3, faces, f, hit, pixel, width)
     tl.store(depth + image * pixels + pixel, tl.where(hit, z, 0.0), mask=inside)
     s = tl.load(attribute_faces + f * 3, mask=hit, other=0) * CHANNELS
     t = tl.load(attribute_faces + f * 3 + 1, mask=hit, other=0) * CHANNELS

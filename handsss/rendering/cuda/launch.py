@@ -1,4 +1,7 @@
-"""Launching the CUDA renderer's kernels: memory for results, blocks and numbers of programs."""
+"""Launches the CUDA renderer's kernels: allocates results, chooses blocks and numbers of programs.
+
+Shapes as in ``kernels.py``: screen [B, V, 3] x px, y px, z metres; faces [F, 3] int32; face_id [B, H, W] int32.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,8 @@ def by_vertices(kernel: Any, batch: int, vertex_count: int, *arguments: Any, **b
 
 
 def face_blocks(batch: int, faces: int, height: int, width: int) -> tuple[int, dict[str, int]]:
-    """Number of programs over faces, and their blocks, for faces that together about fill a picture."""
+    """Number of programs over the faces of a batch, and their blocks (FACES, PIXELS, STRIPS), for faces that together
+    about fill a picture of height x width px."""
     pixels = min(max(triton.next_power_of_2(height * width // max(faces, 1)), 8), min(LANES, 128))
     per_program = min(LANES // pixels, triton.next_power_of_2(max(faces, 1)))
     programs = batch * triton.cdiv(faces, per_program)
@@ -49,7 +53,7 @@ def face_blocks(batch: int, faces: int, height: int, width: int) -> tuple[int, d
 
 
 def rasterise(screen: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, Tensor]:
-    """Z-buffer; see ``reference.rasterise``. Which face is nearest is decided in float32."""
+    """Face ids [B, H, W] int32 and depth [B, H, W] metres; see ``reference.rasterise``. Compared in float32."""
     screen = screen.contiguous()
     batch, vertex_count = screen.shape[:2]
     tables = mesh_tables(faces, vertex_count)
@@ -67,7 +71,12 @@ def rasterise(screen: Tensor, faces: Tensor, height: int, width: int, cull: bool
 def attributes_of(
     screen: Tensor, faces: Tensor, face_id: Tensor, attributes: Tensor, attribute_faces: Tensor, behind: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Attributes [B, H, W, C], before a background [1|B, 1|H, 1|W, C] or 0, and depth [B, H, W]. Faces are int32."""
+    """Attributes [B, H, W, C] of the visible points, and depth [B, H, W] metres.
+
+    Args:
+        attributes, attribute_faces: [B, T, C], and [F, 3] int32 into them.
+        behind: background [1|B, 1|H, 1|W, C]; None: 0.
+    """
     channels = attributes.shape[-1]
     height, width = face_id.shape[1:]
     out = torch.empty(*face_id.shape, channels, dtype=screen.dtype, device=screen.device)
@@ -93,7 +102,12 @@ def corner_parts(
     grad_out: Tensor,
     grad_depth: Tensor | None,
 ) -> Tensor:
-    """Gradients [B, STRIPS, F, 3, 6] of the corners of faces: x, y, z and up to three attributes."""
+    """Gradients [B, STRIPS, F, 3, 6] of the corners of faces: x, y, z and up to three attributes.
+
+    Args:
+        grad_out: [B, H, W, C] gradient of the attributes.
+        grad_depth: [B, H, W] gradient of the depth, if there is one.
+    """
     batch, height, width = face_id.shape
     programs, blocks = face_blocks(batch, len(faces), height, width)
     parts = torch.empty(batch, blocks["STRIPS"], len(faces), 3, 6, dtype=screen.dtype, device=screen.device)
@@ -129,7 +143,14 @@ def add_edges(
     grad_out: Tensor,
     grad_silhouette: Tensor | None,
 ) -> None:
-    """Add what the silhouette edges of each face pass to its corners."""
+    """Add the gradients of blending across silhouette edges to those of the corners.
+
+    Args:
+        parts: [B, STRIPS, F, 3, 6], of :func:`corner_parts`; changed in place.
+        crossings: [B, 2, H, W] int32, of :func:`find_crossings`.
+        picture: [B, H, W, C] before blending.
+        grad_out, grad_silhouette: [B, H, W, C] and [B, H, W], gradients of the blended picture.
+    """
     batch, height, width = face_id.shape
     programs, blocks = face_blocks(batch, len(faces), height, width)
     assert parts.shape[1] == blocks["STRIPS"]
@@ -147,7 +168,7 @@ def add_edges(
 
 
 def to_vertices(parts: Tensor, tables: MeshTables, first: int, channels: int) -> Tensor:
-    """Sums [B, V, channels] of the corners' parts, from channel ``first`` on."""
+    """Gradients [B, V, channels] of vertices: sums of parts [B, STRIPS, F, 3, 6], from channel ``first`` on."""
     batch, strips, faces = parts.shape[:3]
     vertex_count = len(tables.offsets) - 1
     out = torch.empty(batch, vertex_count, channels, dtype=parts.dtype, device=parts.device)
@@ -163,7 +184,7 @@ def to_vertices(parts: Tensor, tables: MeshTables, first: int, channels: int) ->
 
 
 def find_crossings(screen: Tensor, tables: MeshTables, face_id: Tensor, depth: Tensor) -> Tensor:
-    """Silhouette edges between pixels [B, 2, H, W], see ``crossings.py``."""
+    """Silhouette edges between pixels [B, 2, H, W] int32, see ``crossings.py``; depth [B, H, W] metres."""
     batch, height, width = face_id.shape
     found = torch.empty(batch, 2, height, width, dtype=torch.int32, device=screen.device)
     arguments = (screen, tables.faces, tables.neighbours, face_id, depth, found, screen.shape[1], height, width)
@@ -181,7 +202,13 @@ def blend(
     silhouette: Tensor | None,
     backward: bool,
 ) -> None:
-    """Writes out and silhouette from picture, or backward the gradient of picture from theirs."""
+    """Blend a picture across silhouette edges, or propagate gradients back; nothing is returned.
+
+    Args:
+        picture: [B, H, W, C]; with ``backward`` its gradient, written.
+        out, silhouette: [B, H, W, C] and [B, H, W] (or None), written; with ``backward`` their gradients, read.
+        crossings: [B, 2, H, W] int32, of :func:`find_crossings`.
+    """
     split = silhouette is not None
     channels = picture.shape[-1] + split
     _by_pixels(
@@ -197,7 +224,8 @@ def blend(
 
 
 def project(vertices: Tensor, intrinsics: Tensor, grad_screen: Tensor | None = None) -> Tensor:
-    """Screen positions [B, V, 3] of vertices, or the vertices' gradient from theirs."""
+    """Screen positions [B, V, 3] of vertices [B, V, 3] metres under intrinsics [B, 3, 3] px; with ``grad_screen``
+    [B, V, 3] the gradient of the vertices."""
     out = torch.empty_like(vertices)
     arguments = (vertices, intrinsics, vertices if grad_screen is None else grad_screen, out, vertices.shape[1])
     by_vertices(shading.project, *vertices.shape[:2], *arguments, BACKWARD=grad_screen is not None)
@@ -205,7 +233,7 @@ def project(vertices: Tensor, intrinsics: Tensor, grad_screen: Tensor | None = N
 
 
 def shade(vertices: Tensor, tables: MeshTables, light: Tensor) -> tuple[Tensor, Tensor]:
-    """Light [B, V, 3] at vertices and the sums [B, V, 3] of the normals of their faces."""
+    """RGB irradiance [B, V, 3] of vertices under light [B, 11], and the sums [B, V, 3] of their faces' normals."""
     sums, lighting = torch.empty_like(vertices), torch.empty_like(vertices)
     arguments = (vertices, *_incidence(tables), light, sums, lighting, vertices.shape[1])
     by_vertices(shading.shade, *vertices.shape[:2], *arguments)
@@ -215,7 +243,7 @@ def shade(vertices: Tensor, tables: MeshTables, light: Tensor) -> tuple[Tensor, 
 def shade_backward(
     vertices: Tensor, tables: MeshTables, light: Tensor, sums: Tensor, grad_lighting: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of vertices [B, V, 3] and light [B, 11]."""
+    """Gradients of vertices [B, V, 3] and light [B, 11] from that of the irradiance [B, V, 3]."""
     batch, vertex_count, _ = vertices.shape
     grad_sums, grad_vertices = torch.empty_like(vertices), torch.empty_like(vertices)
     parts = torch.empty(batch, vertex_count, 11, dtype=vertices.dtype, device=vertices.device)

@@ -1,4 +1,8 @@
-"""Vertices on CUDA: projection, and light, for which each gathers its faces' normals. Twins: ``shading.py``."""
+"""Triton kernels for vertices: projection, normals and light. Tested against ``rendering/shading.py``.
+
+Light is [B, 11]: ambient and directional intensity, their colours, direction towards the light. Notation as in
+``kernels.py``.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,14 @@ import triton.language as tl
 
 from handsss.rendering.cuda.kernels import NEAR, corner
 
-# As in ``shading.py``: squared normals below belong to vertices without area; directions are not made longer than 1.
+# As in ``rendering/shading.py``: squared length below which a normal counts as zero; least length of a direction.
 NO_AREA = tl.constexpr(1e-30)
 NO_LENGTH = tl.constexpr(1e-8)
 
 
 @triton.jit
 def vertices_of_program(vertex_count: tl.tensor, BLOCK: tl.constexpr) -> Any:
-    """This program's image, its vertices [BLOCK], and which of them exist."""
+    """This program's image (int64), its vertex ids [BLOCK], and which of them exist [BLOCK]."""
     blocks = (vertex_count + BLOCK - 1) // BLOCK
     v = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)
     return (tl.program_id(0) // blocks).to(tl.int64), v, v < vertex_count
@@ -24,7 +28,7 @@ def vertices_of_program(vertex_count: tl.tensor, BLOCK: tl.constexpr) -> Any:
 
 @triton.jit
 def corners_at(offsets: tl.tensor, v: tl.tensor, real: tl.tensor) -> Any:
-    """Where the corners of each vertex begin in the table, and how many there are."""
+    """First index and number of the corners of each vertex [BLOCK] in the table of corners; offsets [V + 1]."""
     begin = tl.load(offsets + v, mask=real, other=0)
     return begin, tl.load(offsets + v + 1, mask=real, other=0) - begin
 
@@ -39,9 +43,15 @@ def project(
     BACKWARD: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:
-    """Screen positions [B, V, 3] of vertices; with BACKWARD the gradient of vertices from that of screen positions.
+    """Project vertices, or propagate gradients back.
 
     Vertices that are not in front of the camera are projected as if they were 1 m away, and keep their depth.
+
+    Args:
+        vertices: [B, V, 3] metres, camera frame.
+        intrinsics: [B, 3, 3] px.
+        grad_screen: [B, V, 3], read with BACKWARD.
+        out: [B, V, 3] x px, y px, z metres; with BACKWARD the gradient of the vertices. Written.
     """
     image, v, real = vertices_of_program(vertex_count, BLOCK)
     at = image * vertex_count + v
@@ -65,12 +75,13 @@ def project(
 
 @triton.jit
 def cross(ax: tl.tensor, ay: tl.tensor, az: tl.tensor, bx: tl.tensor, by: tl.tensor, bz: tl.tensor) -> Any:
+    """Cross products a x b of vectors [...]."""
     return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
 
 
 @triton.jit
 def normal_of(x: tl.tensor, y: tl.tensor, z: tl.tensor) -> Any:
-    """Unit normal and 1 / length of a sum of face normals; all 0 without area."""
+    """Unit normal and 1 / length [...] of a sum of face normals; all 0 where it has no length."""
     squared = x * x + y * y + z * z
     empty = squared < NO_AREA
     inverse = tl.where(empty, 0.0, 1 / tl.sqrt(tl.where(empty, 1.0, squared)))
@@ -79,7 +90,7 @@ def normal_of(x: tl.tensor, y: tl.tensor, z: tl.tensor) -> Any:
 
 @triton.jit
 def direction_of(light: tl.tensor) -> Any:
-    """Unit direction towards the light, and 1 / its length as given."""
+    """Unit direction towards a light [11], and 1 / the length of the given one."""
     x, y, z = tl.load(light + 8), tl.load(light + 9), tl.load(light + 10)
     inverse = 1 / tl.maximum(tl.sqrt(x * x + y * y + z * z), NO_LENGTH)
     return x * inverse, y * inverse, z * inverse, inverse
@@ -97,7 +108,15 @@ def shade(
     vertex_count: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
-    """Sums [B, V, 3] of the normals of each vertex' faces, and light [B, V, 3] that arrives there."""
+    """Irradiance of vertices.
+
+    Args:
+        vertices: [B, V, 3] metres, camera frame.
+        faces, offsets, corners: see ``gradients.vertices_gather``.
+        light: [B, 11].
+        sums: [B, V, 3] sums of the normals of each vertex' faces, of length twice their area (m^2); written.
+        lighting: [B, V, 3] RGB irradiance; written.
+    """
     image, v, real = vertices_of_program(vertex_count, BLOCK)
     vertices += image * vertex_count * 3
     begin, count = corners_at(offsets, v, real)
@@ -138,7 +157,14 @@ def shade_backward(
     vertex_count: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
-    """Gradients of the sums [B, V, 3], and each vertex' part in that of the light [B, V, 11]."""
+    """Gradients of ``shade`` on the sums of normals and on the light.
+
+    Args:
+        light, sums: of ``shade``.
+        grad_lighting: [B, V, 3].
+        grad_sums: [B, V, 3]; written.
+        grad_light: [B, V, 11], to be summed over vertices; written.
+    """
     image, v, real = vertices_of_program(vertex_count, BLOCK)
     at = (image * vertex_count + v) * 3
     x, y, z = corner(sums, image * vertex_count + v, real)
@@ -182,7 +208,13 @@ def normals_backward(
     vertex_count: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
-    """Gradients of the vertices [B, V, 3] from those of the sums of face normals."""
+    """Gradients of the vertices through the sums of face normals.
+
+    Args:
+        vertices, faces, offsets, corners: of ``shade``.
+        grad_sums: [B, V, 3] of ``shade_backward``.
+        grad_vertices: [B, V, 3]; written.
+    """
     image, v, real = vertices_of_program(vertex_count, BLOCK)
     vertices += image * vertex_count * 3
     grad_sums += image * vertex_count * 3
@@ -193,10 +225,10 @@ def normals_backward(
     j = 0
     while j < most:
         mine = j < count
-        place = tl.load(corners + begin + j, mask=mine, other=0)
-        face = faces + (place // 3) * 3
-        b = tl.load(face + (place + 1) % 3, mask=mine, other=0)
-        c = tl.load(face + (place + 2) % 3, mask=mine, other=0)
+        own = tl.load(corners + begin + j, mask=mine, other=0)
+        face = faces + (own // 3) * 3
+        b = tl.load(face + (own + 1) % 3, mask=mine, other=0)
+        c = tl.load(face + (own + 2) % 3, mask=mine, other=0)
         gx, gy, gz = corner(grad_sums, v, mine)
         gx1, gy1, gz1 = corner(grad_sums, b, mine)
         gx2, gy2, gz2 = corner(grad_sums, c, mine)
