@@ -115,7 +115,11 @@ def evaluate(
             batch=batch,
             on_progress=on_progress,
         )
-    if result.evaluation is not None:
+    page = None
+    folder = report or inputs.report_folder(split)
+    if result.evaluation is not None:  # the report first: what fails on a terminal must not lose it
+        with printer.progress() as on_progress:
+            page = result.write_report(folder, on_progress=on_progress)
         scored = result.evaluation.metrics
         printer.say(
             f"{scored['count']} frames of {scored['dataset']}, {scored['split']}; protocol {scored['protocol']}"
@@ -128,8 +132,5 @@ def evaluate(
         printer.notes(result.submission.notes)
         if result.evaluation is None:
             printer.say("not scored: these pictures have no ground truth")
-    if result.evaluation is not None:
-        folder = report or inputs.report_folder(split)
-        with printer.progress() as on_progress:
-            page = result.write_report(folder, on_progress=on_progress)
+    if page is not None:
         printer.say(f"report: {page} (all figures: {folder / 'metrics.json'})")

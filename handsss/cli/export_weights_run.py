@@ -12,6 +12,7 @@ from handsss.cli.export_target import export_target
 from handsss.errors import InputError, UserError
 from handsss.hand.open_hand import OPEN_MODELS
 from handsss.io.atomic import check_writable, write_files
+from handsss.io.content import read_text
 from handsss.network.checkpoint import checkpoint_file, load_network
 from handsss.network.weights import SUFFIX, weights_bytes, without_folders
 from handsss.network.weights_check import check_rounding
@@ -69,7 +70,7 @@ def evaluation_figures(path: Path) -> dict[str, Any]:
         InputError: not such a file.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be read as JSON ({error}). Expected metrics.json of `handsss evaluate`."

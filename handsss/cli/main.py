@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -50,14 +52,19 @@ def _options(
 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
-    """The whole program. Exit codes: 0 done, 1 an input failed, 2 usage, 3 nothing found, 130 interrupted.
+    """The whole program. Exit codes: 0 done, 1 an input failed or an output could not be written, 2 usage, 3 nothing
+    found, 130 interrupted.
 
     Args:
         arguments: instead of the command line's.
     """
-    from handsss.cli.console import INTERRUPTED, flag, show_error
+    from handsss.cli.console import INPUT_FAILED, INTERRUPTED, flag, show_error
+    from handsss.cli.output_stream import install, lost_output
     from handsss.errors import UserError
+    from handsss.io.atomic import is_full, write_error
 
+    install()
+    code: str | int | None = 0
     try:
         app(args=None if arguments is None else list(arguments))
     except UserError as error:
@@ -66,4 +73,15 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         show_error("interrupted.")
         sys.exit(INTERRUPTED)
-    sys.exit(0)
+    except OSError as error:  # of a library that writes files of its own
+        if not is_full(error):
+            raise
+        place = Path(str(error.filename)) if error.filename else Path(tempfile.gettempdir())
+        show_error(write_error(place, error).text(flag))
+        sys.exit(INPUT_FAILED)
+    except SystemExit as end:
+        code = end.code
+    if reason := lost_output():
+        show_error(f"standard output cannot be written ({reason}). Files are complete; make room and print again.")
+        code = code or INPUT_FAILED
+    sys.exit(code)

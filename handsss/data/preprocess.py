@@ -18,6 +18,7 @@ from handsss.data.image_rows import make_rows
 from handsss.data.keypoints.names import Picture
 from handsss.data.keypoints.sources import KeypointFiles, KeypointSource
 from handsss.data.resumable_jobs import Blocks, check_resume, parts_folder
+from handsss.data.store.hdf5 import read_hdf5
 from handsss.data.store.schema import ENCODINGS, FORMAT_VERSION, Row
 from handsss.data.store.writer import assemble, pack_rows
 from handsss.errors import BadPictureError, InputError, UserError
@@ -259,7 +260,7 @@ def _finished(target: Path, plan: dict[str, Any], blocks: Blocks, options: Prepr
             options=("output", "overwrite"),
         )
     try:
-        with h5py.File(target, "r") as file:
+        with read_hdf5(target) as file:
             same = file.attrs.get("fingerprint") == fingerprint(plan)
     except OSError:
         same = False
@@ -274,7 +275,7 @@ def _finished(target: Path, plan: dict[str, Any], blocks: Blocks, options: Prepr
 
 def summarise(path: Path) -> PreprocessSummary:
     """The counts of a finished store."""
-    with h5py.File(path, "r") as file:
+    with read_hdf5(path) as file:
         attributes = dict(file.attrs)
         bad = [(str(name), str(message)) for name, message in json.loads(attributes["bad"])]
         return PreprocessSummary(

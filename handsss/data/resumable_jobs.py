@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from handsss.errors import UserError
-from handsss.io.atomic import remove_temporary_files, write_error, write_file
+from handsss.io.atomic import make_folder, remove_temporary_files, write_file
 
 _PLAN = "plan.json"
 
@@ -65,10 +65,7 @@ class Blocks:
                     options=("resume", "overwrite"),
                 )
             self._check_same(path, plan, may_turn_on)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise write_error(self.folder, error, resumable=True) from error
+        make_folder(self.folder, resumable=True)
         remove_temporary_files(self.folder)
         write_file(path, json.dumps(plan, indent=1, sort_keys=True).encode(), resumable=True)
 

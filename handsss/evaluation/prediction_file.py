@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from handsss.errors import InputError
+from handsss.io.content import plain_utf8
 
 EXPECTED = (
     "[xyz, verts]: a list of two lists, first 21 joints [x, y, z] for every picture, then 778 vertices [x, y, z] for "
@@ -38,7 +39,7 @@ def read_prediction_file(path: Path) -> PredictionFile:
         InputError: missing, damaged, wrongly nested, of unequal counts, or with numbers that are not finite; says which
             entry, what was expected and what came.
     """
-    text = _text(path).translate(None, b" \t\r\n")
+    text = plain_utf8(_text(path)).translate(None, b" \t\r\n")
     xyz, verts = _halves(text, path)
     joints = _points(xyz, path, "xyz", "joints")
     if joints.shape[1] != 21:

@@ -11,7 +11,7 @@ import numpy as np
 
 from handsss.errors import UserError
 from handsss.evaluation.protocols import Protocol
-from handsss.io.atomic import atomic_path, write_error
+from handsss.io.atomic import atomic_path, make_folder
 
 _DECIMALS = 6  # micrometres
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # in the zip, so that the same predictions give the same bytes
@@ -57,10 +57,7 @@ def write_submission(
         shift = np.nan_to_num(roots - joints[:, protocol.root])[:, None]
         joints, vertices = joints + shift, vertices + shift
     parts = (protocol.joints_to_file(joints), protocol.to_file(vertices))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise write_error(path, error) from error
+    make_folder(path.parent)
     with atomic_path(path) as temporary, open(temporary, "xb") as stream:
         if path.suffix == ".json":
             _write(stream, parts, progress)

@@ -12,18 +12,27 @@ from handsss.errors import UserError
 from handsss.io.atomic import atomic_path
 
 
-def cache_directory() -> Path:
-    """``HANDSSS_CACHE`` if it is set, otherwise the user's cache folder of the platform."""
+def cache_directory() -> Path | None:
+    """``HANDSSS_CACHE`` if it is set, otherwise the user's cache folder of the platform; None for users without a home,
+    as in containers that are run under another number."""
     chosen = os.environ.get("HANDSSS_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("handsss", appauthor=False)
+    try:
+        if chosen:
+            return Path(os.path.expanduser(chosen))
+        folder = platformdirs.user_cache_path("handsss", appauthor=False)
+    except RuntimeError:  # "Could not determine home directory."
+        return None
+    return folder if folder.is_absolute() else None  # an unknown home leaves "~" as it is
 
 
-def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> bool:
+def write_arrays(path: Path | None, arrays: dict[str, np.ndarray]) -> bool:
     """Write an npz in one step, so that no reader sees a partial file.
 
     Returns:
-        False where the folder is not writable: a missing cache is not an error.
+        False without a folder, or where it is not writable: a missing cache is not an error.
     """
+    if path is None:
+        return False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary, open(temporary, "xb") as file:

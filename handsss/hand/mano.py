@@ -68,7 +68,7 @@ def find_model(side: Side) -> HandModel:
     value = os.environ.get(ENVIRONMENT, "")
     if not value:
         raise InputError(f"the model 'mano' needs {ENVIRONMENT}, which is not set. {_WHERE}")
-    path = Path(value).expanduser()
+    path = Path(os.path.expanduser(value))  # Path's own raises for users without a home
     if not path.exists():
         raise InputError(f"{ENVIRONMENT} is {value!r}, and there is no such file or folder. {_WHERE}")
     file = find_file(side, path)
@@ -152,8 +152,9 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         key = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). {_WHERE}") from error
-    cached = cache_directory() / f"mano-{_CONVERSION}-{key}.npz"
-    if cached.is_file():
+    folder = cache_directory()
+    cached = None if folder is None else folder / f"mano-{_CONVERSION}-{key}.npz"
+    if cached is not None and cached.is_file():
         try:
             return read_npz(cached)
         except InputError:

@@ -18,6 +18,7 @@ import numpy as np
 
 from handsss.errors import InputError
 from handsss.hand.pickle_stubs import MAXIMUM_BYTES, RefusedError, as_array, look_up
+from handsss.io.content import mistaken_for
 
 # MANO's own files have a few thousand.
 _MAXIMUM_INSTRUCTIONS = 1_000_000
@@ -70,8 +71,10 @@ def read_pickle(path: Path, whose: str = "MANO") -> dict[str, Any]:
         raise InputError(_refusal(path, refused, whose)) from None
     except Exception as error:  # damaged pickles raise nearly anything
         expected = "MANO_RIGHT.pkl or MANO_LEFT.pkl" if whose == "MANO" else "the file"
+        came = mistaken_for(path)
+        reason = f"it is {came}" if came else str(error) or type(error).__name__
         raise InputError(
-            f"{path}: not a readable pickle ({error or type(error).__name__}). It may be cut off, or not be {whose}'s "
+            f"{path}: not a readable pickle ({reason}). It may be cut off, or not be {whose}'s "
             f"file: expected {expected} as it was downloaded."
         ) from error
     if not isinstance(content, dict):

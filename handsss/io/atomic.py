@@ -120,6 +120,25 @@ def check_writable(folder: Path) -> None:
         raise write_error(folder, error) from error
 
 
+def is_full(error: OSError) -> bool:
+    """Whether a write failed for want of space; h5py gives the system's message in its text only."""
+    text = str(error)
+    return error.errno in _FULL or "No space left" in text or "File too large" in text
+
+
+def make_folder(folder: Path, *, resumable: bool = False) -> None:
+    """Create a folder, and those above it.
+
+    Raises:
+        DiskFullError: no space.
+        UserError: it cannot be created for another reason.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(folder, error, resumable=resumable) from error
+
+
 def write_error(target: Path, error: OSError, *, resumable: bool = False) -> UserError:
     """The message for a failed write.
 
@@ -129,7 +148,7 @@ def write_error(target: Path, error: OSError, *, resumable: bool = False) -> Use
         resumable: whether the same command with ``resume`` goes on.
     """
     text = str(error)
-    full = error.errno in _FULL or "No space left" in text or "File too large" in text
+    full = is_full(error)
     if full and resumable:
         return DiskFullError(
             f"{target}: no space left on the disk. What is finished is kept: make room and run the same command with "
@@ -137,6 +156,8 @@ def write_error(target: Path, error: OSError, *, resumable: bool = False) -> Use
             options=("resume",),
         )
     reason = error.strerror or text
+    if "unable to lock file" in text:  # HDF5's, where HDF5_USE_FILE_LOCKING asks for locks
+        return UserError(f"{target}: its file system has no locks. Set HDF5_USE_FILE_LOCKING=FALSE.")
     if full:
         return DiskFullError(f"{target}: cannot be written ({reason}). Make room, or choose another folder.")
     return UserError(

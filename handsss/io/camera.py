@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from handsss.errors import InputError, UserError
+from handsss.io.content import read_text
 from handsss.io.image import ExifCamera
 
 _DIAGONAL_35MM = math.hypot(36.0, 24.0)  # 35 mm equivalents compare diagonals (CIPA DCG-001)
@@ -86,14 +88,14 @@ def read_intrinsics_file(path: Path) -> dict[str, np.ndarray]:
         InputError: missing, not JSON, or an entry that is no camera.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(read_text(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}). Expected {_WHAT}.") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error}). Expected {_WHAT}.") from error
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: expected {_WHAT}, got {_described(content)}.")
-    return {name: _checked(value, f"{path}: {name!r}") for name, value in content.items()}
+    return {_name(name): _checked(value, f"{path}: {name!r}") for name, value in content.items()}
 
 
 def intrinsics_matrix(value: Any, where: str = "intrinsics") -> np.ndarray:
@@ -186,12 +188,17 @@ def _figures(matrix: np.ndarray, size: tuple[int, int]) -> str:
 
 def _look_up(table: Mapping[str, np.ndarray], name: str, path: Path | None) -> np.ndarray:
     for key in (name, Path(name).name, Path(name).stem):
-        if key in table:
-            return table[key]
+        if _name(key) in table:
+            return table[_name(key)]
     known = ", ".join(sorted(table)[:4]) + (", ..." if len(table) > 4 else "")
     raise InputError(
         f"{path or 'intrinsics file'}: no camera for {Path(name).name!r}; it lists {known}. Add the photo."
     )
+
+
+def _name(name: str) -> str:
+    """Equal for names with composed accents (Linux, Windows) and decomposed ones (macOS), and any separator."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/"))
 
 
 def _described(value: Any) -> str:

@@ -122,8 +122,9 @@ def photo_of(picture: Image.Image, name: str = "picture") -> Photo:
             raise InputError(f"{name}: the image is damaged or cut off ({error}).") from error
         exif = _camera(picture)
         notes: list[str] = []
-        if getattr(picture, "n_frames", 1) > 1 and picture.format in _ANIMATED:
-            notes.append(f"{picture.n_frames} {FRAMES}")
+        frames = getattr(picture, "n_frames", 1)
+        if frames > 1 and picture.format in _ANIMATED:
+            notes.append(f"{frames} {FRAMES}")
         array = to_rgb(_upright(picture, notes), name, notes)
     return Photo(array, exif, tuple(notes))
 

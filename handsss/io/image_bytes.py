@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image, features
 
 from handsss.errors import InputError
+from handsss.io.content import mistaken_content
 
 EXPECTED = "a photo as JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, AVIF or JPEG 2000"
 _RAW_SUFFIXES = (
@@ -35,10 +36,8 @@ def readable(content: bytes, path: Path) -> tuple[bytes, tuple[str, ...]]:
         path: its name, for messages.
 
     Raises:
-        InputError: a camera's raw file, a Git LFS pointer, or a HEIC or AVIF photo that needs what is not installed.
+        InputError: a camera's raw file, or a HEIC or AVIF photo that needs what is not installed.
     """
-    if content.startswith(b"version https://git-lfs"):
-        raise InputError(f"{path}: a Git LFS pointer, not the photo itself. Fetch it with `git lfs pull`.")
     if content.startswith(_RAW_STARTS) or (content[8:10] == b"CR" and content.startswith(_TIFF_STARTS)):
         raise raw_error(path)
     brands = _brands(content)
@@ -73,21 +72,12 @@ def is_raw(picture: Image.Image) -> bool:
 
 def describe(content: bytes, path: Path) -> str:
     """What bytes are that no reader takes, for a message."""
-    if path.suffix.lower() in _RAW_SUFFIXES and not _is_text(content):
+    if path.suffix.lower() in _RAW_SUFFIXES and not mistaken_content(content[:1024]):
         return "a camera's raw file; export it as JPEG or PNG"
     if _brands(content) & _VIDEO:
         return "a video; save a frame of it"
-    start = content[:512].lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        return "a web page"
-    return "a text file" if _is_text(content) else f"{len(content)} bytes that start with {content[:8]!r}"
-
-
-def _is_text(content: bytes) -> bool:
-    try:
-        return content[:512].decode("utf-8", errors="strict").isprintable() or b"\n" in content[:512]
-    except UnicodeDecodeError:
-        return False
+    came = mistaken_content(content[:1024])
+    return came if came and came != "a picture" else f"{len(content)} bytes that start with {content[:8]!r}"
 
 
 def _brands(content: bytes) -> set[bytes]:

@@ -3,6 +3,7 @@ worker outlives its parent."""
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -19,6 +20,11 @@ JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
 
 
+_LOG = logging.getLogger(__name__)
+_ALONE = (
+    "note: one process does the work: this system gives no semaphores to several (%s). Is /dev/shm missing? Containers "
+    "need it: docker run --shm-size 1g."
+)
 _DIED = (
     "a worker process died, perhaps out of memory. What is finished is kept: run the same command with {resume} and "
     "fewer {workers}."
@@ -39,17 +45,25 @@ def run_jobs(
     Raises:
         any error of a job, after running jobs have finished; waiting ones are dropped. An interrupt stops running ones.
         UserError: a worker process died.
+
+    Without semaphores (no /dev/shm) this process does the work, and the log says so.
     """
     if workers <= 1:
         yield from map(work, jobs)
         return
     # Not forked: a copy of a process that has threads (torch, BLAS) may hang.
     context = multiprocessing.get_context("spawn")
+    try:
+        stop = context.Event()
+        given = os.getpid(), stop
+        executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=given)
+    except (OSError, ImportError, NotImplementedError) as error:
+        _LOG.warning(_ALONE, getattr(error, "strerror", None) or error)
+        yield from map(work, jobs)
+        return
     waiting = iter(jobs)
     running: set[Future[Any]] = set()
-    stop = context.Event()
-    given = os.getpid(), stop
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=given) as pool:
+    with executor as pool:
         try:
             exhausted = False
             while running or not exhausted:

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from handsss.geometry.jit import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

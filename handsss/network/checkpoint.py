@@ -13,6 +13,7 @@ from torch import nn
 
 from handsss.errors import InputError
 from handsss.hand.load import load_model
+from handsss.io.content import why_unreadable
 from handsss.network.input_view import InputView
 from handsss.network.loaded import LoadedNetwork
 from handsss.network.precision import FLOAT32, for_prediction
@@ -153,10 +154,9 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Expected a checkpoint of `handsss train`.") from None
     except Exception as error:  # damaged and hostile files raise nearly anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: not a checkpoint that can be read ({reason}). Nothing of it was run. Expected a file that "
-            "`handsss train` wrote."
+            f"{path}: not a checkpoint that can be read ({why_unreadable(path, error)}). Nothing of it was run. "
+            "Expected a file that `handsss train` wrote."
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path}: holds no checkpoint of handsss. Expected a file that `handsss train` wrote.")

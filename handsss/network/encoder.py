@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from handsss.errors import InputError, UserError
 from handsss.geometry.framing import CROP
+from handsss.io.content import why_unreadable
 
 NORM_MOMENTUM = 0.01  # EfficientNet's own
 _SIZES = (CROP, CROP // 2, CROP // 4)  # px; the paddings for the first are right for the others too
@@ -95,7 +96,9 @@ class Encoder(nn.Module):
         except FileNotFoundError:
             raise InputError(f"{path}: no such file. Expected {self.name}'s ImageNet weights (.pth).") from None
         except Exception as error:  # damaged and hostile files raise nearly anything
-            raise InputError(f"{path}: cannot be read as weights ({error}). Expected {self.name}'s .pth.") from error
+            raise InputError(
+                f"{path}: cannot be read as weights ({why_unreadable(path, error)}). Expected {self.name}'s .pth."
+            ) from error
         if not isinstance(state, dict):
             raise InputError(f"{path}: holds a {type(state).__name__}, expected a dictionary of weights.")
         wanted = self.body.state_dict()

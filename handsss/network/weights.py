@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 
 from handsss.errors import InputError
+from handsss.io.content import why_unreadable
 from handsss.network.setting_names import current_settings, current_weights
 from handsss.network.tensor_file import halved, read_tensor_file, tensor_file
 
@@ -103,7 +104,9 @@ def read_weights(path: Path, device: str | torch.device = "cpu") -> dict[str, An
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Expected weights as `handsss export weights` writes them.") from None
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: not weights that can be read ({error}). Get the file again.") from error
+        raise InputError(
+            f"{path}: not weights that can be read ({why_unreadable(path, error)}). Get the file again."
+        ) from error
     if not all(isinstance(content.get(key), str) for key in _WANTED):
         raise InputError(
             f"{path}: holds no weights of handsss with their settings. Expected a file that `handsss export weights` "

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from handsss.io.atomic import write_file
+from handsss.io.atomic import make_folder, write_file
 from handsss.network.checkpoint import FORMAT, FORMAT_VERSION
 from handsss.version import __version__
 
@@ -25,5 +25,5 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "format_version": FORMAT_VERSION, "program": __version__, **content}, buffer)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent, resumable=True)
     write_file(path, buffer.getvalue(), resumable=True)

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from handsss.data.augment import Augmentation
 from handsss.errors import InputError, UserError
+from handsss.io.content import read_text
 from handsss.network.s2hand import NetworkSettings
 from handsss.network.setting_names import Renamed, contradiction, current_name, current_settings
 from handsss.training.objective import STAGES, WARM_UP, LossWeights
@@ -163,7 +164,7 @@ def resolve(
     config = PRESETS[preset]
     if file is not None:
         try:
-            text = file.read_text(encoding="utf-8")
+            text = read_text(file)
         except OSError as error:
             raise InputError(f"{file}: cannot be read ({error.strerror or error}). Expected a TOML file.") from error
         except UnicodeDecodeError as error:

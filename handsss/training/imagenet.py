@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import torch
@@ -32,11 +33,12 @@ def initialise(encoder: Encoder, source: str) -> str:
         encoder.load_imagenet(Path(source))
         return f"ImageNet weights from {source}"
     address = url_map[encoder.name]
-    kept = cache_directory() / "efficientnet" / address.rsplit("/", 1)[-1]
+    folder = cache_directory() or Path(tempfile.gettempdir()) / "handsss"
+    kept = folder / "efficientnet" / address.rsplit("/", 1)[-1]
     if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
         prefix = kept.stem.rsplit("-", 1)[-1]  # the file's name ends with the beginning of its sha256
         try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(address, str(kept), hash_prefix=prefix, progress=False)
         except (OSError, RuntimeError) as error:  # no network, no space, or not the file that was published
             return f"random weights: {address} could not be fetched ({error})"

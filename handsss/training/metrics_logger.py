@@ -31,8 +31,13 @@ class MetricsLogger:
         self.path = folder / NAME
         kept = [line for line in read_metrics(self.path) if line.get("step", 0) <= step] if step else []
         write_file(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode(), resumable=True)
-        self._stream = self.path.open("a", encoding="utf-8")
-        self._board = None if tensorboard is False else _board(folder / "tensorboard", step, needed=bool(tensorboard))
+        try:
+            self._stream = self.path.open("a", encoding="utf-8")
+            self._board = (
+                None if tensorboard is False else _board(folder / "tensorboard", step, needed=bool(tensorboard))
+            )
+        except OSError as error:
+            raise write_error(folder, error, resumable=True) from error
 
     def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """One line: ``{"kind": ..., "step": ..., ...}``. Numbers that are not finite become null.
@@ -44,20 +49,28 @@ class MetricsLogger:
         try:
             self._stream.write(json.dumps(line) + "\n")
             self._stream.flush()
+            if self._board is not None:
+                for name, value in values.items():
+                    if isinstance(value, int | float):
+                        self._board.add_scalar(f"{kind}/{name}", value, step)
         except OSError as error:
             raise write_error(self.path, error, resumable=True) from error
-        if self._board is not None:
-            for name, value in values.items():
-                if isinstance(value, int | float):
-                    self._board.add_scalar(f"{kind}/{name}", value, step)
 
     def close(self) -> None:
-        """To disk."""
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-        self._stream.close()
-        if self._board is not None:
-            self._board.close()
+        """To disk.
+
+        Raises:
+            UserError: the disk is full, or the files cannot be written.
+        """
+        try:
+            if not self._stream.closed:
+                self._stream.flush()
+                os.fsync(self._stream.fileno())
+                self._stream.close()
+            if self._board is not None:
+                self._board.close()
+        except OSError as error:
+            raise write_error(self.path, error, resumable=True) from error
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import torch
 
 from handsss.data.dataset import HandDataset
 from handsss.errors import UserError
+from handsss.io.atomic import make_folder
 from handsss.network.checkpoint import load_weights
 from handsss.training.checkpoint import save_checkpoint
 from handsss.training.collapse import CollapseError, CollapseMonitor, health
@@ -141,7 +142,7 @@ class TrainingRun:
             StoppedError: ``stop_asked`` was set; the state is saved.
             CollapseError, NotFiniteStopError: see there; the state before the step is not saved over.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         first = self.processes.first
         metrics = MetricsLogger(self.folder, self.trainer.step, tensorboard=tensorboard) if first else None
         if metrics is not None:
@@ -237,7 +238,7 @@ class TrainingRun:
             # The same samples on every sheet show progress; a resumed run takes its first batch's.
             self._sheet = Batch(*(None if v is None else v[:count].clone() for v in step.batch))  # type: ignore[arg-type]
         folder = self.folder / "pictures"
-        folder.mkdir(exist_ok=True)
+        make_folder(folder, resumable=True)
         save_preview(folder / f"step-{done:06d}.png", self.network, self._sheet, self.objective.keypoint_set)
 
     def save(self) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
+import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +14,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from handsss.errors import UserError
+
+_LOG = logging.getLogger(__name__)
+_SHARED_MEMORY = "/dev/shm"
+_NO_SHARED = (
+    "note: this process reads the data itself: the system gives no shared memory to others (%s). Containers need "
+    "/dev/shm: docker run --shm-size 1g."
+)
+_LITTLE_SHARED = (
+    "note: %d reading processes were wanted, %d are used: /dev/shm has %.0f MB free, each needs %.0f MB. More of it: "
+    "docker run --shm-size 1g."
+)
 AHEAD = 4  # batches that every worker reads ahead
 
 
@@ -91,6 +107,7 @@ def loader(
         pin: into page-locked memory, for a GPU.
     """
     indexed = EpochIndexedDataset(dataset)
+    workers = workers_that_fit(indexed, batch // share[1], workers)
     sampler = OrderedSampler(indexed.rows, seed, done * batch, (total - done) * batch, share=share, batch=batch)
     more: dict[str, Any] = {"prefetch_factor": AHEAD, "persistent_workers": True} if workers else {}
     return DataLoader(
@@ -104,3 +121,47 @@ def loader(
         generator=torch.Generator().manual_seed(seed),
         **more,
     )
+
+
+def read_batches(batches: DataLoader[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
+    """The batches of a loader.
+
+    Raises:
+        UserError: a reading process died, or found no shared memory.
+    """
+    try:
+        yield from batches
+    except RuntimeError as error:
+        text = str(error)
+        if "DataLoader worker" not in text and "shared memory" not in text:
+            raise
+        raise UserError(
+            f"a reading process ended ({text.splitlines()[0]}). Read with {{workers}} 0, or give more shared memory: "
+            "docker run --shm-size 1g.",
+            options=["workers"],
+        ) from error
+
+
+def workers_that_fit(dataset: Dataset[dict[str, Tensor]], rows: int, workers: int) -> int:
+    """So many reading processes that their batches find room in shared memory; 0 without any, and the log says so.
+
+    Args:
+        dataset: its first row tells how large they are.
+        rows: of a batch.
+        workers: asked for.
+    """
+    if workers == 0 or sys.platform != "linux":
+        return workers
+    try:
+        multiprocessing.get_context("fork").Semaphore()
+        status = os.statvfs(_SHARED_MEMORY)
+    except (OSError, ImportError, NotImplementedError) as error:
+        _LOG.warning(_NO_SHARED, getattr(error, "strerror", None) or error)
+        return 0
+    row = dataset[0]
+    size = rows * sum(value.numel() * value.element_size() for value in row.values() if isinstance(value, Tensor))
+    room = status.f_bavail * status.f_frsize
+    fitting = int(room // max(size * (AHEAD + 1), 1))
+    if fitting < workers:
+        _LOG.warning(_LITTLE_SHARED, workers, min(fitting, workers), room / 1e6, size * (AHEAD + 1) / 1e6)
+    return min(fitting, workers)

@@ -18,7 +18,7 @@ from handsss.training.collapse import CollapseMonitor, health
 from handsss.training.distributed import Processes
 from handsss.training.ema import ExponentialMovingAverage
 from handsss.training.objective import WARM_UP, Batch, GradientNotFiniteError, Objective, Terms
-from handsss.training.sampler import loader
+from handsss.training.sampler import loader, read_batches
 from handsss.training.schedule import Position, Stage, downsample_at, lr_at, position
 
 
@@ -147,7 +147,7 @@ class Trainer:
                 share=(self.processes.rank, self.processes.size),
                 pin=self.device.type == "cuda",
             )
-            for row in batches:
+            for row in read_batches(batches):
                 on_step(self.one_step(self.as_batch(row)))
                 if self.step >= end:
                     return

@@ -182,7 +182,7 @@ def test_dark_pictures_are_told(tmp_path: Path, value: int) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", "a Git LFS pointer.*git lfs pull"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", "got a Git LFS pointer.*git lfs pull"),
         (b"<!DOCTYPE html><html><body>Sign in</body></html>", "got a web page"),
         (struct.pack(">I", 24) + b"ftypisom\0\0\2\0isomiso2" + bytes(80), "got a video"),
     ],

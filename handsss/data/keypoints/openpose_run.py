@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from handsss.errors import UserError
+from handsss.io.atomic import make_folder, write_file
 
 _COMMAND = ("--hand", "--display", "0", "--render_pose", "0")
 
@@ -45,7 +46,7 @@ def run_openpose(
         if mark.exists():
             continue
         shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
+        make_folder(target)
         command = [str(binary.resolve()), "--image_dir", str(folder.resolve()), "--write_json", str(target.resolve())]
         announce(" ".join([*command, *_COMMAND]))
         try:
@@ -57,7 +58,7 @@ def run_openpose(
         if ended.returncode != 0:
             last = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-5:])
             raise UserError(f"{binary} ended with code {ended.returncode} on {folder}:\n{last}")
-        mark.write_text(json.dumps(str(folder.resolve())))
+        write_file(mark, json.dumps(str(folder.resolve())).encode())
     return out
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from handsss.data.keypoints import coco, lists, mediapipe, mmpose, openpose, own
 from handsss.data.keypoints.document import KEYPOINTS, KeypointDocument, keys_of
 from handsss.errors import InputError
+from handsss.io.content import mistaken_content, plain_utf8
 
 Reader = Callable[[Any, str], KeypointDocument | None]
 EXPECTED = "a JSON file of 2D keypoints"
@@ -90,6 +91,8 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: the keypoint file is empty. Expected {EXPECTED}.")
     try:
         # Python's JSON reader accepts NaN; the check for finite values names the joint.
-        return json.loads(data.removeprefix(b"\xef\xbb\xbf"))
+        return json.loads(plain_utf8(data))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON ({error}). Expected {EXPECTED}.") from error
+        came = mistaken_content(data[:1024])
+        reason = f"it is {came}" if came and came != "a text file" else str(error)
+        raise InputError(f"{path}: not JSON ({reason}). Expected {EXPECTED}.") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from handsss.errors import InputError
+from handsss.io.content import mistaken_for, plain_utf8, read_text
 
 # A JSON of 32,560 meshes is 1.5 GB of text; Python's own objects would need ten times that.
 _LARGE = 32 * 2**20
@@ -32,14 +33,16 @@ def read_number_lists(path: Path, shape: tuple[int, ...], what: str) -> np.ndarr
         if path.stat().st_size > _LARGE:
             flat, count = _parse_large(path)
         else:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_text(path))
             if not isinstance(content, list):
                 raise InputError(f"{path}: expected a list of {what}, got {type(content).__name__}.")
             flat, count = np.array(content, dtype=np.float64).ravel(), len(content)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}). Expected a list of {what}.") from error
     except (ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: not a JSON list of {what} ({error}).") from error
+        came = mistaken_for(path)
+        reason = f"it is {came}" if came.startswith(("a Git", "a web", "an empty")) else str(error)
+        raise InputError(f"{path}: not a JSON list of {what} ({reason}).") from error
     if count == 0 or flat.size % count:
         raise InputError(f"{path}: expected a list of {what}, got {count} entries with {flat.size} numbers in all.")
     each = flat.size // count
@@ -55,7 +58,7 @@ def read_number_lists(path: Path, shape: tuple[int, ...], what: str) -> np.ndarr
 
 def _parse_large(path: Path) -> tuple[np.ndarray, int]:
     """All numbers of a nested JSON list and the length of the outermost list, without Python objects for each."""
-    data = path.read_bytes()
+    data = plain_utf8(path.read_bytes())
     text = data.translate(None, b" \t\r\n")
     if not (text.startswith(b"[") and text.endswith(b"]")):
         raise ValueError("it does not start and end with brackets")
@@ -78,7 +81,7 @@ def read_lines(path: Path, what: str) -> list[str]:
         InputError: missing or not text.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}). Expected {what}.") from error
     except UnicodeDecodeError as error:

@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from handsss.data.store.hdf5 import new_hdf5
 from handsss.data.store.reader import Store
 from handsss.data.store.schema import FIELDS
 from handsss.data.store.writer import describe, write_attributes
@@ -53,7 +54,7 @@ def merge(parts: Sequence[Path], target: Path, *, copy: bool = False, overwrite:
         unfinished = target.with_name(f".{target.name}.merging")
         with (
             atomic_path(target, temporary=unfinished),
-            h5py.File(unfinished, "w", libver=("v110", "v110")) as file,
+            new_hdf5(unfinished) as file,
         ):
             _join(file, stores, target.parent, copy)
             write_attributes(file, _attributes(file, stores))

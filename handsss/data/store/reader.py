@@ -10,9 +10,11 @@ import h5py
 import numpy as np
 
 from handsss.data.store.crop_jpeg import decode_crop
+from handsss.data.store.hdf5 import NO_LOCKS, about_locks, read_hdf5
 from handsss.data.store.schema import FORMAT, FORMAT_VERSION, HANDS, REQUIRED
 from handsss.errors import InputError
 from handsss.geometry.framing import CROP
+from handsss.io.content import mistaken_for
 
 _MAKE = "Make it with `handsss preprocess`"
 _SMALL_ROW, _SMALL_FIELD = 4096, 1 << 26  # bytes: fields below both are read whole
@@ -29,9 +31,15 @@ def open_store(path: Path) -> h5py.File:
         hint = f" An unfinished run is in {part}: go on with {{resume}}." if part.exists() else f" {_MAKE}."
         raise InputError(f"{path}: no such file.{hint}", options=("resume",) if part.exists() else ())
     try:
-        file = h5py.File(path, "r")
+        file = read_hdf5(path)
     except OSError as error:
-        raise InputError(f"{path}: not a readable HDF5 file ({error}). {_MAKE}.") from error
+        if about_locks(error):
+            raise InputError(f"{path}: cannot be locked for reading. {NO_LOCKS}") from error
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder. Expected a store, an HDF5 file. {_MAKE}.") from error
+        came = mistaken_for(path)
+        reason = f"it is {came}" if came else str(error).splitlines()[0]
+        raise InputError(f"{path}: not a readable HDF5 file ({reason}). {_MAKE}.") from error
     try:
         _check(file, path)
     except InputError:

@@ -12,6 +12,7 @@ import numpy as np
 
 from handsss.data.resumable_jobs import Blocks
 from handsss.data.store.crop_jpeg import decode_crop, encode_crop
+from handsss.data.store.hdf5 import new_hdf5
 from handsss.data.store.schema import FIELDS, FORMAT, FORMAT_VERSION, REQUIRED, Row, stack_rows
 from handsss.geometry.framing import CROP
 from handsss.io.atomic import atomic_path
@@ -81,7 +82,7 @@ def assemble(
     shapes = _shapes(blocks, range(count))
     with (
         atomic_path(target, temporary=unfinished, resumable=True),
-        h5py.File(unfinished, "w", libver=("v110", "v110")) as file,
+        new_hdf5(unfinished) as file,
     ):
         reports = []
         for name, (rows, shape, dtype) in shapes.items():

@@ -16,7 +16,7 @@ from handsss.evaluation.report.page import render_page
 from handsss.evaluation.report.pictures import Redraw, ReportSample, draw_samples
 from handsss.evaluation.samples import Evaluation
 from handsss.evaluation.tables import escaped, markdown
-from handsss.io.atomic import write_error, write_file
+from handsss.io.atomic import make_folder, write_file
 from handsss.visualize.sheet import Line, as_jpeg, sheet
 
 
@@ -67,10 +67,7 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     """
     paths = [folder / name for name in files]
     for path, content in zip(paths, files.values(), strict=True):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise write_error(path.parent, error) from error
+        make_folder(path.parent)
         write_file(path, content)
     return [paths[-1], *paths[:-1]]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from handsss.geometry.jit import njit
 from handsss.rendering.types import NEAR
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from handsss.geometry.jit import njit
 from handsss.rendering.cpu.paint import as_array
 
 _EMPTY = 1e-30  # squared length of a normal's sum below which a vertex has no area

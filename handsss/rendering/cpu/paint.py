@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from handsss.geometry.jit import njit
 from handsss.rendering.cpu.edges import add_edge_gradient, bounds, find_crossings, offset
 from handsss.rendering.cpu.kernels import inverse_depths, pixel_backward, weights
 from handsss.rendering.topology import face_neighbours
