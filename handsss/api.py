@@ -47,8 +47,8 @@ def reconstruct(
         model: "open", "open-detail", "mano" or a path.
         device: of the network.
         refine: fit; False: the network's prediction alone.
-        keypoints: found elsewhere, instead of the built-in detector: a path to OpenPose's JSON, or an array [21, 2] or
-            [21, 3] of px and confidence in OpenPose's hand order.
+        keypoints: found elsewhere, instead of the built-in detector: a path to a file of OpenPose, MMPose, MediaPipe or
+            another source, or an array [21, 2] or [21, 3] of px and confidence in OpenPose's hand order.
 
     Returns:
         the surest hand, or all, surest first; empty where no hand was found.
