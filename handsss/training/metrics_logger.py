@@ -77,14 +77,14 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Lines of a metrics file under today's keys; one that a killed process left half written is skipped."""
     if not path.exists():
         return []
-    lines = []
+    lines: list[dict[str, Any]] = []
     for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             line = json.loads(text)
         except ValueError:
             continue
         if isinstance(line, dict):
-            lines.append({_RENAMED.get(key, key): value for key, value in line.items()})
+            lines.append({_RENAMED.get(str(key), str(key)): value for key, value in line.items()})
     return lines
 
 
