@@ -126,6 +126,13 @@ def test_mano_limits_beyond_half_a_turn_follow_the_vector(mano_model) -> None:
     assert float(torch.rad2deg(layer.limit_excess(matrices))[0, 0, 1].detach()) == pytest.approx(150)
     (gradient,) = torch.autograd.grad(excess[0, 0, 1], pca)
     torch.testing.assert_close(gradient[0], layer.components[:, 2])  # pitch is -z, and bends down to -100
+    near = (pca + 0.05 * torch.randn(1, 45, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))).detach()
+    vectors = layer.absolute_pose
+
+    def by_vector(coefficients: torch.Tensor) -> torch.Tensor:
+        return layer.limit_excess(axis_angle_to_matrix(vectors(pca=coefficients)), coefficients)
+
+    assert torch.autograd.gradcheck(by_vector, near.requires_grad_())
 
 
 def test_mano_limits_have_a_gradient_at_the_flat_hand(mano_model) -> None:
