@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from handsss.data.store.crop_jpeg import decode_crop
-from handsss.data.store.hdf5 import NO_LOCKS, about_locks, read_hdf5
+from handsss.data.store.hdf5 import NO_LOCKS, about_locks, is_in_use, read_hdf5
 from handsss.data.store.schema import FORMAT, FORMAT_VERSION, HANDS, REQUIRED
 from handsss.errors import InputError
 from handsss.geometry.framing import CROP
@@ -33,6 +33,8 @@ def open_store(path: Path) -> h5py.File:
     try:
         file = read_hdf5(path)
     except OSError as error:
+        if is_in_use(error):
+            raise InputError(f"{path}: another program is writing it. Wait until it is closed.") from error
         if about_locks(error):
             raise InputError(f"{path}: cannot be locked for reading. {NO_LOCKS}") from error
         if path.is_dir():
