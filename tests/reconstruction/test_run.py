@@ -258,3 +258,28 @@ def test_results_never_replace_photos(tmp_path: Path, pipeline: Scripted) -> Non
     arguments = photos(tmp_path / "in", a=200)
     with pytest.raises(UserError, match=r"a\.png: this result would overwrite an input"):
         run(arguments, pipeline, tmp_path / "in")
+
+
+@pytest.mark.parametrize("names", [("s1/0000.png", "s2/0000.png"), ("a.png", "a.bmp")])
+def test_one_keypoint_file_for_two_photos_is_refused(
+    tmp_path: Path, pipeline: Scripted, names: tuple[str, str]
+) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (64, 64), (100, 0, 0)).save(tmp_path / name)
+    points = json.dumps({"hand": "left", "keypoints": [[10 + j, 20 + j] for j in range(21)]})
+    stem = Path(names[0]).stem
+    (tmp_path / "k").mkdir()
+    (tmp_path / f"k/{stem}_keypoints.json").write_text(points)
+    inputs = expand([str(tmp_path / name) for name in names])
+    plan = plan_outputs(inputs, str(tmp_path / "out"), "ply")
+    options = BatchOptions(keypoints=tmp_path / "k")
+    with pytest.raises(InputError, match=f"keypoints of two pictures.*{names[0]}.*{names[1]}"):
+        reconstruct_all(inputs.sources, plan, pipeline, options)
+    # A file for each, in folders called like the photos', or with the whole name.
+    for name in names:
+        own = name if stem == "a" else str(Path(name).with_suffix(""))
+        (tmp_path / "k" / own).parent.mkdir(exist_ok=True)
+        (tmp_path / f"k/{own}.json").write_text(points)
+    (tmp_path / f"k/{stem}_keypoints.json").unlink()
+    assert [outcome.status for outcome in reconstruct_all(inputs.sources, plan, pipeline, options)] == ["done", "done"]
