@@ -1,29 +1,47 @@
-"""Hand detection in photos of any size: palms, then keypoints; rotations and tiles where the first pass fails."""
+"""Hand detection in photos of any size: palms, then keypoints; turns, tiles and a sweep where the first pass fails."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from handsss.detect import landmarks, palms
+from handsss.detect import landmarks, palms, windows
 from handsss.detect.landmarks import LandmarkReader, Landmarks
 from handsss.detect.palms import PalmDetector, iou
+from handsss.detect.sweep import BOX, certainty, sweep
 from handsss.detect.types import KEYPOINT_SET, Detection
 from handsss.geometry.window import Window
 
-MINIMUM_PRESENCE = 0.5
-_FIRST_PALM, _LATER_PALM = 0.5, 0.35  # least palm scores, in the first pass and in later ones
 _SAME_HAND = 0.35  # mean keypoint distance over the hand's size below which two detections are one hand
 _SMALLEST = 16.0  # px of the photo; smaller detections are noise
-# Later passes are many, and each may find a false positive: they need more certainty.
-_LATER_PRESENCE, _LATER_CONFIDENCE = 0.6, 0.35
 _WORKING_SIDE = 2048  # px: larger photos are reduced before palm detection
 
 
+class _Limits(NamedTuple):
+    """What a hand needs to count as one: one of the pairs of presence and mean confidence, both at least."""
+
+    palm: float  # least score of the palm
+    pairs: tuple[tuple[float, float], ...]
+
+    def passed(self, hand: Landmarks) -> bool:
+        confidence = float(hand.confidence.mean())
+        return any(hand.presence >= presence and confidence >= least for presence, least in self.pairs)
+
+
+_FIRST = _Limits(0.5, ((0.5, 0.0),))
+# Later passes are many, and each may find a false positive: they need more certainty (docs/lab/detector.md).
+_LATER = _Limits(0.35, ((0.6, 0.35), (0.85, 0.25)))
+_FINE = _Limits(0.5, ((0.9, 0.35),))  # hundreds of tiles
+_SWEPT = _Limits(0.0, ((0.9, 0.25),))
+_EXPECTED = _Limits(0.0, ((0.5, 0.0),))  # where the picture or box is known to show a hand
+
+
 class HandDetector:
-    """MediaPipe's networks with tiling, rotations, and a confidence for each keypoint.
+    """MediaPipe's networks with rotations, tiles, sweeps, and a confidence for each keypoint.
 
     Args:
         threads: per network; one is fastest on few cores.
@@ -48,64 +66,93 @@ class HandDetector:
         Raises:
             ValueError: the array is no RGB picture.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"expected an RGB picture [H, W, 3] uint8, got {image.dtype} {list(image.shape)}")
-        if min(image.shape[:2]) < 8:
+        if not _checked(image):
             return []
         picture, factor = _reduced(image)
-        found: list[Landmarks] = []
         height, width = picture.shape[:2]
         whole = Window.around_picture(width, height, palms.SIZE)
-        self._detect_hands(picture, whole, _FIRST_PALM, MINIMUM_PRESENCE, 0.0, found)
-        if not found or self._thorough:
-            for window in self._further_windows(width, height, whole, bool(found)):
-                self._detect_hands(picture, window, _LATER_PALM, _LATER_PRESENCE, _LATER_CONFIDENCE, found)
-                if found and not self._thorough:
-                    break
-        found = [hand for hand in found if np.ptp(hand.points, axis=0).max() * factor >= _SMALLEST]
-        found.sort(key=lambda hand: -hand.presence * float(hand.confidence.mean()))
-        return [_detection(hand, factor) for hand in found[:max_hands]]
-
-    def _further_windows(self, width: int, height: int, whole: Window, found: bool) -> Iterator[Window]:
-        """Square windows to try: the photo rotated and with a border (for hands that fill it), then overlapping
-        tiles of a half and a third of its longer side (for small hands)."""
+        found: list[Landmarks] = []
+        self._look(picture, [whole], _FIRST, found)
         if not found:
-            yield whole
-            yield whole.turned(0.0, enlarged=1.6)
-            for angle in (np.pi / 2, -np.pi / 2, np.pi):
-                yield whole.turned(angle)
-                yield whole.turned(angle, enlarged=1.6)
-        for part in (2, 3):
-            side = max(width, height) / part
-            if side < 64:
-                break
-            columns = _starts(width, side)
-            for y in _starts(height, side):
-                for x in columns:
-                    yield Window.square(np.array([x, y]) + side / 2, side, palms.SIZE)
+            self._look(picture, windows.turned(whole), _LATER, found)
+        if not found or self._thorough:
+            self._look(picture, windows.tiles(width, height), _LATER, found)
+        if not found:
+            self._sweep_whole(picture, _SWEPT, found)
+        found = [_enlarged(hand, factor) for hand in found]
+        if factor > 1 and (not found or self._thorough):
+            self._look(image, windows.fine_tiles(image.shape[1], image.shape[0]), _FINE, found)
+        return _detections(found)[:max_hands]
 
-    def _detect_hands(
-        self,
-        picture: np.ndarray,
-        window: Window,
-        palm_score: float,
-        presence: float,
-        confidence: float,
-        found: list[Landmarks],
-    ) -> None:
-        """Add a window's hands to ``found``: those above the thresholds; of duplicates the more confident stays."""
-        for palm in self._palms(picture, window, palm_score):
+    def detect_one(self, image: np.ndarray, box: np.ndarray | None = None) -> list[Detection]:
+        """Find the hand of a picture, or of a box in it, that is known to show one: doubtful ones count.
+
+        Args:
+            image: [H, W, 3] uint8 RGB.
+            box: [4] x0, y0, x1, y1 px around the hand: no palm is looked for. None: the whole picture.
+
+        Returns:
+            The hand; where palms show several in a picture without a box, all of them, most confident first. Empty if
+            nothing like a hand is there.
+
+        Raises:
+            ValueError: the array is no RGB picture.
+        """
+        if not _checked(image):
+            return []
+        found: list[Landmarks] = []
+        if box is not None:
+            hand = sweep(self._reader, image, np.asarray(box, dtype=np.float64), BOX)
+            return _detections([hand] if hand is not None and _EXPECTED.passed(hand) else [])
+        picture, factor = _reduced(image)
+        height, width = picture.shape[:2]
+        whole = Window.around_picture(width, height, palms.SIZE)
+        self._look(picture, [whole], _FIRST, found)
+        if not found:
+            self._sweep_whole(picture, _SWEPT, found)
+        if not found:
+            self._look(picture, [*windows.turned(whole), *windows.tiles(width, height)], _LATER, found)
+        if not found:
+            self._sweep_whole(picture, _EXPECTED, found)
+        return _detections([_enlarged(hand, factor) for hand in found])
+
+    def _look(self, picture: np.ndarray, places: Iterable[Window], limits: _Limits, found: list[Landmarks]) -> None:
+        """Look for palms in windows, until one shows a hand, or in all if the search is thorough."""
+        for window in places:
+            self._detect_hands(picture, window, limits, found)
+            if found and not self._thorough:
+                return
+
+    def _sweep_whole(self, picture: np.ndarray, limits: _Limits, found: list[Landmarks]) -> None:
+        hand = sweep(self._reader, picture, np.array([0.0, 0.0, picture.shape[1], picture.shape[0]]))
+        if hand is not None and limits.passed(hand) and _inside(hand, picture):
+            found.append(hand)
+
+    def _detect_hands(self, picture: np.ndarray, window: Window, limits: _Limits, found: list[Landmarks]) -> None:
+        """Add a window's hands to ``found``: those within the limits; of duplicates the more confident stays."""
+        for palm in self._palms(picture, window, limits.palm):
             first = self._reader.read(picture, palm.region(landmarks.SIZE))
             if first.presence < 0.3:
                 continue
             hand = self._reader.predict_with_tta(picture, first.points)
-            if hand.presence < presence or hand.confidence.mean() < confidence or not _inside(hand, picture):
+            if not limits.passed(hand) or not _inside(hand, picture):
                 continue
             twin = next((i for i, other in enumerate(found) if _same(hand, other)), None)
             if twin is None:
                 found.append(hand)
-            elif hand.presence * hand.confidence.mean() > found[twin].presence * found[twin].confidence.mean():
+            elif certainty(hand) > certainty(found[twin]):
                 found[twin] = hand
+
+
+def _checked(image: np.ndarray) -> bool:
+    """Whether a picture is large enough to show a hand.
+
+    Raises:
+        ValueError: the array is no RGB picture.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"expected an RGB picture [H, W, 3] uint8, got {image.dtype} {list(image.shape)}")
+    return min(image.shape[:2]) >= 8
 
 
 def _reduced(image: np.ndarray) -> tuple[np.ndarray, float]:
@@ -118,12 +165,10 @@ def _reduced(image: np.ndarray) -> tuple[np.ndarray, float]:
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX)), factor
 
 
-def _starts(length: int, side: float) -> np.ndarray:
-    """Where tiles begin so that they overlap by about half and cover the length."""
-    if length <= side:
-        return np.array([(length - side) / 2])
-    count = int(np.ceil((length - side) / (0.5 * side))) + 1
-    return np.linspace(0, length - side, count)
+def _enlarged(hand: Landmarks, factor: float) -> Landmarks:
+    """A hand of the reduced picture in the photo's pixels."""
+    region = replace(hand.region, affine=hand.region.affine * np.array([1 / factor, 1 / factor, 1.0]))
+    return hand._replace(points=hand.points * factor, region=region)
 
 
 def _inside(hand: Landmarks, picture: np.ndarray) -> bool:
@@ -140,14 +185,19 @@ def _same(a: Landmarks, b: Landmarks) -> bool:
     return bool(near or iou(boxes[0], boxes[1][None])[0] > 0.6)
 
 
-def _detection(hand: Landmarks, factor: float) -> Detection:
-    keypoints = np.concatenate([hand.points * factor, hand.confidence[:, None]], 1)
+def _detections(hands: list[Landmarks]) -> list[Detection]:
+    """Hands of a photo that are large enough, most confident first."""
+    kept = [hand for hand in hands if np.ptp(hand.points, axis=0).max() >= _SMALLEST]
+    return [_detection(hand) for hand in sorted(kept, key=lambda hand: -certainty(hand))]
+
+
+def _detection(hand: Landmarks) -> Detection:
     return Detection(
         hand="right" if hand.right >= 0.5 else "left",
         score=hand.presence,
         handedness=max(hand.right, 1 - hand.right),
-        keypoints=keypoints,
+        keypoints=np.concatenate([hand.points, hand.confidence[:, None]], 1),
         keypoint_set=KEYPOINT_SET,
-        region=hand.region.corners * factor,
+        region=hand.region.corners,
         world=np.concatenate([hand.world, hand.world_spread[:, None]], 1),
     )
