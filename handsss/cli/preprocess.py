@@ -122,9 +122,17 @@ def images(
     output: StoreOption = None,
     keypoints: KeypointsOption = "detect",
     hand: Annotated[
-        HandSide, typer.Option("--hand", help="auto: a row for every detected hand; left or right: every photo shows "
-                               "one hand of this side.")
+        HandSide, typer.Option("--hand", help="Rows for hands that are detected as this side only; --side imposes it.")
     ] = HandSide.auto,
+    side: Annotated[
+        HandSide, typer.Option("--side", help="left or right: every photo shows one hand, of this side, whatever the "
+                               "detector takes it for. auto: a row for every detected hand.")
+    ] = HandSide.auto,
+    boxes: Annotated[
+        Path | None,
+        typer.Option("--boxes", metavar="CSV", help="Boxes around hands: columns name, x0, y0, x1, y1 (px of the "
+                     "upright photo), a line a hand. Photos that it does not list are searched."),
+    ] = None,
     intrinsics: Annotated[
         str | None, typer.Option("--intrinsics", metavar="fx,fy,cx,cy", help="Camera of all photos, px.")
     ] = None,
@@ -151,11 +159,14 @@ def images(
     """Photos: a row for each detected hand; left hands are mirrored and marked."""
     from handsss.cli.preprocess_run import run
     from handsss.data.preprocess_inputs import photo_inputs
+    from handsss.errors import UserError
     from handsss.io.camera import camera_options
 
+    if boxes is not None and (keypoints != "detect" or openpose_bin is not None):
+        raise UserError("--boxes says where the detector looks, but keypoints come from elsewhere. Leave one out.")
     camera = camera_options(intrinsics, intrinsics_file)
     options = _options(workers, limit, shard, resume, overwrite, skip_bad, encoding, margin)
-    inputs = photo_inputs(folder, hand.value, camera)
+    inputs = photo_inputs(folder, hand.value, camera, side=side.value, boxes=boxes)
     run(
         inputs,
         output,

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from handsss.data.annotated_image import AnnotatedImage
-from handsss.data.keypoints.sources import KeypointSource, Tags
+from handsss.data.keypoints.sources import LEFT_OUT, KeypointSource, Tags
 from handsss.data.store.crop_jpeg import decode_crop
 from handsss.data.store.schema import Row
 from handsss.errors import InputError
@@ -50,6 +50,9 @@ def make_rows(
         intrinsics = choose_camera((width, height), photo.exif, item.name).intrinsics
     hands, tags = source.find(item, picture, intrinsics)
     tags += [remark for remark in (FRAMES, DARK) if any(remark in note for note in photo.notes)]
+    if item.keep != "auto":
+        kept = [hand for hand in hands if hand[0] == item.keep]
+        tags, hands = tags + [LEFT_OUT] * (len(hands) - len(kept)), kept
     rows = []
     for hand, keypoints in hands:
         window = crop_window(item, keypoints, (width, height), margin, box_margin, mirrored=hand == "left")

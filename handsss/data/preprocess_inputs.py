@@ -12,6 +12,7 @@ from handsss.data.preprocess import Reader
 from handsss.data.readers import freihand, ho3d
 from handsss.data.readers.locate import find_dataset
 from handsss.data.readers.photos import open_photos
+from handsss.detect.boxes import read_boxes
 from handsss.errors import UserError
 from handsss.io.camera import CameraOptions
 
@@ -62,18 +63,35 @@ def ho3d_inputs(root: Path | None = None, split: str = "training", version: str 
     return PreprocessInputs(reader, Path(f"ho3d_{version}_{split}.h5"), folders, "ho3d")
 
 
-def photo_inputs(folder: Path, hand: str = "auto", camera: CameraOptions | None = None) -> PreprocessInputs:
+def photo_inputs(
+    folder: Path,
+    hand: str = "auto",
+    camera: CameraOptions | None = None,
+    *,
+    side: str = "auto",
+    boxes: Path | None = None,
+) -> PreprocessInputs:
     """Photos of a folder and the folders in it.
 
     Args:
         folder: of the photos.
-        hand: "auto": every hand that is detected; "left" or "right": each photo shows one hand of this side.
+        hand: "auto": every hand that is detected; "left" or "right": those that are detected as this side only.
         camera: of the photos; EXIF's focal length or a field of view of 60 degrees by default.
+        side: "left" or "right": each photo shows one hand, of this side, whatever the detector says.
+        boxes: a CSV of boxes around hands, see :func:`handsss.detect.boxes.read_boxes`; photos that it does not list
+            are searched.
 
     Raises:
-        InputError: no folder, or no pictures in it.
+        UserError: ``hand`` and ``side`` contradict each other.
+        InputError: no folder, no pictures in it, or a table of boxes that cannot be used.
     """
-    reader = open_photos(folder, hand, camera)
+    if "auto" not in (hand, side) and hand != side:
+        raise UserError(
+            f"{{hand}} {hand} and {{side}} {side} contradict each other. Leave one of them out.",
+            options=("hand", "side"),
+        )
+    table = None if boxes is None else read_boxes(boxes)
+    reader = open_photos(folder, side, camera, hand=hand if side == "auto" else "auto", boxes=table)
     folders = sorted({(folder / name).parent for name in reader.names})
     return PreprocessInputs(reader, Path(f"{folder.resolve().name}.h5"), folders)
 

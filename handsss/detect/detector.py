@@ -12,7 +12,7 @@ from PIL import Image
 from handsss.detect import landmarks, palms, windows
 from handsss.detect.landmarks import LandmarkReader, Landmarks
 from handsss.detect.palms import PalmDetector, iou
-from handsss.detect.sweep import BOX, certainty, sweep
+from handsss.detect.sweep import BOX, CROP, WHOLE, certainty, sweep
 from handsss.detect.types import KEYPOINT_SET, Detection
 from handsss.geometry.window import Window
 
@@ -77,8 +77,8 @@ class HandDetector:
             self._look(picture, windows.turned(whole), _LATER, found)
         if not found or self._thorough:
             self._look(picture, windows.tiles(width, height), _LATER, found)
-        if not found:
-            self._sweep_whole(picture, _SWEPT, found)
+        if not found and (swept := self._sweep(picture, WHOLE)) is not None and _SWEPT.passed(swept):
+            found.append(swept)
         found = [_enlarged(hand, factor) for hand in found]
         if factor > 1 and (not found or self._thorough):
             self._look(image, windows.fine_tiles(image.shape[1], image.shape[0]), _FINE, found)
@@ -109,11 +109,12 @@ class HandDetector:
         whole = Window.around_picture(width, height, palms.SIZE)
         self._look(picture, [whole], _FIRST, found)
         if not found:
-            self._sweep_whole(picture, _SWEPT, found)
-        if not found:
-            self._look(picture, [*windows.turned(whole), *windows.tiles(width, height)], _LATER, found)
-        if not found:
-            self._sweep_whole(picture, _EXPECTED, found)
+            swept = self._sweep(picture, CROP)
+            if swept is not None and _SWEPT.passed(swept):
+                found = [swept]
+            else:
+                self._look(picture, [*windows.turned(whole), *windows.tiles(width, height)], _LATER, found)
+                found = found or ([swept] if swept is not None and _EXPECTED.passed(swept) else [])
         return _detections([_enlarged(hand, factor) for hand in found])
 
     def _look(self, picture: np.ndarray, places: Iterable[Window], limits: _Limits, found: list[Landmarks]) -> None:
@@ -123,10 +124,10 @@ class HandDetector:
             if found and not self._thorough:
                 return
 
-    def _sweep_whole(self, picture: np.ndarray, limits: _Limits, found: list[Landmarks]) -> None:
-        hand = sweep(self._reader, picture, np.array([0.0, 0.0, picture.shape[1], picture.shape[0]]))
-        if hand is not None and limits.passed(hand) and _inside(hand, picture):
-            found.append(hand)
+    def _sweep(self, picture: np.ndarray, sides: tuple[float, ...]) -> Landmarks | None:
+        """The surest hand of a whole picture."""
+        hand = sweep(self._reader, picture, np.array([0.0, 0.0, picture.shape[1], picture.shape[0]]), sides)
+        return hand if hand is not None and _inside(hand, picture) else None
 
     def _detect_hands(self, picture: np.ndarray, window: Window, limits: _Limits, found: list[Landmarks]) -> None:
         """Add a window's hands to ``found``: those within the limits; of duplicates the more confident stays."""

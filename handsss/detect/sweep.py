@@ -13,10 +13,11 @@ from handsss.detect.landmarks import LandmarkReader, Landmarks, Reading
 from handsss.geometry.window import Window
 
 WHOLE = (0.75, 1.0, 1.35)  # sides of the squares, of a picture's longer side
+CROP = (0.5, *WHOLE)  # the same, of a dataset's crop around a hand
 BOX = (1.0, 1.35, 1.75)  # the same, of a box around the hand: the network wants some room
 _TURNS = 8
 _READ_CAREFULLY = 3  # squares, the surest
-_HOPELESS = 0.3  # presence below which a square is not read carefully
+_HOPELESS = 0.1  # presence below which a square is not read carefully
 
 
 def sweep(

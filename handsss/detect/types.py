@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
+SideSource = Literal["detector", "keypoints", "option", "fit"]
 KEYPOINT_SET = "mediapipe"  # what the built-in detector's points follow
 
 
@@ -15,13 +17,14 @@ class Detection:
 
     hand: str  # "left" | "right": the real, anatomical hand
     score: float  # presence, 0..1
-    handedness: float  # probability that `hand` names the right side, 0.5..1
+    handedness: float  # the source's probability that `hand` names the right side, 0..1; below 0.5 where imposed
     keypoints: np.ndarray  # [21, 3] x, y (px of the picture given), confidence 0..1; OpenPose order
     keypoint_set: str  # the definition that the points follow: "mediapipe", "openpose", ...
     region: np.ndarray  # [4, 2] px: corners of the square the points were read in, or of their box
     # [21, 4] metres: 3D points about their middle as if the camera looked straight at the hand (x right, y down, z away
     # from the camera), and how far the detector's readings of each spread; None: the source gives no depth.
     world: np.ndarray | None = None
+    side_from: SideSource = "detector"  # who says which side it is
 
 
 def mirror(detection: Detection, width: int) -> Detection:
@@ -33,3 +36,15 @@ def mirror(detection: Detection, width: int) -> Detection:
     world = None if detection.world is None else detection.world * np.array([-1.0, 1.0, 1.0, 1.0])
     hand = "left" if detection.hand == "right" else "right"
     return replace(detection, hand=hand, keypoints=keypoints, region=region, world=world)
+
+
+def other_side(detection: Detection) -> Detection:
+    """The same points called a hand of the other side."""
+    hand = "left" if detection.hand == "right" else "right"
+    return replace(detection, hand=hand, handedness=1 - detection.handedness)
+
+
+def impose_side(detection: Detection, side: str) -> Detection:
+    """The same points called a "left" or "right" hand, because the user says so."""
+    own = detection if detection.hand == side else other_side(detection)
+    return replace(own, side_from="option")

@@ -14,6 +14,7 @@ from handsss.data.keypoints.files import PictureKeypoints, match_keypoints
 from handsss.data.keypoints.names import Picture
 from handsss.data.keypoints.openpose_run import json_folder
 from handsss.data.keypoints.read import read_document
+from handsss.detect.boxes import check_inside
 from handsss.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ Hands = list[tuple[str, np.ndarray]]  # side and keypoints [21, 3] px of the pic
 FOUND, NO_HAND, NO_FILE = "keypoints found", "no hand found", "keypoint file missing"
 SEVERAL, OTHER_SIDE, NO_TRUTH = "several hands, surest taken", "only the other side's hand", "no true joints"
 _PROBED = 200  # files that are read, at most, to learn what a folder holds
+LEFT_OUT = "hands of the other side left out"  # --hand
 
 
 class KeypointSource(Protocol):
@@ -71,7 +73,11 @@ class TruthSource:
 
 @dataclass
 class DetectorSource:
-    """The built-in detector. In a dataset of one side, the detected side is ignored."""
+    """The built-in detector.
+
+    Pictures of one hand (a dataset of one side, or a box around it) are searched harder and doubtful hands count, since
+    a hand is there; in a dataset of one side, the detected side is ignored.
+    """
 
     thorough: bool = False  # look into tiles even where the whole picture has shown a hand
     _detector: HandDetector | None = field(default=None, repr=False)
@@ -85,6 +91,7 @@ class DetectorSource:
             "source": "detect",
             "detector": "MediaPipe palm_detection_full, hand_landmark_full",
             "looks": 6,
+            "sweep": "landmark network, where palms show nothing",
             "thorough": self.thorough,
         }
 
@@ -93,7 +100,12 @@ class DetectorSource:
             from handsss.detect.detector import HandDetector
 
             self._detector = HandDetector(thorough=self.thorough)
-        hands = self._detector.detect(picture)
+        if item.hand_boxes:
+            for box in item.hand_boxes if item.box is None else ():
+                check_inside(box, (picture.shape[1], picture.shape[0]))
+            hands = [hand for box in item.hand_boxes for hand in self._detector.detect_one(picture, box)]
+        else:
+            hands = self._detector.detect(picture) if item.side == "auto" else self._detector.detect_one(picture)
         if not hands:
             return unseen_hand(item, NO_HAND)
         if item.side == "auto":

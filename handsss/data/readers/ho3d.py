@@ -56,6 +56,7 @@ class Ho3d:
         meta = _Meta(meta_path, read_pickle(meta_path, "HO-3D"))
         intrinsics = meta.numbers("camMat", (3, 3))
         joints, box = None, None
+        bounds = meta.numbers("handBoundingBox", (4,))
         truth: dict[str, np.ndarray | None] = {}
         if self.split == "training":
             given = meta.numbers("handJoints3D", (21, 3))
@@ -68,7 +69,7 @@ class Ho3d:
         else:
             root = meta.numbers("handJoints3D", (3,), first_of=21)
             truth["root_3d"] = None if root is None else from_opengl(root)
-            box = meta.numbers("handBoundingBox", (4,))
+            box = bounds
         return AnnotatedImage(
             path=picture,
             name=picture.relative_to(self.root).as_posix(),
@@ -76,6 +77,7 @@ class Ho3d:
             sample=row,
             intrinsics=intrinsics,
             box=box,
+            hand_boxes=() if bounds is None else (bounds,),
             joints_3d=joints,
             truth={name: value for name, value in truth.items() if value is not None},
         )
