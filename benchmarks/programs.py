@@ -101,7 +101,7 @@ def photo(device: str, quick: bool) -> Result:
         times.append(time.perf_counter() - begin)
     stages = {name: round(1e3 * statistics.median([hands[0].seconds[name]]), 1) for name in hands[0].seconds}
     add("one photo in a running process", times, stages_ms=stages)
-    (view,) = pipeline.find_hands(array, camera)
+    (view,) = pipeline.find_hands(array, camera).inputs
     for together in (1, 2) if quick else (1, 2, 4, 8, 16):
         times = []
         for _ in range(2 if quick else 5):

@@ -30,6 +30,8 @@ def reconstruct(
     *,
     intrinsics: Any = None,
     hand: Side = "auto",
+    side: Side = "auto",
+    box: Any = None,
     all_hands: bool = False,
     model: str = "open",
     device: str = "cpu",
@@ -42,7 +44,11 @@ def reconstruct(
         image: a path, a PIL picture, or an array [H, W, 3] uint8 RGB. EXIF orientation is applied.
         intrinsics: [3, 3] px or (fx, fy, cx, cy), of the upright photo; left out: from EXIF, or a field of view of 60
             degrees is assumed (``hand.camera`` says which).
-        hand: look for this side only; "auto": either. With an array of keypoints: whose they are.
+        hand: keep hands that are detected as this side only; "auto": either. With an array of keypoints: whose they
+            are.
+        side: "left" or "right": every hand is of this side, whatever the detector takes it for; "auto": as detected,
+            and where the detector doubts (``handedness``), as fits better.
+        box: (x0, y0, x1, y1) px around the hand: the detector looks there and nowhere else.
         all_hands: every hand, not only the surest.
         model: "open", "open-detail", "mano" or a path.
         device: of the network.
@@ -65,15 +71,16 @@ def reconstruct(
         >>> paths = hand.save("hand.glb")
         >>> hand.overlay().save("look.png")
     """
-    return _kept(model, hand, all_hands, refine, device)(image, intrinsics=intrinsics, keypoints=keypoints)
+    reconstructor = _kept(model, hand, side, all_hands, refine, device)
+    return reconstructor(image, intrinsics=intrinsics, keypoints=keypoints, box=box)
 
 
 @lru_cache(maxsize=2)
-def _kept(model: str, hand: Side, all_hands: bool, refine: bool, device: str) -> Reconstructor:
+def _kept(model: str, hand: Side, side: Side, all_hands: bool, refine: bool, device: str) -> Reconstructor:
     """A reconstructor that the next call finds again: a loop over photos loads networks once."""
     from handsss.reconstruction.reconstructor import Reconstructor
 
-    return Reconstructor(model=model, hand=hand, all_hands=all_hands, refine=refine, device=device)
+    return Reconstructor(model=model, hand=hand, side=side, all_hands=all_hands, refine=refine, device=device)
 
 
 def train(

@@ -65,8 +65,28 @@ def reconstruct(
         typer.Option("--format", rich_help_panel="Output", help="Mesh format of the files in a folder. Default: obj."),
     ] = None,
     hand: Annotated[
-        HandSide, typer.Option("--hand", rich_help_panel="Hand", help="Which hand to reconstruct.")
+        HandSide,
+        typer.Option("--hand", rich_help_panel="Hand", help="Reconstruct hands that are detected as this side only."),
     ] = HandSide.auto,
+    side: Annotated[
+        HandSide,
+        typer.Option(
+            "--side",
+            rich_help_panel="Hand",
+            help="left or right: every hand is of this side, whatever the detector takes it for. auto: as detected; "
+            "where the detector doubts, both sides are fitted and the better one is kept.",
+        ),
+    ] = HandSide.auto,
+    box: Annotated[
+        str | None,
+        typer.Option(
+            "--box",
+            metavar="x0,y0,x1,y1",
+            rich_help_panel="Hand",
+            help="Box around the hand, in pixels of the upright photo (of every photo): it is read there, and no "
+            "other is looked for.",
+        ),
+    ] = None,
     all_hands: Annotated[
         bool,
         typer.Option(
@@ -214,6 +234,8 @@ def reconstruct(
         keypoints,
         keypoint_set,
         hand=hand.value,
+        side=side.value,
+        box=box,
         vertices=vertices,
         picture=picture,
     )
@@ -225,6 +247,7 @@ def reconstruct(
 
     settings = PipelineSettings(
         hand=hand.value,
+        side=side.value,
         all_hands=all_hands,
         refine=refine,
         checkpoint=checkpoint,

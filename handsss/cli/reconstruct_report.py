@@ -39,8 +39,9 @@ class Printer:
             self.errors.print(outcome.trace, markup=False, highlight=False, soft_wrap=True)
         if outcome.status == "failed":
             show_error(outcome.error.text(flag) if outcome.error else outcome.message)
-        elif outcome.status == "no hand" and not self._quiet:
-            self.errors.print(plain(f"{outcome.image}: {outcome.message}."), soft_wrap=True)
+        elif outcome.message and not self._quiet:
+            told = outcome.error.text(flag) if outcome.error else outcome.message
+            self.errors.print(plain(f"{outcome.image}: {told}."), soft_wrap=True)
         if self._several or outcome.status == "failed":
             return
         tip = ", which --intrinsics gives" if outcome.camera_source == "default" else ""
@@ -104,13 +105,21 @@ class Printer:
 
 
 def _hand_line(hand: dict[str, object]) -> str:
-    text = f"{hand['hand']} hand: score {hand['score']:.2f}"
+    text = f"{hand['hand']} hand{_side_words(hand)}: score {hand['score']:.2f}"
     error, overlap = hand.get("reprojection_of_box"), hand.get("silhouette_iou")
     if isinstance(error, float):
         text += f", joints {100 * error:.1f} % of the hand's box from the keypoints"
     if isinstance(overlap, float):
         text += f", silhouette overlap {100 * overlap:.0f} %"
     return text
+
+
+def _side_words(hand: dict[str, object]) -> str:
+    """Who says which side it is, where that is not the detector, sure of it."""
+    source, probability = hand.get("side_from"), hand.get("handedness")
+    if source == "fit" and isinstance(probability, float):
+        return f" (the detector: {100 * probability:.0f} %; both sides were fitted, this one fits better)"
+    return " (as --side says)" if source == "option" else ""
 
 
 def _time_line(hand: dict[str, object]) -> str:

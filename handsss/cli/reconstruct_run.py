@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from handsss.detect.boxes import box_of
+from handsss.detect.types import check_sides
 from handsss.errors import InputError, UserError
 from handsss.io.camera import camera_options
 from handsss.io.image import check_image
@@ -44,6 +46,8 @@ def batch_options(
     keypoint_set: str | None,
     *,
     hand: Literal["auto", "left", "right"],
+    side: Literal["auto", "left", "right"],
+    box: str | None,
     vertices: bool,
     picture: bool,
 ) -> BatchOptions:
@@ -57,11 +61,16 @@ def batch_options(
         raise UserError("--keypoint-set says what --keypoints follow, but no --keypoints were given.")
     if keypoints is not None and not keypoints.exists():
         raise UserError(f"--keypoints {keypoints}: no such file or folder. Expected JSON.")
+    if box is not None and keypoints is not None:
+        raise UserError("--box says where the detector looks, but --keypoints replace it. Leave one of them out.")
+    check_sides(hand, side)
     return BatchOptions(
         camera=camera,
         keypoints=keypoints,
         keypoint_set=keypoint_set,
         hand=hand,
+        side=side,
+        box=None if box is None else box_of(box),
         vertices=vertices,
         picture=picture,
     )

@@ -13,6 +13,7 @@ from handsss.data.readers import freihand, ho3d
 from handsss.data.readers.locate import find_dataset
 from handsss.data.readers.photos import open_photos
 from handsss.detect.boxes import read_boxes
+from handsss.detect.types import check_sides
 from handsss.errors import UserError
 from handsss.io.camera import CameraOptions
 
@@ -85,11 +86,7 @@ def photo_inputs(
         UserError: ``hand`` and ``side`` contradict each other.
         InputError: no folder, no pictures in it, or a table of boxes that cannot be used.
     """
-    if "auto" not in (hand, side) and hand != side:
-        raise UserError(
-            f"{{hand}} {hand} and {{side}} {side} contradict each other. Leave one of them out.",
-            options=("hand", "side"),
-        )
+    check_sides(hand, side)
     table = None if boxes is None else read_boxes(boxes)
     reader = open_photos(folder, side, camera, hand=hand if side == "auto" else "auto", boxes=table)
     folders = sorted({(folder / name).parent for name in reader.names})

@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from handsss.errors import UserError
+
 SideSource = Literal["detector", "keypoints", "option", "fit"]
 KEYPOINT_SET = "mediapipe"  # what the built-in detector's points follow
 
@@ -48,3 +50,17 @@ def impose_side(detection: Detection, side: str) -> Detection:
     """The same points called a "left" or "right" hand, because the user says so."""
     own = detection if detection.hand == side else other_side(detection)
     return replace(own, side_from="option")
+
+
+def check_sides(hand: str, side: str) -> None:
+    """That hands of a side are not left out (``hand``) while all are said to be of the other (``side``).
+
+    Raises:
+        UserError: they are.
+    """
+    if "auto" not in (hand, side) and hand != side:
+        raise UserError(
+            f"{{hand}} {hand} keeps {hand} hands only, but {{side}} {side} says that all are {side} ones. Leave one of "
+            "them out.",
+            options=("hand", "side"),
+        )

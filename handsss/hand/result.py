@@ -37,6 +37,8 @@ class HandResult:
     texture: np.ndarray | None = None  # [h, w, 3] uint8, unlit (albedo)
     network: str = ""  # that predicted it before the fit; none: keypoints alone
     seconds: dict[str, float] = field(default_factory=dict)  # detect, predict, fit, texture, export
+    handedness: float = 1.0  # probability of this side by the detector; below 0.5 where another word counted more
+    side_from: str = "detector"  # who said which side it is: "detector", "keypoints" (given), "option", "fit"
     fit: dict[str, float] = field(default_factory=dict)  # reprojection_px, reprojection_of_box, silhouette_iou, ...
 
     def to_json(self, *, vertices: bool = False) -> dict[str, Any]:
@@ -47,6 +49,8 @@ class HandResult:
         """
         entry: dict[str, Any] = {
             "hand": self.hand,
+            "handedness": round(float(self.handedness), 4),
+            "side_from": self.side_from,
             "score": round(float(self.score), 4),
             "model": self.model,
             "network": self.network,

@@ -24,6 +24,7 @@ from handsss.mesh_io.obj import png_bytes
 from handsss.reconstruction.inputs import BatchOptions, Source
 from handsss.reconstruction.outputs import Destination, Outcome, refuse_overwriting
 from handsss.reconstruction.result_json import json_bytes, photo_document
+from handsss.reconstruction.side import FoundHands, left_out_note
 from handsss.visualize.overview import picture
 
 _PIXELS = 60_000_000  # held in memory at once, at most
@@ -33,9 +34,14 @@ class Pipeline(Protocol):
     """Images to hands, see :class:`handsss.reconstruction.pipeline.HandPipeline`."""
 
     def find_hands(
-        self, image: np.ndarray, intrinsics: np.ndarray, detections: list[Detection] | None = None
-    ) -> list[HandInput]:
-        """The hands of one image, highest score first."""
+        self,
+        image: np.ndarray,
+        intrinsics: np.ndarray,
+        detections: list[Detection] | None = None,
+        *,
+        box: np.ndarray | None = None,
+    ) -> FoundHands:
+        """The hands of one image, highest score first, and the sides of those left out."""
         ...
 
     def reconstruct(self, inputs: Sequence[HandInput]) -> list[HandResult]:
@@ -69,6 +75,7 @@ class _Opened:
     keypoints: Path | None  # the keypoint file; None: the built-in detector
     keypoint_source: str  # what kind of file that is
     inputs: list[HandInput]
+    left_out: list[str]  # sides of hands that were not asked for
     seconds: float
 
     @property
@@ -117,16 +124,17 @@ def _open(job: PhotoJob, pipeline: Pipeline, options: BatchOptions) -> _Opened:
     detections, given, kind = None, None, ""
     if isinstance(job.keypoints, InputError):
         raise job.keypoints
+    side = None if options.side == "auto" else options.side
     if job.keypoints is not None:
         given = job.keypoints.path
-        reading = job.keypoints.read(size, hand=options.hand, keypoint_set=options.keypoint_set)
+        reading = job.keypoints.read(size, hand=options.hand, side=side, keypoint_set=options.keypoint_set)
         detections = reading.hands
         kind = f"{reading.source}, {KEYPOINTS} points" + (f"; {reading.note}" if reading.note else "")
     try:
-        inputs = pipeline.find_hands(photo.array, camera.intrinsics, detections)
+        found = pipeline.find_hands(photo.array, camera.intrinsics, detections, box=options.box)
     except InputError as error:
         raise InputError(f"{given or job.source.path}: {error.template}", options=error.options) from error
-    return _Opened(job, photo, camera, given, kind, inputs, time.perf_counter() - begin)
+    return _Opened(job, photo, camera, given, kind, *found, time.perf_counter() - begin)
 
 
 def _finish(opened: Sequence[_Opened], pipeline: Pipeline, options: BatchOptions) -> Iterator[tuple[int, PhotoOutputs]]:
@@ -184,10 +192,12 @@ def _photo_outputs(opened: _Opened, hands: list[HandResult], options: BatchOptio
     )
     files[destination.document] = json_bytes(document)
     refuse_overwriting(files, {path.resolve() for path in (source.path, opened.keypoints) if path is not None})
+    note = left_out_note(opened.left_out) if hands else _no_hand(opened, options)
     outcome = Outcome(
         image=source.path.as_posix(),
         status="done" if hands else "no hand",
-        message="" if hands else _no_hand(opened.keypoints, options.hand),
+        message="" if note is None else str(note),
+        error=note,
         camera=opened.camera.sentence,
         camera_source=opened.camera.source,
         keypoints=opened.keypoint_source,
@@ -215,13 +225,18 @@ def failed(image: str, error: Exception) -> Outcome:
 
 def _figures(hand: HandResult) -> dict[str, Any]:
     figures: dict[str, Any] = {"hand": hand.hand, "score": round(float(hand.score), 4), "network": hand.network}
+    figures |= {"handedness": round(float(hand.handedness), 4), "side_from": hand.side_from}
     figures |= {key: round(float(value), 5) for key, value in hand.fit.items()}
     return figures | {"seconds": {key: round(value, 4) for key, value in hand.seconds.items()}}
 
 
-def _no_hand(keypoints: Path | None, hand: str) -> str:
-    side = "" if hand == "auto" else f"{hand} "
-    if keypoints is not None:
-        return f"{keypoints} shows no {side}hand"
-    tip = "" if hand == "auto" else f" (only {hand} hands were looked for)"
-    return f"no {side}hand found{tip}; a larger, sharper photo of the whole hand may help"
+def _no_hand(opened: _Opened, options: BatchOptions) -> UserError:
+    side = "" if options.hand == "auto" else f"{options.hand} "
+    hidden = left_out_note(opened.left_out)
+    if opened.keypoints is not None:
+        text = f"{opened.keypoints} shows no {side}hand"
+    else:
+        text = f"no {side}hand found" + ("" if options.box is None else " in the box")
+    if hidden is not None:
+        return UserError(f"{text}: {hidden.template}", options=hidden.options)
+    return UserError(text if opened.keypoints else f"{text}; a larger, sharper photo of the whole hand may help")

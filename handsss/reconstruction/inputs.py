@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from handsss.errors import InputError
 from handsss.io.camera import CameraOptions
 from handsss.io.folders import is_clutter
@@ -34,6 +36,8 @@ class BatchOptions:
     keypoints: Path | None = None  # file or folder of OpenPose JSON; None: the built-in detector
     keypoint_set: str | None = None
     hand: Literal["auto", "left", "right"] = "auto"
+    side: Literal["auto", "left", "right"] = "auto"
+    box: np.ndarray | None = None  # [4] px of every photo: the detector looks there and nowhere else
     vertices: bool = False  # write vertices into the JSON
     picture: bool = True  # draw the overview picture
 

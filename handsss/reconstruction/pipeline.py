@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
+from handsss.detect.boxes import check_inside
 from handsss.detect.types import KEYPOINT_SET, Detection
 from handsss.fitting.hand_input import HandInput, hand_inputs, mirror_result
-from handsss.fitting.keypoint_fit import KeypointFitter, Start
+from handsss.fitting.keypoint_fit import KeypointFit, KeypointFitter, Start
 from handsss.fitting.lifting import check_liftable
 from handsss.fitting.network_prediction import AUTO, PosePrediction, PredictorInput, group_rows, load_predictor
 from handsss.fitting.problem import HandParameters
@@ -24,6 +25,7 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.hand.model import HandModel
 from handsss.hand.result import HandResult
+from handsss.reconstruction.side import FoundHands, as_other_side, asked_for, decided, doubtful, fits_better
 from handsss.reconstruction.texture import Appearance, bake, planar_uv
 from handsss.rendering.atlas import Texels, texels
 from handsss.rendering.shading import DEFAULT_LIGHT, MEAN_SKIN
@@ -39,6 +41,7 @@ class PipelineSettings:
     """Settings of the reconstruction."""
 
     hand: Literal["auto", "left", "right"] = "auto"  # keep hands of this side only
+    side: Literal["auto", "left", "right"] = "auto"  # what every hand is, whatever the detector says
     all_hands: bool = False  # all hands of an image; otherwise the one with the highest score
     refine: bool = True  # fit to keypoints and silhouette; otherwise return the initial hand
     appearance: bool = True  # silhouette refinement, light and texture
@@ -86,43 +89,53 @@ class HandPipeline:
         Returns:
             The hand with the highest score, or all hands, highest score first; empty if there is none.
         """
-        return self.reconstruct(self.find_hands(image, intrinsics, detections))
+        return self.reconstruct(self.find_hands(image, intrinsics, detections).inputs)
 
     def find_hands(
-        self, image: np.ndarray, intrinsics: np.ndarray, detections: list[Detection] | None = None
-    ) -> list[HandInput]:
+        self,
+        image: np.ndarray,
+        intrinsics: np.ndarray,
+        detections: list[Detection] | None = None,
+        *,
+        box: np.ndarray | None = None,
+    ) -> FoundHands:
         """Detect the hands of one image that the settings ask for, and prepare them for :meth:`reconstruct`.
 
         Args:
             image: [H, W, 3] uint8 RGB.
             intrinsics: [3, 3] px.
             detections: hands detected elsewhere (OpenPose); None: run the built-in detector.
+            box: [4] x0, y0, x1, y1 px around a hand: the detector looks there and nowhere else.
 
         Returns:
-            The hand with the highest score, or all hands, highest score first; empty if there is none.
+            The hand with the highest score, or all hands, highest score first; empty if there is none; and the sides
+            of those that ``hand`` left out.
 
         Raises:
-            InputError: detections with too few keypoints, or with a keypoint definition that the hand model lacks.
+            InputError: a box outside the image, detections with too few keypoints, or with a keypoint definition that
+                the hand model lacks.
         """
         begin = time.perf_counter()
-        hands = self.detect_hands(image) if detections is None else list(detections)
+        hands = self.detect_hands(image, box) if detections is None else list(detections)
         seconds = time.perf_counter() - begin
-        if self.settings.hand != "auto":
-            hands = [detection for detection in hands if detection.hand == self.settings.hand]
+        hands, left_out = asked_for(hands, self.settings.hand, self.settings.side)
         hands.sort(key=lambda detection: -detection.score)
         if not self.settings.all_hands:
             hands = hands[:1]
         for detection in hands:
             self.model.keypoint_set(self._keypoint_set(detection))
-        return hand_inputs(image, intrinsics, hands, seconds / max(len(hands), 1))
+        return FoundHands(hand_inputs(image, intrinsics, hands, seconds / max(len(hands), 1)), left_out)
 
-    def detect_hands(self, image: np.ndarray) -> list[Detection]:
-        """All hands of an image [H, W, 3] uint8, by the built-in detector."""
+    def detect_hands(self, image: np.ndarray, box: np.ndarray | None = None) -> list[Detection]:
+        """All hands of an image [H, W, 3] uint8, or the one in a box [4] px, by the built-in detector."""
         from handsss.detect.detector import HandDetector
 
         if self._detector is None:
             # For one side or all hands: the quick mode may stop at another hand than the one asked for.
             self._detector = HandDetector(thorough=self.settings.all_hands or self.settings.hand != "auto")
+        if box is not None:
+            check_inside(box, (image.shape[1], image.shape[0]))
+            return self._detector.detect_one(image, box)
         return self._detector.detect(image)
 
     def reconstruct(self, inputs: Sequence[HandInput]) -> list[HandResult]:
@@ -134,23 +147,38 @@ class HandPipeline:
         Returns:
             one result per input.
         """
-        results: dict[int, HandResult] = {}
         begin = time.perf_counter()
+        others = {row: as_other_side(inputs[row]) for row in doubtful(inputs)} if self.settings.refine else {}
+        candidates = [*inputs, *others.values()]
+        predictions = self._predict(candidates)
+        predict_seconds = (time.perf_counter() - begin) / max(len(inputs), 1)
+        begin = time.perf_counter()
+        fits = self._fit(candidates, predictions)
+        numbers = {row: len(inputs) + number for number, row in enumerate(others)}
+        better = {
+            row: fits_better(fits[row].cost, fits[number].cost, inputs[row].detection.handedness)
+            for row, number in numbers.items()
+        }
+        chosen = decided(inputs, others, better)
+        hands = [fits[numbers[row] if better.get(row) else row].parameters for row in range(len(inputs))]
+        results: dict[int, HandResult] = {}
+        keypoint_seconds = (time.perf_counter() - begin) / max(len(inputs), 1)
+        for name, rows in group_rows([self._keypoint_set(one.detection) for one in chosen]).items():
+            begin = time.perf_counter()
+            fitted, figures = self._fit_outlines([chosen[row] for row in rows], [hands[row] for row in rows], name)
+            fit_seconds = keypoint_seconds + (time.perf_counter() - begin) / len(rows)
+            for number, row in enumerate(rows):
+                results[row] = self._result(chosen[row], name, fitted.select(number), figures[number])
+                results[row].seconds |= {"predict": predict_seconds, "fit": fit_seconds}
+        return [results[row] for row in range(len(inputs))]
+
+    def _predict(self, inputs: Sequence[HandInput]) -> list[PosePrediction | None]:
         predictions: list[PosePrediction | None] = [None] * len(inputs)
         if self.predictor is not None and inputs:
             predictions[:] = self.predictor.predict_batch(
                 [PredictorInput(one.image, one.intrinsics, one.detection) for one in inputs]
             )
-        predict_seconds = (time.perf_counter() - begin) / max(len(inputs), 1)
-        names = [self._keypoint_set(hand_input.detection) for hand_input in inputs]
-        for name, rows in group_rows(names).items():
-            begin = time.perf_counter()
-            fitted, figures = self._fit([inputs[row] for row in rows], [predictions[row] for row in rows], name)
-            fit_seconds = (time.perf_counter() - begin) / len(rows)
-            for number, row in enumerate(rows):
-                results[row] = self._result(inputs[row], name, fitted.select(number), figures[number])
-                results[row].seconds |= {"predict": predict_seconds, "fit": fit_seconds}
-        return [results[row] for row in range(len(inputs))]
+        return predictions
 
     def _keypoint_set(self, detection: Detection) -> str:
         """The keypoint definition that a detection is fitted with."""
@@ -158,20 +186,28 @@ class HandPipeline:
             return "openpose"  # the model's joints, as in the paper
         return detection.keypoint_set
 
-    def _fit(
-        self, inputs: Sequence[HandInput], predictions: Sequence[PosePrediction | None], keypoint_set: str
+    def _fit(self, inputs: Sequence[HandInput], predictions: Sequence[PosePrediction | None]) -> list[KeypointFit]:
+        """Fit hands to their keypoints."""
+        fits: dict[int, KeypointFit] = {}
+        for name, rows in group_rows([self._keypoint_set(one.detection) for one in inputs]).items():
+            if name not in self._fitters:
+                self._fitters[name] = KeypointFitter(self.model, name, start=self.settings.start)
+            observations = [inputs[row].observation for row in rows]
+            own = self._fitters[name].fit_batch(
+                observations, [predictions[row] for row in rows], refine=self.settings.refine
+            )
+            fits |= dict(zip(rows, own, strict=True))
+        return [fits[row] for row in range(len(inputs))]
+
+    def _fit_outlines(
+        self, inputs: Sequence[HandInput], hands: Sequence[HandParameters], keypoint_set: str
     ) -> tuple[HandParameters, list[dict[str, float]]]:
-        """Fit hands to keypoints of one definition, then to their silhouettes: hands [B] and figures of each."""
-        if keypoint_set not in self._fitters:
-            self._fitters[keypoint_set] = KeypointFitter(self.model, keypoint_set, start=self.settings.start)
-        fitter = self._fitters[keypoint_set]
-        fits = fitter.fit_batch(
-            [hand_input.observation for hand_input in inputs], predictions, refine=self.settings.refine
-        )
-        parameters = HandParameters.concat([fit.parameters for fit in fits])
+        """Fit hands of one keypoint definition to their silhouettes: hands [B] and figures of each."""
+        parameters = HandParameters.concat(hands)
         if not (self.settings.refine and self.settings.appearance):
             return parameters, [{} for _ in inputs]
-        return fit_outlines(inputs, parameters, fitter.problem, self.layer, self.settings.silhouette)
+        problem = self._fitters[keypoint_set].problem
+        return fit_outlines(inputs, parameters, problem, self.layer, self.settings.silhouette)
 
     def _appearance(self, hand_input: HandInput, vertices: np.ndarray, parameters: HandParameters) -> Appearance | None:
         image, intrinsics = hand_input.image, hand_input.intrinsics
@@ -211,6 +247,8 @@ class HandPipeline:
         result = HandResult(
             hand="right",
             score=hand_input.detection.score,
+            handedness=hand_input.detection.handedness,
+            side_from=hand_input.detection.side_from,
             model=self.model.name,
             intrinsics=np.asarray(hand_input.intrinsics, dtype=np.float64),
             keypoints_2d=keypoints,

@@ -14,8 +14,9 @@ from PIL import Image
 
 from handsss.data.keypoints.files import hands_of as array_hands
 from handsss.data.keypoints.files import keypoints_of
-from handsss.detect.types import Detection
-from handsss.errors import InputError
+from handsss.detect.boxes import box_of
+from handsss.detect.types import Detection, check_sides
+from handsss.errors import InputError, UserError
 from handsss.fitting.hand_input import HandInput
 from handsss.io.camera import CameraChoice, CameraOptions, choose_camera, intrinsics_matrix
 from handsss.io.image import Photo, photo_of, read_image
@@ -33,7 +34,9 @@ class Reconstructor:
     Args:
         model: the hand model: "open" (778 vertices), "open-detail" (1649), "mano" (your own files, found through
             ``HANDSSS_MANO``), or a path.
-        hand: look for this side only; "auto": either.
+        hand: keep hands that are detected as this side only; "auto": either.
+        side: "left" or "right": every hand is of this side, whatever the detector takes it for; "auto": as detected,
+            and where the detector doubts, as fits better.
         all_hands: every hand of a photo, not only the surest.
         refine: fit to keypoints and outline; False: the network's prediction, placed on the keypoints.
         texture: light, skin colour and texture from the photo.
@@ -43,7 +46,7 @@ class Reconstructor:
         precision: of the network: "float32", "bfloat16" or "float16".
 
     Raises:
-        UserError: no such device, or an unknown precision.
+        UserError: no such device, an unknown precision, or ``hand`` and ``side`` that contradict each other.
         InputError: no such model or checkpoint, or one of another hand model.
 
     Examples:
@@ -58,6 +61,7 @@ class Reconstructor:
         *,
         model: str = "open",
         hand: Side = "auto",
+        side: Side = "auto",
         all_hands: bool = False,
         refine: bool = True,
         texture: bool = True,
@@ -67,11 +71,15 @@ class Reconstructor:
     ) -> None:
         if hand not in ("auto", "left", "right"):
             raise ValueError(f"hand is 'auto', 'left' or 'right', got {hand!r}")
-        self.hand = hand
+        if side not in ("auto", "left", "right"):
+            raise ValueError(f"side is 'auto', 'left' or 'right', got {side!r}")
+        check_sides(hand, side)
+        self.hand, self.side = hand, side
         self._pipeline = HandPipeline(
             model,
             PipelineSettings(
                 hand=hand,
+                side=side,
                 all_hands=all_hands,
                 refine=refine,
                 appearance=texture,
@@ -81,16 +89,24 @@ class Reconstructor:
             ),
         )
 
-    def __call__(self, image: ImageLike, *, intrinsics: Any = None, keypoints: Any = None) -> list[Hand]:
+    def __call__(
+        self, image: ImageLike, *, intrinsics: Any = None, keypoints: Any = None, box: Any = None
+    ) -> list[Hand]:
         """The hands of one photo; see :func:`handsss.reconstruct` for the arguments.
 
         Returns:
             the surest hand, or all, surest first; empty where none was found.
         """
-        return next(self.batch([image], intrinsics=intrinsics, keypoints=None if keypoints is None else [keypoints]))
+        given = None if keypoints is None else [keypoints]
+        return next(self.batch([image], intrinsics=intrinsics, keypoints=given, box=box))
 
     def batch(
-        self, images: Iterable[ImageLike], *, intrinsics: Any = None, keypoints: Iterable[Any] | None = None
+        self,
+        images: Iterable[ImageLike],
+        *,
+        intrinsics: Any = None,
+        keypoints: Iterable[Any] | None = None,
+        box: Any = None,
     ) -> Iterator[list[Hand]]:
         """The hands of many photos; those of eight photos go through network and fit together.
 
@@ -98,6 +114,7 @@ class Reconstructor:
             images: paths, PIL pictures or arrays; a generator is read as the results are asked for.
             intrinsics: one camera for all, see :func:`handsss.reconstruct`.
             keypoints: one entry a photo, or None for the built-in detector, see :func:`handsss.reconstruct`.
+            box: (x0, y0, x1, y1) px around the hand, the same in all; the detector looks there only.
 
         Yields:
             a list of hands for each photo, in order.
@@ -114,16 +131,21 @@ class Reconstructor:
         both: tuple[Any, Any] = images, keypoints
         if all(isinstance(given, Sized) for given in both) and len(both[0]) != len(both[1]):
             raise ValueError(_unequal(len(both[0]), len(both[1])))
-        return self._in_batches(_paired(images, keypoints), intrinsics)
+        if box is not None and keypoints is not None:
+            raise UserError("box says where the detector looks, but keypoints replace it. Leave one of them out.")
+        around = None if box is None else box_of(box)
+        return self._in_batches(_paired(images, keypoints), intrinsics, around)
 
-    def _in_batches(self, pairs: Iterator[tuple[ImageLike, Any]], intrinsics: Any) -> Iterator[list[Hand]]:
+    def _in_batches(
+        self, pairs: Iterator[tuple[ImageLike, Any]], intrinsics: Any, box: np.ndarray | None
+    ) -> Iterator[list[Hand]]:
         failure: Exception | None = None
         full = True
         while full and failure is None:
             opened = []
             try:
                 for image, keypoints in islice(pairs, _BATCH):
-                    opened.append(self._open(image, intrinsics, keypoints))
+                    opened.append(self._open(image, intrinsics, keypoints, box))
             except Exception as error:
                 failure = error  # raised once the earlier photos of its batch are done
             full = len(opened) == _BATCH
@@ -131,12 +153,12 @@ class Reconstructor:
         if failure is not None:
             raise failure
 
-    def _open(self, image: ImageLike, intrinsics: Any, keypoints: Any) -> _Opened:
+    def _open(self, image: ImageLike, intrinsics: Any, keypoints: Any, box: np.ndarray | None) -> _Opened:
         name, photo = _read(image)
         camera = _camera(photo, name, intrinsics)
-        given = None if keypoints is None else _detections(keypoints, photo, self.hand, name)
+        given = None if keypoints is None else _detections(keypoints, photo, self.hand, self.side, name)
         with _named(name):
-            inputs = self._pipeline.find_hands(photo.array, camera.intrinsics, given)
+            inputs = self._pipeline.find_hands(photo.array, camera.intrinsics, given, box=box).inputs
         return _Opened(name, photo, camera, inputs)
 
     def _finish(self, opened: list[_Opened]) -> Iterator[list[Hand]]:
@@ -204,12 +226,15 @@ def _camera(photo: Photo, name: str, intrinsics: Any) -> CameraChoice:
     return choose_camera((photo.array.shape[1], photo.array.shape[0]), photo.exif, name, options)
 
 
-def _detections(keypoints: Any, photo: Photo, hand: Side, name: str) -> list[Detection]:
+def _detections(keypoints: Any, photo: Photo, hand: Side, side: Side, name: str) -> list[Detection]:
     size = photo.array.shape[1], photo.array.shape[0]
+    imposed = None if side == "auto" else side
     if isinstance(keypoints, (str, os.PathLike)):
-        return keypoints_of(Path(keypoints), Path(name)).read(size, hand=hand).hands  # errors name the file
+        return (
+            keypoints_of(Path(keypoints), Path(name)).read(size, hand=hand, side=imposed).hands
+        )  # errors name the file
     with _named(name):
-        return array_hands(keypoints, size, hand=hand)
+        return array_hands(keypoints, size, hand=hand, side=imposed)
 
 
 @contextmanager

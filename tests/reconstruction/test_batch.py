@@ -176,9 +176,9 @@ def inputs(photo: np.ndarray) -> list[HandInput]:
     other = replace(left, keypoint_set="openpose")
     mirrored = np.ascontiguousarray(photo[:, ::-1])
     return [
-        *pipeline.find_hands(photo, camera, [left]),
-        *pipeline.find_hands(mirrored, camera, [right]),
-        *pipeline.find_hands(photo, camera, [other]),
+        *pipeline.find_hands(photo, camera, [left]).inputs,
+        *pipeline.find_hands(mirrored, camera, [right]).inputs,
+        *pipeline.find_hands(photo, camera, [other]).inputs,
     ]
 
 

@@ -20,6 +20,7 @@ from handsss.hand.result import HandResult
 from handsss.reconstruction.inputs import BatchOptions, expand
 from handsss.reconstruction.outputs import Outcome, plan_outputs
 from handsss.reconstruction.run import batches, exit_code, reconstruct_all
+from handsss.reconstruction.side import FoundHands
 from tests.conftest import MakeHand
 
 
@@ -37,7 +38,9 @@ class Scripted:
         self.hand = hand
         self.batches: list[list[int]] = []  # that were reconstructed together
 
-    def find_hands(self, image: np.ndarray, intrinsics: np.ndarray, detections: Any = None) -> list[Seen]:
+    def find_hands(
+        self, image: np.ndarray, intrinsics: np.ndarray, detections: Any = None, *, box: Any = None
+    ) -> FoundHands:
         red = int(image[0, 0, 0])
         if red == 1:
             raise KeyboardInterrupt
@@ -45,7 +48,7 @@ class Scripted:
             raise IndexError("a bug")
         if red == 4:
             os._exit(9)  # as for want of memory
-        return [] if red == 3 else [Seen(red, left=red == 7)]
+        return FoundHands([] if red == 3 else [Seen(red, left=red == 7)], [])  # type: ignore[list-item]
 
     def reconstruct(self, views: Sequence[Seen]) -> list[HandResult]:
         reds = [view.red for view in views]

@@ -80,8 +80,8 @@ def hands_of_entry(
             continue
         if own is None:
             raise InputError(
-                f"{given.where}: which hand is it? Give {{hand}} left or {{hand}} right, or a 'hand' in the file.",
-                options=["hand"],
+                f"{given.where}: which hand is it? Give {{side}} left or {{side}} right, or a 'hand' in the file.",
+                options=["side"],
             )
         points = checked_values(pixels(given, entry.size, size).points, given.where)
         check_in_picture(points, size, f"{given.where}: the {own} hand")
@@ -90,6 +90,7 @@ def hands_of_entry(
                 hand=own,
                 score=float(points[points[:, 2] > 0, 2].mean()),
                 handedness=1.0,
+                side_from="keypoints",
                 keypoints=points,
                 keypoint_set=keypoint_set or given.keypoint_set or document.keypoint_set,
                 region=_box_corners(points),
@@ -110,13 +111,16 @@ def keypoints_of(location: Path, photo: Path) -> PictureKeypoints:
     return found[0]
 
 
-def hands_of(points: Any, size: tuple[int, int], *, hand: str, keypoint_set: str | None = None) -> list[Detection]:
+def hands_of(
+    points: Any, size: tuple[int, int], *, hand: str, side: str | None = None, keypoint_set: str | None = None
+) -> list[Detection]:
     """One hand of an array, checked as a file's would be.
 
     Args:
         points: [21, 2] or [21, 3] px and confidence.
         size: width, height of the upright picture, px.
-        hand: "left" or "right".
+        hand: "left" or "right"; "auto": ``side`` says it.
+        side: "left" or "right".
         keypoint_set: the definition the points follow; "openpose" unless given.
 
     Raises:
@@ -128,7 +132,7 @@ def hands_of(points: Any, size: tuple[int, int], *, hand: str, keypoint_set: str
         raise InputError(f"keypoints: those of {len(document.pictures)} pictures. Expected 21 points of one.")
     if any(given.depth for given in document.pictures[0].hands):  # in an array nothing says that it is a depth
         raise InputError("keypoints: third numbers below 0. Expected confidences from 0 to 1; leave out depths.")
-    return hands_of_entry(document, document.pictures[0], size, hand=hand, keypoint_set=keypoint_set)
+    return hands_of_entry(document, document.pictures[0], size, hand=hand, side=side, keypoint_set=keypoint_set)
 
 
 def match_keypoints(location: Path, pictures: Sequence[Picture]) -> dict[int, PictureKeypoints]:
