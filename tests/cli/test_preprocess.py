@@ -88,6 +88,8 @@ def test_bad_pictures(freihand: Path, tmp_path: Path) -> None:  # noqa: F811
         (["images", "nowhere"], "nowhere: no such folder"),
         (["images", "empty"], "empty: holds no pictures"),
         (["images", "empty", "--intrinsics", "1,2"], "--intrinsics 1,2: expected fx,fy,cx,cy"),
+        (["images", "empty", "--boxes", "b.csv", "--keypoints", "k/"], "--boxes says where the detector looks"),
+        (["images", "empty", "--hand", "left", "--side", "right"], "--hand left keeps left hands only"),
         (["inspect", "absent.h5"], "absent.h5: no such file"),
         (["merge", "absent.h5", "-o", "x.h5"], "absent.h5: no such file"),
     ],

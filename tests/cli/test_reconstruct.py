@@ -264,7 +264,7 @@ def test_messages_on_one_photo_name_flags(command: Run, tmp_path: Path, several:
     keypoints = "k" if several else "k/nocurl_keypoints.json"
     code, _, err = command("reconstruct", SAMPLE.parent if several else SAMPLE, "-o", "out/", "--keypoints", keypoints)
     assert code == 1
-    assert "which hand is it? Give --hand left or --hand right" in err
+    assert "which hand is it? Give --side left or --side right" in err
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,31 @@ def test_unusable_keypoints(command: Run, tmp_path: Path, text: str, message: st
 def test_hand_side_leaves_the_other_out(command: Run) -> None:
     code, _, err = command("reconstruct", SAMPLE, "-o", "hand.npz", "--hand", "right")
     assert code == 3
-    assert "no right hand found" in err
+    assert "no right hand found: one left hand was found and left out: --side right imposes the side" in err
+
+
+def test_side_is_imposed_on_the_hand_in_the_box(command: Run, tmp_path: Path) -> None:
+    options = ("--side", "right", "--box", "190,100,390,580", "--no-refine")
+    code, out, _ = command("reconstruct", SAMPLE, "-o", "hand.npz", *options)
+    assert code == 0
+    assert "right hand (as --side says)" in out
+    (hand,) = json.loads((tmp_path / "hand.json").read_text())["hands"]
+    assert (hand["hand"], hand["side_from"]) == ("right", "option")
+    assert 0 < hand["handedness"] < 0.5  # the detector says left
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--hand", "left", "--side", "right"), "--hand left keeps left hands only, but --side right"),
+        (("--box", "1,2,3"), "--box 1,2,3: expected four numbers"),
+        (("--box", "1,2,0,9"), "--box 1,2,0,9: has no area"),
+    ],
+)
+def test_sides_and_boxes_that_make_no_sense(command: Run, options: tuple[str, ...], message: str) -> None:
+    code, _, err = command("reconstruct", SAMPLE, "-o", "hand.npz", *options)
+    assert code == 2
+    assert message in err
 
 
 def test_intrinsics_are_used_and_stored(command: Run, tmp_path: Path) -> None:

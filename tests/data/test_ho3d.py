@@ -61,7 +61,10 @@ def test_a_frame_without_annotation_keeps_its_row(ho3d: Callable[[str], Path], t
 
 @pytest.mark.parametrize("version", ["v2", "v3"])
 def test_evaluation_box(ho3d: Callable[[str], Path], tmp_path: Path, version: str) -> None:
-    store = make(ho3d(version), tmp_path / "e.h5", "evaluation", version, box_margin=0.1)
+    root = ho3d(version)
+    store = make(root, tmp_path / "e.h5", "evaluation", version, box_margin=0.1)
+    (around,) = open_ho3d(root, "evaluation", version).item(0).hand_boxes  # where the detector looks
+    np.testing.assert_array_equal(around, [200, 150, 300, 250])
     # Box 200..300, 150..250: 100 px, with a tenth on each side 120 px around (250, 200).
     factor = 224 / 120
     np.testing.assert_allclose(store.field("K", 0)[0], [600 * factor, 0, 112 + factor * 70], atol=1e-9)

@@ -17,7 +17,7 @@ from handsss.data.keypoints.openpose_run import run_openpose
 from handsss.data.keypoints.sources import DetectorSource, KeypointFiles, KeypointSource
 from handsss.data.preprocess import PreprocessOptions, preprocess
 from handsss.data.readers.freihand import open_freihand
-from handsss.data.readers.photos import open_photos
+from handsss.data.readers.photos import Photos, open_photos
 from handsss.data.store.reader import Store
 from handsss.errors import BadPictureError, InputError, UserError
 from handsss.io.image import read_image
@@ -206,3 +206,30 @@ def test_openpose_program_is_run(freihand: Path, tmp_path: Path) -> None:
         run_openpose(program, [freihand / "evaluation/rgb"], tmp_path / "out")
     with pytest.raises(UserError, match="no such file"):
         run_openpose(tmp_path / "absent", [], tmp_path / "out")
+
+
+def test_boxes_and_sides_of_photos(tmp_path: Path) -> None:
+    """A box for each hand, a side that is imposed, a side that is kept."""
+    from PIL import Image
+
+    photo = read_image(SAMPLE).array
+    both = np.concatenate([photo, photo[:, ::-1]], 1)
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(both).save(tmp_path / "photos/both.png")
+    boxes = {"both.png": [np.array([190.0, 100, 390, 580]), np.array([570.0, 100, 770, 580])]}
+
+    def hands(name: str, reader: Photos) -> tuple[list[str], dict[str, int]]:
+        summary = preprocess(reader, DetectorSource(), tmp_path / f"{name}.h5", PreprocessOptions())
+        return [Store(summary.path).hand(row) for row in range(summary.rows)], summary.counts
+
+    folder = tmp_path / "photos"
+    assert hands("boxes", open_photos(folder, boxes=boxes)) == (["left", "right"], {"keypoints found": 2})
+    kept, counts = hands("kept", open_photos(folder, boxes=boxes, hand="right"))
+    assert (kept, counts["hands of the other side left out"]) == (["right"], 1)
+    imposed, _ = hands("imposed", open_photos(folder, "right", boxes={"both.png": boxes["both.png"][:1]}))
+    assert imposed == ["right"]
+    with pytest.raises(InputError, match=r"other\.png is no picture of .*Expected names such as both\.png"):
+        open_photos(folder, boxes={"other.png": boxes["both.png"]})
+    outside = open_photos(folder, boxes={"both.png": [np.array([2000.0, 0, 2100, 90])]})
+    with pytest.raises(BadPictureError, match="lies outside the 960 x 640 picture"):
+        preprocess(outside, DetectorSource(), tmp_path / "o.h5", PreprocessOptions())
