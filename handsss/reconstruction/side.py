@@ -13,7 +13,7 @@ from handsss.errors import UserError
 from handsss.fitting.hand_input import HandInput, hand_inputs
 
 # Probability of the detector's side below which both sides are fitted (docs/lab/detector.md).
-CERTAIN = 0.95
+CERTAIN = 0.8
 # Costs are sums of squared standard deviations whose errors are not independent: they count this share beside the
 # detector's log odds (docs/lab/detector.md).
 _COST_SHARE = 0.1
