@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from handsss.fitting.keypoint_fit import Start, keypoint_fitter, observation_of
+from handsss.fitting.keypoint_fit import Start, keypoint_fitter
+from handsss.fitting.observation import observation_of
 from handsss.fitting.segmentation import forearm_zone
 from handsss.geometry.cameras import intrinsics_from_fov, mirror_intrinsics
 from handsss.hand.joints import JOINT_ORDERS

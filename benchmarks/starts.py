@@ -24,9 +24,10 @@ import torch
 from handsss.data.store.reader import Store
 from handsss.detect.types import Detection
 from handsss.errors import InputError
-from handsss.fitting.keypoint_fit import KeypointFitter, observation_of
+from handsss.fitting.keypoint_fit import KeypointFitter
 from handsss.fitting.network_prediction import PosePrediction, PredictorInput, load_predictor
-from handsss.fitting.problem import FitSettings, HandParameters, Observation
+from handsss.fitting.observation import Observation, observation_of
+from handsss.fitting.problem import FitSettings, HandParameters
 from handsss.fitting.silhouette_fit import posed_vertices
 from handsss.geometry.cameras import project
 from handsss.geometry.procrustes import procrustes

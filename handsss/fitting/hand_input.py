@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from handsss.detect.types import Detection, mirror
-from handsss.fitting.keypoint_fit import observation_of
-from handsss.fitting.problem import Observation
+from handsss.fitting.observation import Observation, observation_of
 from handsss.geometry.cameras import mirror_intrinsics
 from handsss.geometry.rotations import mirror_axis_angle
 from handsss.hand.result import HandResult
@@ -53,7 +52,7 @@ def hand_inputs(
         else:
             points = np.array(detection.keypoints, dtype=np.float64)
             picture, camera, own = image, intrinsics, replace(detection, keypoints=points)
-        observation = observation_of(own.keypoints, camera)
+        observation = observation_of(own.keypoints, camera, own.world)
         inputs.append(HandInput(picture, camera, own, observation, detection.hand == "left", detect_seconds))
     return inputs
 

@@ -6,28 +6,17 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 
-from handsss.errors import InputError
 from handsss.fitting.levenberg_marquardt import FitState, minimise
 from handsss.fitting.lifting import Lifter, can_lift
 from handsss.fitting.network_prediction import PosePrediction
+from handsss.fitting.observation import Observation
 from handsss.fitting.pose_bank import PoseBank
-from handsss.fitting.problem import (
-    FitSettings,
-    HandParameters,
-    KeypointProblem,
-    Observation,
-)
+from handsss.fitting.problem import FitSettings, HandParameters, KeypointProblem
 from handsss.hand.load import load_model
 from handsss.hand.model import HandModel
 
-MINIMUM_KEYPOINTS = 6
-MINIMUM_SPAN = 4.0  # px, the longer side of the keypoints' box
-# A hand that is doubtful as a whole (blurred, say) still has nothing better than its keypoints: their confidences are
-# raised together to this mean, so that priors do not carry it off.
-LEAST_MEAN_CONFIDENCE = 0.4
 _KEPT = 3  # hypotheses that are refined to the end
 Start = Literal["auto", "lifted", "search"]
 
@@ -148,38 +137,3 @@ class KeypointFitter:
 def keypoint_fitter(model: str, keypoint_set: str, start: Start = "auto") -> KeypointFitter:
     """A fitter for a named model, made once a process."""
     return KeypointFitter(load_model(model), keypoint_set, start=start)
-
-
-def observation_of(keypoints: np.ndarray, intrinsics: np.ndarray) -> Observation:
-    """Check keypoints and make an observation of them; points that are not finite count as unseen.
-
-    Args:
-        keypoints: [21, 3] x, y (px), confidence. Confidences with a low mean are raised together.
-        intrinsics: [3, 3].
-
-    Raises:
-        InputError: fewer than six usable points (a hand's placement alone has six unknowns), or all in one place.
-    """
-    points = np.asarray(keypoints, dtype=np.float64)
-    usable = np.isfinite(points).all(1) & (points[:, 2] > 0)
-    if usable.sum() < MINIMUM_KEYPOINTS:
-        raise InputError(
-            f"only {int(usable.sum())} of 21 keypoints are usable (finite, with confidence above 0); "
-            f"a hand needs at least {MINIMUM_KEYPOINTS}."
-        )
-    span = float(np.ptp(points[usable, :2], axis=0).max())
-    if span < MINIMUM_SPAN:
-        raise InputError(
-            f"the keypoints lie within {span:.1f} pixels of each other; a hand needs at least {MINIMUM_SPAN:.0f}. "
-            "Expected pixels of the photo."
-        )
-    middle = points[usable, :2].mean(0)
-    positions = np.where(usable[:, None], points[:, :2], middle)
-    sure = np.clip(points[:, 2], 0, 1)
-    lift = max(0.0, LEAST_MEAN_CONFIDENCE - float(sure[usable].mean()))
-    confidence = np.where(usable, np.minimum(sure + lift, 1), 0.0)
-    return Observation(
-        torch.tensor(positions),
-        torch.tensor(confidence),
-        torch.tensor(np.asarray(intrinsics, dtype=np.float64)),
-    )

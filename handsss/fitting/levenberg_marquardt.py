@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from handsss.fitting.problem import PARAMETERS, HandParameters, KeypointProblem, Observation, retract
+from handsss.fitting.observation import Observation
+from handsss.fitting.problem import PARAMETERS, HandParameters, KeypointProblem, retract
 
 _DIFFERENCE = 1e-6
 _STILL = 1e-4  # relative change of the cost below which a step brought nothing
@@ -33,10 +34,17 @@ class _Work(NamedTuple):
         return _Work(self.parameters.select(index), *(value[index] for value in self[1:]))
 
 
-def _jacobian(
-    problem: KeypointProblem, parameters: HandParameters, residuals: Tensor, observation: Observation
+def jacobian(
+    problem: KeypointProblem, parameters: HandParameters, observation: Observation, residuals: Tensor | None = None
 ) -> Tensor:
-    """[B, M, P] by forward differences in float64: all directions of all hypotheses are one batch of the layer."""
+    """[B, M, P] of the residuals by forward differences in float64: all directions of all hypotheses are one batch of
+    the layer.
+
+    Args:
+        residuals: [B, M] at the parameters, where they are known.
+    """
+    if residuals is None:
+        residuals = problem.residuals(parameters, observation)
     batch, count = residuals.shape
     rows = torch.arange(batch).repeat_interleave(PARAMETERS)
     deltas = (torch.eye(PARAMETERS, dtype=torch.float64) * _DIFFERENCE).repeat(batch, 1)
@@ -47,9 +55,9 @@ def _jacobian(
 
 def _improve(problem: KeypointProblem, work: _Work, observation: Observation) -> tuple[_Work, Tensor]:
     """One step of every hypothesis, taken where it lowers the cost, and [B] whether that still brings something."""
-    jacobian = _jacobian(problem, work.parameters, work.residuals, observation) * work.weights[..., None]
-    gradient = (jacobian.transpose(1, 2) @ (work.residuals * work.weights)[..., None])[..., 0]
-    hessian = jacobian.transpose(1, 2) @ jacobian
+    slopes = jacobian(problem, work.parameters, observation, work.residuals) * work.weights[..., None]
+    gradient = (slopes.transpose(1, 2) @ (work.residuals * work.weights)[..., None])[..., 0]
+    hessian = slopes.transpose(1, 2) @ slopes
     diagonal = hessian.diagonal(dim1=1, dim2=2)
     damped = hessian + torch.diag_embed(work.damping[:, None] * (diagonal + 1e-3))
     delta = -torch.linalg.solve(damped, gradient)

@@ -16,14 +16,9 @@ import torch
 
 from handsss.errors import InputError
 from handsss.fitting.lifting_network import FILE, LiftingNetwork, load_lifting, normalise
+from handsss.fitting.observation import Observation
 from handsss.fitting.pose_bank import solve_translation
-from handsss.fitting.problem import (
-    FitSettings,
-    HandParameters,
-    KeypointProblem,
-    Observation,
-    PoseSpace,
-)
+from handsss.fitting.problem import FitSettings, HandParameters, KeypointProblem, PoseSpace
 from handsss.hand.load import load_model
 from handsss.hand.model import HandModel
 from handsss.hand.open_hand import OPEN_MODELS

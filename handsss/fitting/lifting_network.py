@@ -15,8 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from handsss.errors import InputError
-from handsss.fitting.pose_bank import rotation_to_ray
-from handsss.geometry.rotations import axis_angle_to_matrix
+from handsss.geometry.rotations import axis_angle_to_matrix, rotation_to_ray
 from handsss.network.tensor_file import halved, read_tensor_file, tensor_file
 
 FILE = Path(__file__).parent / "data" / "lifting.safetensors"

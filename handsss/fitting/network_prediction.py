@@ -11,7 +11,8 @@ import torch
 
 from handsss.detect.types import Detection
 from handsss.errors import InputError
-from handsss.fitting.pose_bank import rotation_to_ray, solve_translation
+from handsss.fitting.pose_bank import solve_translation
+from handsss.geometry.rotations import rotation_to_ray
 from handsss.hand.open_hand import OPEN_MODELS, pose_compatible
 from handsss.network.checkpoint import input_view_of, is_weights, load_network, non_finite_error
 from handsss.network.device import choose_device

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from handsss.fitting.problem import HandParameters, KeypointProblem, Observation
+from handsss.fitting.observation import Observation
+from handsss.fitting.problem import HandParameters, KeypointProblem
 from handsss.geometry.cameras import unproject
 from handsss.geometry.mesh import sphere_directions
-from handsss.geometry.rotations import axis_angle_to_matrix
+from handsss.geometry.rotations import axis_angle_to_matrix, rotation_to_ray
 from handsss.hand.model import HandModel
 from handsss.hand.sampling import sample_poses
 
@@ -121,15 +122,6 @@ class PoseBank:
 def _about_z(angle: Tensor) -> Tensor:
     zero = torch.zeros_like(angle)
     return axis_angle_to_matrix(torch.stack([zero, zero, angle], -1))
-
-
-def rotation_to_ray(points: Tensor) -> Tensor:
-    """Smallest rotations [B, 3, 3] that take the optical axis to the rays of points [B, 3]."""
-    ray = torch.nn.functional.normalize(points, dim=-1)
-    axis = torch.stack([-ray[:, 1], ray[:, 0], torch.zeros_like(ray[:, 0])], -1)  # z x ray
-    sine = axis.norm(dim=-1, keepdim=True)
-    angle = torch.atan2(sine, ray[:, 2:])
-    return axis_angle_to_matrix(axis / sine.clamp_min(1e-9) * angle)
 
 
 def solve_translation(points: Tensor, keypoints: np.ndarray, intrinsics: np.ndarray) -> Tensor:

@@ -15,6 +15,8 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from handsss.fitting.depth import depth_residuals
+from handsss.fitting.observation import Observation
 from handsss.geometry.cameras import project
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.joints import BONES
@@ -47,6 +49,10 @@ class FitSettings:
     prior_scale_sure: float = 1.6
     pose_floor: float = LEAST_SPREAD  # radians
     shape_weight: float = 1.0  # factor on the residuals of the shape prior N(0, 1)
+    # The detector's 3D points: variance of each point is depth_sigma^2 + (depth_spread x its spread)^2.
+    depth_sigma: float = 0.010  # metres
+    depth_spread: float = 1.0
+    depth_robust_scale: float = 3.0  # sigmas, as robust_scale
     starts: int = 8  # hypotheses that are refined
     first_iterations: int = 7
     final_iterations: int = 14
@@ -164,31 +170,6 @@ class PoseSpace:
         return (axis_angle.reshape(-1, 45) - self.mean) @ self.inverse
 
 
-class Observation(NamedTuple):
-    """The 2D keypoints of a right hand; or of B hands, with a leading dimension B."""
-
-    keypoints: Tensor  # [21, 2] px
-    confidence: Tensor  # [21] 0..1; zero: the point is ignored
-    intrinsics: Tensor  # [3, 3]
-
-    @classmethod
-    def stack(cls, observations: Sequence[Observation]) -> Observation:
-        """Observations of one hand each as a batch."""
-        return cls(*(torch.stack(values) for values in zip(*observations, strict=True)))
-
-    @property
-    def size(self) -> Tensor:
-        """The longer side of the box of the confident keypoints, px (at least 1); [] or [B]."""
-        unused = (self.confidence <= 0)[..., None]
-        low = self.keypoints.masked_fill(unused, float("inf")).amin(-2)
-        high = self.keypoints.masked_fill(unused, float("-inf")).amax(-2)
-        return (high - low).amax(-1).clamp_min(1.0)
-
-    def select(self, index: Tensor) -> Observation:
-        """The observations at an index or a mask; an observation without a batch dimension stays as it is."""
-        return self if self.confidence.ndim == 1 else Observation(*(value[index] for value in self))
-
-
 class KeypointProblem:
     """Residuals of hands against observed keypoints and priors."""
 
@@ -200,6 +181,18 @@ class KeypointProblem:
         self.space = PoseSpace(model, settings.pose_floor)
         self._bones = torch.tensor(BONES)
         self._limits = torch.as_tensor(np.deg2rad(model.fit_limits_deg))  # [15, 3, 2]
+        limits = limit_excess(torch.zeros(1, 15, 3, dtype=torch.float64), self._limits).numel()
+        counts = {
+            "keypoints": 42,
+            "bones": 2 * len(BONES),
+            "limits": limits,
+            "disagreement": 1,
+            "pose": 45,
+            "shape": 10,
+        }
+        ends = np.cumsum(list(counts.values()))
+        self.columns = {name: slice(end - counts[name], end) for name, end in zip(counts, ends, strict=True)}
+        self.plain_columns = slice(42, int(ends[-1]))  # those that are not robust; depth follows
 
     def posed(self, parameters: HandParameters) -> tuple[HandOutput, Tensor]:
         """The reduced hands in the camera frame, and their local joint rotations [B, 15, 3, 3]."""
@@ -215,7 +208,8 @@ class KeypointProblem:
         return self.layer.keypoints(output, self.keypoint_set), local
 
     def residuals(self, parameters: HandParameters, observation: Observation) -> Tensor:
-        """All residuals [B, M], in standard deviations, before robust weighting: keypoints come first (42).
+        """All residuals [B, M], in standard deviations, before robust weighting: keypoints come first (42), depth last
+        (63, where there is any).
 
         Args:
             parameters: hands [B].
@@ -242,30 +236,41 @@ class KeypointProblem:
         angles = self.layer.angles(local, axis_angle=self.space.axis_angle(parameters.pose))
         excess = limit_excess(angles, self._limits) / np.deg2rad(settings.limit_sigma_deg)
         batch = projected.shape[0]
-        return torch.cat(
-            [
-                offsets.reshape(batch, -1),
-                directions.reshape(batch, -1),
-                excess.reshape(batch, -1),
-                parameters.prior_disagreement.sqrt() * settings.pose_weight,
-                (parameters.pose - parameters.prior_mean) / parameters.prior_std * settings.pose_weight,
-                parameters.shape * settings.shape_weight,
-            ],
-            1,
-        )
+        residuals = [
+            offsets.reshape(batch, -1),
+            directions.reshape(batch, -1),
+            excess.reshape(batch, -1),
+            parameters.prior_disagreement.sqrt() * settings.pose_weight,
+            (parameters.pose - parameters.prior_mean) / parameters.prior_std * settings.pose_weight,
+            parameters.shape * settings.shape_weight,
+        ]
+        if observation.world is not None:
+            world, spread = observation.world[..., :3], observation.world[..., 3]
+            certainty = (settings.depth_sigma**2 + (settings.depth_spread * spread).square()).rsqrt()
+            residuals.append(depth_residuals(points, world, certainty).reshape(batch, -1))
+        return torch.cat(residuals, 1)
 
     def robust(self, residuals: Tensor) -> tuple[Tensor, Tensor]:
         """Cost [B] and square-root weights [B, M] of iteratively reweighted least squares.
 
-        Keypoints are robust as points (both coordinates share a weight): Geman-McClure, ``s r^2 / (s + r^2)``.
+        Keypoints, and points of the depth evidence, are robust as points (their coordinates share a weight):
+        Geman-McClure, ``s r^2 / (s + r^2)``.
         """
-        squared = residuals[:, :42].reshape(-1, 21, 2).square().sum(-1)
-        scale = self.settings.robust_scale**2 * 2
-        cost = (scale * squared / (scale + squared)).sum(1) + residuals[:, 42:].square().sum(1)
-        root = scale / (scale + squared)
         weights = torch.ones_like(residuals)
-        weights[:, :42] = root[..., None].expand(-1, -1, 2).reshape(-1, 42)
+        cost = residuals[:, self.plain_columns].square().sum(1)
+        for columns, dimensions, scale in self._robust_groups(residuals):
+            squared = residuals[:, columns].unflatten(1, (21, dimensions)).square().sum(-1)
+            cost = cost + (scale * squared / (scale + squared)).sum(1)
+            root = scale / (scale + squared)
+            weights[:, columns] = root[..., None].expand(-1, -1, dimensions).flatten(1)
         return cost, weights
+
+    def _robust_groups(self, residuals: Tensor) -> list[tuple[slice, int, float]]:
+        """Columns, coordinates a point and squared robust scale of what is robust."""
+        groups = [(slice(0, 42), 2, 2 * self.settings.robust_scale**2)]
+        if residuals.shape[1] > self.plain_columns.stop:
+            groups.append((slice(self.plain_columns.stop, None), 3, 3 * self.settings.depth_robust_scale**2))
+        return groups
 
 
 def retract(parameters: HandParameters, delta: Tensor) -> HandParameters:

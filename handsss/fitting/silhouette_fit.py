@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from handsss.fitting.hand_input import HandInput
+from handsss.fitting.observation import Observation
 from handsss.fitting.problem import (
     PARAMETERS,
     POSE,
@@ -20,7 +21,6 @@ from handsss.fitting.problem import (
     SHAPE,
     HandParameters,
     KeypointProblem,
-    Observation,
     retract,
 )
 from handsss.fitting.segmentation import Segmentation, forearm_zone, segment

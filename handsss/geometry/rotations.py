@@ -175,3 +175,12 @@ def mirror_axis_angle(axis_angle: Tensor, normal_axis: int) -> Tensor:
     signs = -torch.ones(3, dtype=axis_angle.dtype, device=axis_angle.device)
     signs[normal_axis] = 1
     return axis_angle * signs
+
+
+def rotation_to_ray(points: Tensor) -> Tensor:
+    """Smallest rotations [B, 3, 3] that take the optical axis to the rays of points [B, 3]."""
+    ray = torch.nn.functional.normalize(points, dim=-1)
+    axis = torch.stack([-ray[:, 1], ray[:, 0], torch.zeros_like(ray[:, 0])], -1)  # z x ray
+    sine = axis.norm(dim=-1, keepdim=True)
+    angle = torch.atan2(sine, ray[:, 2:])
+    return axis_angle_to_matrix(axis / sine.clamp_min(1e-9) * angle)

@@ -8,15 +8,15 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from handsss.errors import InputError
-from handsss.fitting.keypoint_fit import KeypointFitter, Start, keypoint_fitter, observation_of
-from handsss.fitting.levenberg_marquardt import _jacobian, minimise
+from handsss.fitting.keypoint_fit import KeypointFitter, Start, keypoint_fitter
+from handsss.fitting.levenberg_marquardt import jacobian, minimise
 from handsss.fitting.network_prediction import PosePrediction, load_predictor
+from handsss.fitting.observation import Observation, observation_of
 from handsss.fitting.problem import (
     PARAMETERS,
     FitSettings,
     HandParameters,
     KeypointProblem,
-    Observation,
     PoseSpace,
     reduced_model,
     retract,
@@ -83,7 +83,7 @@ def test_jacobian_against_autograd(fitter: KeypointFitter) -> None:
     hands = hands._replace(pose=hands.pose + 0.05 * torch.randn(hands.pose.shape, generator=generator).double())
     observation = observe(problem, random_hands(problem, 1, seed=2))
     with torch.no_grad():
-        numeric = _jacobian(problem, hands, problem.residuals(hands, observation), observation)
+        numeric = jacobian(problem, hands, observation)
 
     def at(delta: torch.Tensor) -> torch.Tensor:
         return problem.residuals(retract(hands, delta), observation)

@@ -17,7 +17,8 @@ from handsss.errors import InputError
 from handsss.fitting.keypoint_fit import KeypointFitter
 from handsss.fitting.lifting import Lifter
 from handsss.fitting.lifting_network import FILE, LiftingNetwork, load_lifting, network_bytes, normalise
-from handsss.fitting.problem import FitSettings, HandParameters, KeypointProblem, Observation
+from handsss.fitting.observation import Observation
+from handsss.fitting.problem import FitSettings, HandParameters, KeypointProblem
 from handsss.geometry.cameras import project
 from handsss.geometry.procrustes import procrustes
 from handsss.hand.load import load_model

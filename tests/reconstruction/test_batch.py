@@ -13,10 +13,11 @@ import torch
 import handsss
 from handsss.detect.types import mirror
 from handsss.fitting.hand_input import HandInput
-from handsss.fitting.keypoint_fit import KeypointFitter, keypoint_fitter, observation_of
+from handsss.fitting.keypoint_fit import KeypointFitter, keypoint_fitter
 from handsss.fitting.levenberg_marquardt import minimise
 from handsss.fitting.network_prediction import NetworkPredictor, PredictorInput
-from handsss.fitting.problem import HandParameters, Observation, retract
+from handsss.fitting.observation import Observation, observation_of
+from handsss.fitting.problem import HandParameters, retract
 from handsss.fitting.segmentation import Segmentation, segment
 from handsss.fitting.silhouette_fit import SilhouetteSettings, crop_coverage, posed_vertices, refine
 from handsss.geometry.cameras import intrinsics_from_fov, project

@@ -12,7 +12,8 @@ from scipy.spatial.transform import Rotation
 
 from handsss.errors import UserError
 from handsss.fitting.lifting import Lifter
-from handsss.fitting.problem import FitSettings, KeypointProblem, Observation
+from handsss.fitting.observation import Observation
+from handsss.fitting.problem import FitSettings, KeypointProblem
 from handsss.hand.load import load_model
 from handsss.hand.sampling import sample_poses
 from handsss.training.config import resolve
