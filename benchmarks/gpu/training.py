@@ -119,7 +119,7 @@ def trained(work: Work) -> None:
     """``run/``, for all the time that is left."""
     minutes = (work.left() - AFTER * work.options.limit) / 60
     if work.tiny:
-        minutes = min(minutes, 0.6)
+        minutes = min(minutes, 1.2)
     recipe = [*(TINY if work.tiny else RECIPE), *work.options.train.split()]
     data = ["--data", "train.h5", "--val", "evaluation.h5", "--out", "run", "--device", work.options.device]
     workers = ["--workers", 0] if work.tiny else []
