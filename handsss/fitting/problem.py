@@ -34,8 +34,8 @@ PARAMETERS = 61
 class FitSettings:
     """Standard deviations, robust scale and iteration counts of the fit."""
 
-    keypoint_sigma: float = 0.009  # of the longer side of the keypoints' box, for a fully confident point
-    robust_scale: float = 10.0  # sigmas at which a keypoint's pull starts to fade (Geman-McClure)
+    keypoint_sigma: float = 0.010  # of the longer side of the keypoints' box, for a fully confident point
+    robust_scale: float = 5.0  # sigmas at which a keypoint's pull starts to fade (Geman-McClure)
     bone_sigma: float = 0.20  # of a unit bone direction in the picture
     limit_sigma_deg: float = 3.0  # beyond a joint limit
     pose_weight: float = 1.0  # factor on the pose prior's residuals
@@ -46,12 +46,12 @@ class FitSettings:
     # Pose priors should decide what keypoints leave open, and not pull at well-detected ones: the deviations above are
     # multiplied by a factor between these two, linear in the keypoints' mean confidence (0 to 1).
     prior_scale_unsure: float = 0.3
-    prior_scale_sure: float = 1.6
+    prior_scale_sure: float = 1.4
     pose_floor: float = LEAST_SPREAD  # radians
     shape_weight: float = 1.0  # factor on the residuals of the shape prior N(0, 1)
     # The detector's 3D points: variance of each point is depth_sigma^2 + (depth_spread x its spread)^2.
-    depth_sigma: float = 0.010  # metres
-    depth_spread: float = 1.0
+    depth_sigma: float = 0.020  # metres
+    depth_spread: float = 2.0
     depth_robust_scale: float = 3.0  # sigmas, as robust_scale
     starts: int = 8  # hypotheses that are refined
     first_iterations: int = 7
