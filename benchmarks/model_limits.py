@@ -23,8 +23,9 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from handsss.fitting.keypoint_fit import KeypointFitter, observation_of
+from handsss.fitting.keypoint_fit import KeypointFitter
 from handsss.fitting.levenberg_marquardt import minimise
+from handsss.fitting.observation import observation_of
 from handsss.fitting.problem import FitSettings, HandParameters, KeypointProblem, Observation
 from handsss.geometry.cameras import intrinsics_from_fov, project
 from handsss.geometry.procrustes import procrustes

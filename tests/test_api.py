@@ -227,7 +227,7 @@ def test_keypoints_of_one_photo_that_cannot_be_used(hand: Hand) -> None:
     own = hand.keypoints_2d
     results = reconstructor.batch([SAMPLE, SAMPLE], keypoints=[own, own / 600])
     assert len(next(results)) == 1
-    with pytest.raises(InputError, match=r"nocurl.jpg: the keypoints lie within .* pixels"):
+    with pytest.raises(InputError, match=r"nocurl.jpg: keypoints: hand 0: the left hand spans .* px"):
         next(results)
 
 

@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from handsss.fitting.depth import depth_residuals, world_in_camera
-from handsss.fitting.keypoint_fit import KeypointFitter, keypoint_fitter
+from handsss.fitting.keypoint_fit import KeypointFitter
 from handsss.fitting.levenberg_marquardt import jacobian
 from handsss.fitting.observation import Observation, observation_of
 from handsss.fitting.problem import PARAMETERS, FitSettings, HandParameters, retract
@@ -21,7 +21,8 @@ INTRINSICS = np.array([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]])
 
 @pytest.fixture(scope="module")
 def fitter() -> KeypointFitter:
-    return keypoint_fitter("open", "joints", "search")
+    settings = FitSettings(depth_sigma=0.01, depth_spread=1.0, depth_robust_scale=3.0)
+    return KeypointFitter(load_model("open"), "joints", settings, start="search")
 
 
 def hands_of(fitter: KeypointFitter, count: int, seed: int) -> HandParameters:
@@ -146,7 +147,7 @@ def test_a_point_that_is_far_off_pulls_less(fitter: KeypointFitter) -> None:
     depth = weights[0, problem.plain_columns.stop :].reshape(21, 3)
     others = torch.cat([depth[:8], depth[9:]])
     assert depth[8].max() < 0.3 * others.min() and torch.equal(depth[8, 0], depth[8, 2])
-    scale = 3 * FitSettings().depth_robust_scale ** 2
+    scale = 3 * 3.0**2
     assert float(cost) < float(residuals[:, problem.plain_columns].square().sum()) + 21 * scale
 
 
