@@ -86,7 +86,7 @@ def run(folder: Path, pipeline: HandPipeline, out: Path, with_residuals: bool) -
         size = photo.array.shape[:2]
         camera = choose_camera((size[1], size[0]), photo.exif, path.name)
         begin = time.perf_counter()
-        hands = pipeline(photo.array, camera.intrinsics)
+        hands = pipeline(photo.array, camera.intrinsics, assumed=camera.source == "default")
         row: dict[str, object] = {"image": path.name, "found": bool(hands), "seconds": time.perf_counter() - begin}
         if hands:
             hand = hands[0]

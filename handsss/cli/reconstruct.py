@@ -143,6 +143,14 @@ def reconstruct(
             help="Fit to keypoints and silhouette, or return the initial hand.",
         ),
     ] = True,
+    depth: Annotated[
+        bool,
+        typer.Option(
+            "--depth/--no-depth",
+            rich_help_panel="Hand",
+            help="Fit to the detector's metric 3D points too.",
+        ),
+    ] = True,
     intrinsics: Annotated[
         str | None,
         typer.Option(
@@ -158,8 +166,17 @@ def reconstruct(
             "--intrinsics-file",
             metavar="JSON",
             rich_help_panel="Camera",
-            help="JSON object of image name -> 3x3 matrix. Without either option: the focal length in EXIF, or else a "
-            "field of view of 60 degrees.",
+            help="JSON object of image name -> 3x3 matrix. Without any of these options: the focal length in EXIF, or "
+            "else the likeliest one for the size of the hand.",
+        ),
+    ] = None,
+    fov: Annotated[
+        float | None,
+        typer.Option(
+            "--fov",
+            metavar="DEGREES",
+            rich_help_panel="Camera",
+            help="Field of view over the longer side of all photos.",
         ),
     ] = None,
     keypoints: Annotated[
@@ -233,6 +250,7 @@ def reconstruct(
         intrinsics_file,
         keypoints,
         keypoint_set,
+        fov=fov,
         hand=hand.value,
         side=side.value,
         box=box,
@@ -250,6 +268,7 @@ def reconstruct(
         side=side.value,
         all_hands=all_hands,
         refine=refine,
+        depth=depth,
         checkpoint=checkpoint,
         device=device,
         precision=precision.value,

@@ -12,10 +12,10 @@ __all__ = ["Outcome", "Printer"]
 
 _ROWS = 30  # of the table; longer runs are read in summary.json
 _CAMERA_WORDS = {
-    "option": "--intrinsics",
+    "option": "--intrinsics or --fov",
     "file": "--intrinsics-file",
     "exif": "EXIF focal length",
-    "default": "assumed field of view of 60 degrees",
+    "default": "none given: chosen by the size of the hand",
 }
 
 
@@ -44,7 +44,7 @@ class Printer:
             self.errors.print(plain(f"{outcome.image}: {told}."), soft_wrap=True)
         if self._several or outcome.status == "failed":
             return
-        tip = ", which --intrinsics gives" if outcome.camera_source == "default" else ""
+        tip = ", which --intrinsics or --fov gives" if outcome.camera_source == "default" else ""
         if outcome.keypoints:
             self._line(f"keypoints: {outcome.keypoints}")
         for note in outcome.notes:

@@ -45,6 +45,7 @@ def batch_options(
     keypoints: Path | None,
     keypoint_set: str | None,
     *,
+    fov: float | None,
     hand: Literal["auto", "left", "right"],
     side: Literal["auto", "left", "right"],
     box: str | None,
@@ -56,7 +57,7 @@ def batch_options(
     Raises:
         UserError: options that contradict each other, or name what is not there.
     """
-    camera = camera_options(intrinsics, intrinsics_file)
+    camera = camera_options(intrinsics, intrinsics_file, fov)
     if keypoint_set is not None and keypoints is None:
         raise UserError("--keypoint-set says what --keypoints follow, but no --keypoints were given.")
     if keypoints is not None and not keypoints.exists():

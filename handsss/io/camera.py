@@ -30,36 +30,60 @@ class CameraChoice(NamedTuple):
     source: CameraSource
     sentence: str
 
+    def by_hands(self, intrinsics: np.ndarray, size: tuple[int, int]) -> CameraChoice:
+        """This choice with the intrinsics that follow the hands, where it was but the default.
+
+        Args:
+            intrinsics: [3, 3] px; unchanged ones leave the choice as it is.
+            size: width, height of the photo, px.
+        """
+        if self.source != "default" or np.array_equal(intrinsics, self.intrinsics):
+            return self
+        reason = self.sentence.split(", so a field of view")[0]
+        sentence = (
+            f"{reason}, so it was chosen by the size of the hand: {_figures(intrinsics, size)}; "
+            "distance and depth scale with the true focal length"
+        )
+        return CameraChoice(intrinsics, "default", sentence)
+
 
 @dataclass(frozen=True)
 class CameraOptions:
     """Intrinsics given by the user; by default they come from EXIF or the default field of view."""
 
     intrinsics: np.ndarray | None = None  # [3, 3], for every photo
+    field_of_view: float | None = None  # radians over the longer side, for every photo
     table: Mapping[str, np.ndarray] | None = None  # file name -> [3, 3]
     table_path: Path | None = None
 
 
-def camera_options(intrinsics: str | None = None, intrinsics_file: Path | None = None) -> CameraOptions:
+def camera_options(
+    intrinsics: str | None = None, intrinsics_file: Path | None = None, fov: float | None = None
+) -> CameraOptions:
     """What a user says about cameras, in words and files.
 
     Args:
         intrinsics: ``fx,fy,cx,cy`` of all photos, px; see :func:`parse_intrinsics`.
         intrinsics_file: JSON of image name -> 3x3 matrix; see :func:`read_intrinsics_file`.
+        fov: degrees over a photo's longer side, of all photos.
 
     Raises:
-        UserError: both were given.
+        UserError: more than one was given, or a field of view that no lens has.
         InputError: neither numbers nor a file that can be used.
     """
-    if intrinsics is not None and intrinsics_file is not None:
-        raise UserError(
-            "{intrinsics} and {intrinsics_file} were both given. Leave one of them out.",
-            options=("intrinsics", "intrinsics_file"),
-        )
+    named = {"intrinsics": intrinsics, "intrinsics_file": intrinsics_file, "fov": fov}
+    given = tuple(name for name, value in named.items() if value is not None)
+    if len(given) > 1:
+        words = " and ".join(f"{{{name}}}" for name in given)
+        number = "both" if len(given) == 2 else "all"
+        raise UserError(f"{words} were {number} given. Keep one of them.", options=given)
+    if fov is not None and not 1 <= fov <= 170:
+        raise UserError(f"{{fov}} {fov:g}: expected degrees over the longer side, from 1 to 170.", options=("fov",))
     return CameraOptions(
         intrinsics=None if intrinsics is None else parse_intrinsics(intrinsics),
         table=None if intrinsics_file is None else read_intrinsics_file(intrinsics_file),
         table_path=intrinsics_file,
+        field_of_view=None if fov is None else math.radians(fov),
     )
 
 
@@ -129,14 +153,17 @@ def choose_camera(
         matrix = _look_up(options.table, name, options.table_path)
         label = options.table_path.name if options.table_path else "intrinsics file"
         return CameraChoice(matrix, "file", f"{label}: {_figures(matrix, size)}")
+    from handsss.geometry.cameras import DEFAULT_FIELD_OF_VIEW, intrinsics_from_fov
+
+    if options.field_of_view is not None:
+        matrix = intrinsics_from_fov(width, height, options.field_of_view)
+        return CameraChoice(matrix, "option", f"given field of view: {_figures(matrix, size)}")
     reason = "no focal length in the photo's EXIF"
     if exif is not None:
         focal, reason = _exif_focal(exif, width, height)
         if focal is not None:
             matrix = _centred(focal, width, height)
             return CameraChoice(matrix, "exif", f"{reason}: {_figures(matrix, size)}")
-    from handsss.geometry.cameras import DEFAULT_FIELD_OF_VIEW, intrinsics_from_fov
-
     matrix = intrinsics_from_fov(width, height)
     sentence = (
         f"{reason}, so a field of view of {math.degrees(DEFAULT_FIELD_OF_VIEW):.0f} degrees is assumed: "

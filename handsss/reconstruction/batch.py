@@ -40,8 +40,9 @@ class Pipeline(Protocol):
         detections: list[Detection] | None = None,
         *,
         box: np.ndarray | None = None,
+        assumed: bool = False,
     ) -> FoundHands:
-        """The hands of one image, highest score first, and the sides of those left out."""
+        """The hands of one image, highest score first, the sides of those left out, and the intrinsics."""
         ...
 
     def reconstruct(self, inputs: Sequence[HandInput]) -> list[HandResult]:
@@ -131,10 +132,12 @@ def _open(job: PhotoJob, pipeline: Pipeline, options: BatchOptions) -> _Opened:
         detections = reading.hands
         kind = f"{reading.source}, {KEYPOINTS} points" + (f"; {reading.note}" if reading.note else "")
     try:
-        found = pipeline.find_hands(photo.array, camera.intrinsics, detections, box=options.box)
+        assumed = camera.source == "default"
+        found = pipeline.find_hands(photo.array, camera.intrinsics, detections, box=options.box, assumed=assumed)
     except InputError as error:
         raise InputError(f"{given or job.source.path}: {error.template}", options=error.options) from error
-    return _Opened(job, photo, camera, given, kind, *found, time.perf_counter() - begin)
+    camera = camera.by_hands(found.intrinsics, size)
+    return _Opened(job, photo, camera, given, kind, found.inputs, found.left_out, time.perf_counter() - begin)
 
 
 def _finish(opened: Sequence[_Opened], pipeline: Pipeline, options: BatchOptions) -> Iterator[tuple[int, PhotoOutputs]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,10 +12,12 @@ import torch
 
 from handsss.detect.boxes import check_inside
 from handsss.detect.types import KEYPOINT_SET, Detection
+from handsss.fitting.depth import depth_residuals
 from handsss.fitting.hand_input import HandInput, hand_inputs, mirror_result
 from handsss.fitting.keypoint_fit import KeypointFit, KeypointFitter, Start
 from handsss.fitting.lifting import check_liftable
 from handsss.fitting.network_prediction import AUTO, PosePrediction, PredictorInput, group_rows, load_predictor
+from handsss.fitting.observation import Observation
 from handsss.fitting.problem import HandParameters
 from handsss.fitting.silhouette_fit import SilhouetteSettings, fit_outlines, posed_vertices, segment_hand
 from handsss.geometry.cameras import project
@@ -25,6 +27,7 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.hand.model import HandModel
 from handsss.hand.result import HandResult
+from handsss.reconstruction.likely_camera import likely_intrinsics
 from handsss.reconstruction.side import FoundHands, as_other_side, asked_for, decided, doubtful, fits_better
 from handsss.reconstruction.texture import Appearance, bake, planar_uv
 from handsss.rendering.atlas import Texels, texels
@@ -44,6 +47,7 @@ class PipelineSettings:
     side: Literal["auto", "left", "right"] = "auto"  # what every hand is, whatever the detector says
     all_hands: bool = False  # all hands of an image; otherwise the one with the highest score
     refine: bool = True  # fit to keypoints and silhouette; otherwise return the initial hand
+    depth: bool = True  # the detector's 3D points are evidence of the fit
     appearance: bool = True  # silhouette refinement, light and texture
     checkpoint: str | None = AUTO  # the network that predicts the initial hand, see load_predictor
     device: str = "cpu"  # of that network; everything else runs on the CPU
@@ -82,14 +86,19 @@ class HandPipeline:
         self._detector: HandDetector | None = None
 
     def __call__(
-        self, image: np.ndarray, intrinsics: np.ndarray, detections: list[Detection] | None = None
+        self,
+        image: np.ndarray,
+        intrinsics: np.ndarray,
+        detections: list[Detection] | None = None,
+        *,
+        assumed: bool = False,
     ) -> list[HandResult]:
         """Reconstruct the hands of one image: :meth:`find_hands`, then :meth:`reconstruct`.
 
         Returns:
             The hand with the highest score, or all hands, highest score first; empty if there is none.
         """
-        return self.reconstruct(self.find_hands(image, intrinsics, detections).inputs)
+        return self.reconstruct(self.find_hands(image, intrinsics, detections, assumed=assumed).inputs)
 
     def find_hands(
         self,
@@ -98,6 +107,7 @@ class HandPipeline:
         detections: list[Detection] | None = None,
         *,
         box: np.ndarray | None = None,
+        assumed: bool = False,
     ) -> FoundHands:
         """Detect the hands of one image that the settings ask for, and prepare them for :meth:`reconstruct`.
 
@@ -106,10 +116,12 @@ class HandPipeline:
             intrinsics: [3, 3] px.
             detections: hands detected elsewhere (OpenPose); None: run the built-in detector.
             box: [4] x0, y0, x1, y1 px around a hand: the detector looks there and nowhere else.
+            assumed: nobody gave the intrinsics: their focal length follows the hands, see
+                :func:`handsss.reconstruction.likely_camera.likely_intrinsics`.
 
         Returns:
-            The hand with the highest score, or all hands, highest score first; empty if there is none; and the sides
-            of those that ``hand`` left out.
+            The hand with the highest score, or all hands, highest score first; empty if there is none; the sides of
+            those that ``hand`` left out; and the intrinsics.
 
         Raises:
             InputError: a box outside the image, detections with too few keypoints, or with a keypoint definition that
@@ -124,7 +136,10 @@ class HandPipeline:
             hands = hands[:1]
         for detection in hands:
             self.model.keypoint_set(self._keypoint_set(detection))
-        return FoundHands(hand_inputs(image, intrinsics, hands, seconds / max(len(hands), 1)), left_out)
+        if not self.settings.depth:
+            hands = [replace(detection, world=None) for detection in hands]
+        K = likely_intrinsics(intrinsics, hands, self.model) if assumed else intrinsics
+        return FoundHands(hand_inputs(image, K, hands, seconds / max(len(hands), 1)), left_out, K)
 
     def detect_hands(self, image: np.ndarray, box: np.ndarray | None = None) -> list[Detection]:
         """All hands of an image [H, W, 3] uint8, or the one in a box [4] px, by the built-in detector."""
@@ -270,8 +285,19 @@ class HandPipeline:
             texture=None if appearance is None else appearance.texture,
             network="" if self.predictor is None else self.predictor.name,
             seconds={**_NO_TIME, "detect": hand_input.detect_seconds, "texture": texture_seconds},
-            fit=figures | {"reprojection_px": error, "reprojection_of_box": error / max(box, 1e-9)},
+            fit=figures
+            | {"reprojection_px": error, "reprojection_of_box": error / max(box, 1e-9)}
+            | _depth_figures(points, hand_input.observation),
         )
         if hand_input.left:
             mirror_result(result, hand_input.image.shape[1])
         return result
+
+
+def _depth_figures(points: torch.Tensor, observation: Observation) -> dict[str, float]:
+    """Mean distance of a hand's keypoints [1, 21, 3] m from the detector's 3D points, about their middle and at one
+    size, mm; nothing without such points."""
+    if observation.world is None:
+        return {}
+    apart = depth_residuals(points, observation.world[:, :3], torch.ones(21, dtype=torch.float64))
+    return {"depth_mm": 1e3 * float(apart.norm(dim=-1).mean())}

@@ -37,6 +37,7 @@ class Reconstructor:
         hand: keep hands that are detected as this side only; "auto": either.
         side: "left" or "right": every hand is of this side, whatever the detector takes it for; "auto": as detected,
             and where the detector doubts, as fits better.
+        depth: the detector's metric 3D points are evidence of the fit, beside its keypoints.
         all_hands: every hand of a photo, not only the surest.
         refine: fit to keypoints and outline; False: the network's prediction, placed on the keypoints.
         texture: light, skin colour and texture from the photo.
@@ -62,6 +63,7 @@ class Reconstructor:
         model: str = "open",
         hand: Side = "auto",
         side: Side = "auto",
+        depth: bool = True,
         all_hands: bool = False,
         refine: bool = True,
         texture: bool = True,
@@ -80,6 +82,7 @@ class Reconstructor:
             PipelineSettings(
                 hand=hand,
                 side=side,
+                depth=depth,
                 all_hands=all_hands,
                 refine=refine,
                 appearance=texture,
@@ -158,8 +161,10 @@ class Reconstructor:
         camera = _camera(photo, name, intrinsics)
         given = None if keypoints is None else _detections(keypoints, photo, self.hand, self.side, name)
         with _named(name):
-            inputs = self._pipeline.find_hands(photo.array, camera.intrinsics, given, box=box).inputs
-        return _Opened(name, photo, camera, inputs)
+            assumed = camera.source == "default"
+            found = self._pipeline.find_hands(photo.array, camera.intrinsics, given, box=box, assumed=assumed)
+        size = photo.array.shape[1], photo.array.shape[0]
+        return _Opened(name, photo, camera.by_hands(found.intrinsics, size), found.inputs)
 
     def _finish(self, opened: list[_Opened]) -> Iterator[list[Hand]]:
         inputs = [hand_input for one in opened for hand_input in one.inputs]

@@ -25,6 +25,7 @@ class FoundHands(NamedTuple):
 
     inputs: list[HandInput]
     left_out: list[str]  # sides of hands of the other side
+    intrinsics: np.ndarray  # [3, 3] px of the image, with which they are fitted
 
 
 def asked_for(detections: Sequence[Detection], hand: str, side: str) -> tuple[list[Detection], list[str]]:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handsss.errors import InputError
-from handsss.io.camera import CameraChoice, CameraOptions, choose_camera, read_intrinsics_file
-from handsss.io.image import read_image
+from handsss.errors import InputError, UserError
+from handsss.io.camera import CameraChoice, CameraOptions, camera_options, choose_camera, read_intrinsics_file
+from handsss.io.image import ExifCamera, read_image
 
 FOCAL_35MM, FOCAL, WIDTH, HEIGHT, PLANE_X, PLANE_UNIT = 0xA405, 0x920A, 0xA002, 0xA003, 0xA20E, 0xA210
 K = [[900.0, 0.0, 310.0], [0.0, 910.0, 250.0], [0.0, 0.0, 1.0]]
@@ -100,3 +100,28 @@ def test_damaged_files(tmp_path: Path, content: Any, message: str) -> None:
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(InputError, match=message):
         read_intrinsics_file(path)
+
+
+def test_a_field_of_view_for_all_photos() -> None:
+    options = camera_options(fov=90.0)
+    choice = choose_camera((640, 480), ExifCamera(50.0, None, None, None), "a.jpg", options)
+    assert choice.source == "option" and choice.sentence.startswith("given field of view")
+    np.testing.assert_allclose(choice.intrinsics, [[320, 0, 320], [0, 320, 240], [0, 0, 1]])
+    with pytest.raises(UserError, match="1 to 170"):
+        camera_options(fov=200.0)
+    with pytest.raises(UserError, match="both given") as raised:
+        camera_options("1,1,1,1", None, 60.0)
+    assert set(raised.value.options) == {"intrinsics", "fov"}
+
+
+def test_a_default_camera_follows_the_hands_and_others_do_not() -> None:
+    default = choose_camera((640, 480))
+    K = default.intrinsics.copy()
+    K[0, 0] = K[1, 1] = 2 * K[0, 0]
+    chosen = default.by_hands(K, (640, 480))
+    assert chosen.source == "default" and "by the size of the hand" in chosen.sentence
+    assert "60 degrees" not in chosen.sentence
+    np.testing.assert_array_equal(chosen.intrinsics, K)
+    assert default.by_hands(default.intrinsics, (640, 480)) is default
+    given = choose_camera((640, 480), None, "", CameraOptions(intrinsics=K))
+    assert given.by_hands(default.intrinsics, (640, 480)) is given
