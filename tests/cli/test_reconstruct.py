@@ -46,8 +46,8 @@ def plain_picture(path: Path, size: tuple[int, int] = (64, 64)) -> Path:
 def test_one_photo_to_obj(command: Run, tmp_path: Path) -> None:
     code, out, err = command("reconstruct", SAMPLE, "-o", "out/hand.obj", "--vertices")
     assert code == 0, err
-    assert "assumed" in out
-    assert "left hand: score 0.9" in out
+    assert "chosen by the size of the hand" in out
+    assert "left hand" in out and "score 0.9" in out
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["hand.json", "hand.mtl", "hand.obj", "hand.png", "hand_texture.png"]
     document = json.loads((tmp_path / "out/hand.json").read_text())
@@ -247,13 +247,15 @@ def detected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_given_keypoints_replace_the_detector(command: Run, tmp_path: Path, detected: dict[str, Any]) -> None:
     (tmp_path / "k.json").write_text(json.dumps(keypoints_of(detected)))
-    code, _, err = command(
-        *("reconstruct", SAMPLE, "-o", "hand.npz", "--keypoints", "k.json", "--keypoint-set", "mediapipe")
-    )
-    assert code == 0, err
-    document = json.loads((tmp_path / "hand.json").read_text())
-    assert document["hands"][0]["keypoint_set"] == "mediapipe"
-    np.testing.assert_allclose(document["hands"][0]["joints_3d"], detected["hands"][0]["joints_3d"], atol=1e-3)
+    hands = []
+    for extra in (("--keypoints", "k.json", "--keypoint-set", "mediapipe"), ("--no-depth",)):  # files hold no depth
+        code, _, err = command("reconstruct", SAMPLE, "-o", "hand.npz", "--fov", "40", *extra)
+        assert code == 0, err
+        hands += json.loads((tmp_path / "hand.json").read_text())["hands"]
+    given, own = hands
+    assert given["keypoint_set"] == "mediapipe" and "depth_mm" not in given["fit"]
+    np.testing.assert_allclose(given["joints_3d"], own["joints_3d"], atol=1e-3)
+    assert "depth_mm" in detected["hands"][0]["fit"]
 
 
 @pytest.mark.parametrize("several", [False, True])

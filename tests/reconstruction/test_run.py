@@ -39,7 +39,13 @@ class Scripted:
         self.batches: list[list[int]] = []  # that were reconstructed together
 
     def find_hands(
-        self, image: np.ndarray, intrinsics: np.ndarray, detections: Any = None, *, box: Any = None
+        self,
+        image: np.ndarray,
+        intrinsics: np.ndarray,
+        detections: Any = None,
+        *,
+        box: Any = None,
+        assumed: bool = False,
     ) -> FoundHands:
         red = int(image[0, 0, 0])
         if red == 1:
@@ -48,7 +54,8 @@ class Scripted:
             raise IndexError("a bug")
         if red == 4:
             os._exit(9)  # as for want of memory
-        return FoundHands([] if red == 3 else [Seen(red, left=red == 7)], [])  # type: ignore[list-item]
+        hands = [] if red == 3 else [Seen(red, left=red == 7)]
+        return FoundHands(hands, [], intrinsics)  # type: ignore[arg-type]
 
     def reconstruct(self, views: Sequence[Seen]) -> list[HandResult]:
         reds = [view.red for view in views]
