@@ -71,7 +71,7 @@ def evaluate(
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="DIR", rich_help_panel="Output", help="Folder of the report. Default: "
-                     "evaluation_DATA beside the checkpoint or the predictions."),
+                     "evaluation_DATA beside a run's result, evaluation_DATA_FILE beside predictions."),
     ] = None,
     submission: Annotated[
         Path | None,
@@ -117,6 +117,7 @@ def evaluate(
         )
     page = None
     folder = report or inputs.report_folder(split)
+    earlier = inputs.replaces(folder)
     if result.evaluation is not None:  # the report first: what fails on a terminal must not lose it
         with printer.progress() as on_progress:
             page = result.write_report(folder, on_progress=on_progress)
@@ -134,3 +135,5 @@ def evaluate(
             printer.say("not scored: these pictures have no ground truth")
     if page is not None:
         printer.say(f"report: {page} (all figures: {folder / 'metrics.json'})")
+        if earlier is not None:
+            printer.say(f"replaced the earlier report in {folder}" + ("" if earlier else ", of another source"))

@@ -13,7 +13,9 @@ EPILOG = """[bold]Examples[/bold]
 
   handsss synthesize -n 10000 -o synthetic --backgrounds photos_without_hands/
 
-  handsss preprocess freihand synthetic -o synthetic.h5 --keypoints truth
+  handsss preprocess freihand synthetic                  (freihand_training.h5, which handsss train looks for)
+
+  handsss preprocess freihand synthetic --split evaluation
 
 [bold]Exit codes[/bold]: 0 done, 1 full disk, 2 usage, 130 interrupted (go on with --resume).
 """
@@ -69,4 +71,31 @@ def synthesize(
         f" in {seconds:.1f} s, {summary.drawn / seconds:.1f} pictures/s" if summary.drawn else ": was finished already"
     )
     out.print(plain(f"wrote {summary.root}{rate}"), soft_wrap=True)
-    out.print(plain(f"next: handsss preprocess freihand {summary.root} -o {summary.root.name}.h5"), soft_wrap=True)
+    for number, line in enumerate(next_commands(summary.root, evaluation=summary.pictures.get("evaluation", 0) > 0)):
+        out.print(plain(f"{'next:' if number == 0 else '     '} {line}"), soft_wrap=True)
+
+
+def next_commands(root: Path, *, evaluation: bool) -> list[str]:
+    """The commands that train on a dataset, for the working folder.
+
+    Stores get the default names, by which `handsss train` and `handsss evaluate` look for them; where those are taken,
+    the dataset's own.
+
+    Args:
+        root: of the dataset.
+        evaluation: whether it has evaluation pictures.
+    """
+    import shlex
+
+    quoted = shlex.quote(str(root))
+    splits = ["training", "evaluation"] if evaluation else ["training"]
+    stores = {split: f"freihand_{split}.h5" for split in splits}
+    commands = dict.fromkeys(splits, f"handsss preprocess freihand {quoted}")
+    if evaluation:
+        commands["evaluation"] += " --split evaluation"
+    train = "handsss train --preset small"
+    if any(Path(name).exists() for name in stores.values()):
+        stores = {split: shlex.quote(f"{root.resolve().name}_{split}.h5") for split in splits}
+        commands = {split: f"{command} -o {stores[split]}" for split, command in commands.items()}
+        train += f" --data {stores['training']}" + (f" --val {stores['evaluation']}" if evaluation else "")
+    return [*commands.values(), train]

@@ -12,6 +12,7 @@ from handsss.cli.console import error_console, output_console, plain
 from handsss.training.launch import TrainResult
 from handsss.training.profile import PARTS, Profile
 from handsss.training.progress import Progress
+from handsss.training.recipe import keypoint_origin
 from handsss.training.replay import ReplayResult
 from handsss.training.run import TrainingRun
 
@@ -134,7 +135,8 @@ def show_start(output: Console, run: TrainingRun) -> None:
     """Print what is trained on what."""
     recipe, trainer = run.recipe, run.trainer
     what = "MANO-CNN" if recipe.baseline else "S2HAND"
-    how = "true keypoints and joints" if recipe.supervision == "fsl" else "detected keypoints alone"
+    own = f"{keypoint_origin(run.data.attributes)} alone"
+    how = "true keypoints and joints" if recipe.supervision == "fsl" else own
     stages = ", ".join(f"{stage.name} {stage.steps}" for stage in trainer.stages)
     lines = [
         f"{what} ({run.config.network.encoder}) from {how}, on {trainer.device}",

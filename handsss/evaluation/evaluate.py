@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +23,9 @@ from handsss.evaluation.submission import check_name
 from handsss.evaluation.tables import Table
 from handsss.network.device import choose_device
 from handsss.network.precision import FLOAT32
+from handsss.network.weights import shown_name
 from handsss.training.memory import keep_memory
-from handsss.training.trained_network import TrainedNetwork, load_trained_network
+from handsss.training.trained_network import FINAL, TrainedNetwork, checkpoint_file, load_trained_network
 
 # Groups of metrics.json and figures in them, with the names that `EvaluationResult.metrics` gives them.
 _ALIGNMENTS = ("aligned", "aligned_official", "aligned_proper", "root_aligned", "scale_translation_aligned", "raw")
@@ -51,10 +54,33 @@ class EvaluationInputs(NamedTuple):
     is_network: bool
 
     def report_folder(self, split: str | None = None) -> Path:
-        """Where the command line writes the report: ``evaluation_DATA[_SPLIT]`` beside the source."""
+        """Where the command line writes the report, beside the source.
+
+        ``evaluation_DATA[_SPLIT]`` for a run's folder and its result; with the file's name at the end for other
+        checkpoints and for predictions. A folder with the report of another source or other data is left alone: the
+        next number that is free, or that holds this source's report, is taken.
+        """
         name = self.data.stem if self.data.is_file() else self.data.resolve().name
         folder = self.source if self.source.is_dir() else self.source.parent
-        return folder / f"evaluation_{name}{f'_{split}' if split else ''}"
+        own = not self.is_network or (self.source.name != FINAL and not self.source.is_dir())
+        first = f"evaluation_{name}{f'_{split}' if split else ''}{f'_{self.source.stem}' if own else ''}"
+        numbered = (folder / (first if number == 1 else f"{first}_{number}") for number in count(1))
+        return next(place for place in numbered if self.replaces(place) is not False)
+
+    def replaces(self, report: Path) -> bool | None:
+        """Whether a folder holds an earlier report of the same source and data; None: it holds none."""
+        path = report / "metrics.json"
+        try:
+            metrics = json.loads(path.read_text(encoding="utf-8"))
+        except OSError:
+            return None
+        except ValueError:
+            return False
+        if not isinstance(metrics, dict):
+            return False
+        source = metrics.get("checkpoint" if self.is_network else "predictions")
+        known = Path(shown_name(checkpoint_file(self.source))) if self.is_network else self.source
+        return _same(source, known) and _same(metrics.get("data"), self.data)
 
 
 @dataclass(eq=False)
@@ -111,6 +137,10 @@ class EvaluationResult:
         redraw = None if self.network is None else TexturedHands(self.network, self.evaluation.samples)
         self.files = write_report(self.evaluation, folder, redraw=redraw, progress=progress)
         return self.files[0]
+
+
+def _same(recorded: Any, path: Path) -> bool:
+    return isinstance(recorded, str) and Path(recorded).resolve() == path.resolve()
 
 
 def check_inputs(

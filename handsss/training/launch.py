@@ -34,6 +34,7 @@ from handsss.training.recipe import (
     as_baseline,
     default_training_data,
     few_keypoints,
+    true_keypoints_note,
     without_lifting,
 )
 from handsss.training.resume import restore_run
@@ -175,8 +176,9 @@ def _new_run(
         callbacks.note(left_out)
     kind = f"{options.baseline or 's2hand'}-{options.supervision}-{options.preset}"
     folder = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}"
-    if recipe.supervision == "ssl" and processes.first and (few := few_keypoints(data)):
-        callbacks.note(few)
+    if recipe.supervision == "ssl" and processes.first:
+        for warning in filter(None, (few_keypoints(data), true_keypoints_note(data))):
+            callbacks.note(warning)
     # Before the process group: a process that runs out of memory must not leave the others waiting.
     rows = batch_that_fits(config, recipe, folder, device, processes) if options.fit_batch else 0
     with process_group(processes, device):

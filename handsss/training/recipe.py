@@ -122,6 +122,46 @@ def few_keypoints(path: Path) -> str:
     )
 
 
+def keypoint_origin(attributes: dict[str, Any]) -> str:
+    """Where a store's 2D keypoints come from, in words.
+
+    Args:
+        attributes: of the store; stores of other programs may lack ``keypoint_source``.
+    """
+    source = attributes.get("keypoint_source")
+    kind = source.get("source") if isinstance(source, dict) else None
+    if kind == "truth":
+        return "ground-truth keypoints"
+    if kind == "detect":
+        return "detected keypoints"
+    if kind == "files" and isinstance(source, dict):
+        return f"keypoints from files ({source.get('format') or 'JSON'})"
+    return "2D keypoints of unknown origin"
+
+
+def has_true_keypoints(path: Path) -> bool:
+    """Whether a store's 2D keypoints are projections of the true joints.
+
+    Raises:
+        InputError: not a store.
+    """
+    store = Store(path)
+    try:
+        return keypoint_origin(store.attributes) == "ground-truth keypoints"
+    finally:
+        store.close()
+
+
+def true_keypoints_note(path: Path) -> str:
+    """A warning for self-supervision by ground-truth keypoints; empty for other stores."""
+    if not has_true_keypoints(path):
+        return ""
+    return (
+        f"self-supervised (SSL), but the 2D keypoints of {path} are the ground truth's: its figures are not comparable "
+        "to training from detections. Make a store with `handsss preprocess ... --keypoints detect` for that"
+    )
+
+
 def _share_with_keypoints(path: Path) -> float:
     """Share of a store's rows with a detected keypoint; 1 of a store without rows, which is told elsewhere."""
     store = Store(path)

@@ -24,7 +24,7 @@ from handsss.training.metrics_logger import MetricsLogger
 from handsss.training.objective import Batch, NotFiniteError
 from handsss.training.preview import save_preview
 from handsss.training.progress import NotFiniteStopError, Progress, StoppedError, TimeLimit, TimeUpError
-from handsss.training.recipe import Recipe, build, mean_bone_of, training_data
+from handsss.training.recipe import Recipe, build, keypoint_origin, mean_bone_of, training_data
 from handsss.training.replay import keep_batch
 from handsss.training.run_files import write_checkpoint_facts, write_run_facts
 from handsss.training.schedule import stages_of
@@ -113,6 +113,7 @@ class TrainingRun:
             "data": str(self.recipe.data.resolve()),
             "dataset": str(self.data.attributes.get("dataset", "")),
             "validation": "" if self.recipe.validation is None else str(self.recipe.validation.resolve()),
+            "keypoints": keypoint_origin(self.data.attributes),
             "rows": len(self.data),
             "step": self.trainer.step,
             "steps": self.trainer.total,

@@ -111,7 +111,7 @@ def test_submission(run: Run, place: Path) -> None:
     again = run("--predictions", "sub/pred.zip", "--data", "FreiHAND", "-q", folder=place)
     assert (again.returncode, again.stdout) == (0, "")
     first = json.loads((place / "runs/tiny/evaluation_FreiHAND/metrics.json").read_text())
-    second = json.loads((place / "sub/evaluation_FreiHAND/metrics.json").read_text())
+    second = json.loads((place / "sub/evaluation_FreiHAND_pred/metrics.json").read_text())
     assert second["aligned"] == pytest.approx(first["aligned"], abs=0.01)
 
 

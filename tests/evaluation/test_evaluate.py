@@ -68,6 +68,32 @@ def test_a_network_with_a_report(root: Path, tmp_path: Path) -> None:
     assert EvaluationInputs(tmp_path / "run", tmp_path / "a.h5", True).report_folder().name == "evaluation_a.h5"
 
 
+def test_reports_of_different_sources_do_not_replace_each_other(tmp_path: Path) -> None:
+    def written(source: str, data: str = "x/d.h5", *, network: bool = False) -> str:
+        inputs = EvaluationInputs(tmp_path / source, tmp_path / data, network)
+        folder = inputs.report_folder()
+        if inputs.replaces(folder) is None:
+            folder.mkdir(parents=True)
+            kind = "checkpoint" if network else "predictions"
+            record = {kind: str(inputs.source), "data": str(inputs.data)}
+            (folder / "metrics.json").write_text(json.dumps(record))
+        assert inputs.replaces(folder)
+        return folder.name
+
+    assert written("a.json") == "evaluation_d.h5_a"
+    assert written("b.json") == "evaluation_d.h5_b"
+    assert written("a.json") == "evaluation_d.h5_a"
+    assert written("a.zip") == "evaluation_d.h5_a_2"
+    assert written("a.json", "y/d.h5") == "evaluation_d.h5_a_3"
+    assert written("a.zip") == "evaluation_d.h5_a_2"
+    for name in ("final.pt", "best.pt"):
+        write_checkpoint(tmp_path / "run" / name)
+    assert written("run/final.pt", network=True) == "evaluation_d.h5"
+    assert written("run/best.pt", network=True) == "evaluation_d.h5_best"
+    (tmp_path / "evaluation_d.h5_b" / "metrics.json").write_text("{")  # not ours
+    assert written("b.json") == "evaluation_d.h5_b_2"
+
+
 def test_no_ground_truth_no_report(tmp_path: Path) -> None:
     bare = write_freihand(tmp_path / "bare", hands(3), truth=False)
     checkpoint = write_checkpoint(tmp_path / "final.pt")

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from handsss.data.keypoints.sources import TruthSource
+from handsss.data.preprocess import PreprocessOptions, preprocess
+from handsss.data.readers.freihand import open_freihand
 from handsss.errors import InputError, UserError
 from handsss.evaluation.paper import table4, table5
 from handsss.evaluation.paper.make import (
@@ -27,7 +30,7 @@ from handsss.evaluation.paper.runs import read_run, training_command
 from handsss.evaluation.paper.score import MeanErrors3d
 from handsss.evaluation.paper.sequences import choose_sequences, parse_rows, spread_rows
 from handsss.evaluation.score import Keypoints2d
-from tests.evaluation.makers import score_network
+from tests.evaluation.makers import hands, score_network, write_freihand
 from tests.evaluation.runs import write_run, write_store
 
 DIRECTIONS = "self-supervision (SSL), with E_con, prior of joint limits"
@@ -233,6 +236,16 @@ def test_commands_that_train_what_is_missing() -> None:
     assert training_command("", prior="average") == "handsss train --data FILE --ssl --pose-prior average"
     assert training_command("d.h5", supervision="fsl") == "handsss train --data d.h5 --fsl"
     assert set(TABLE5_AUC["per_joint"]) == set(COLUMNS)
+
+
+def test_self_supervision_is_not_proposed_on_true_keypoints(tmp_path: Path) -> None:
+    made = hands(3)
+    store = tmp_path / "truth.h5"
+    root = write_freihand(tmp_path / "data", made, training=made)
+    preprocess(open_freihand(root), TruthSource("freihand"), store, PreprocessOptions())
+    assert training_command(str(store), supervision="fsl") == f"handsss train --data {store} --fsl"
+    command = training_command(str(store))
+    assert command.startswith("handsss train --data FILE --ssl") and f"{store} has true ones" in command
 
 
 def test_figure1_shows_both_priors(lab: Lab) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from pathlib import Path
 
+import h5py
 import pytest
 import torch
 
@@ -22,6 +24,7 @@ from handsss.training.launch import (
     validation_beside,
 )
 from handsss.training.progress import Progress, StoppedError
+from handsss.training.recipe import keypoint_origin, true_keypoints_note
 from handsss.training.run import TrainingRun
 from tests.training.conftest import TINY
 
@@ -63,6 +66,22 @@ def test_a_run_is_stopped_and_resumed(tmp_path: Path, stores: tuple[Path, Path])
         resume(tmp_path / "r", RUNTIME)
     with pytest.raises(UserError, match=r"a run is here. Go on with resume, or give another out"):
         launch(options, RUNTIME)
+
+
+def test_self_supervision_by_true_keypoints_is_told(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    assert "are the ground truth's" in true_keypoints_note(stores[0])
+    with h5py.File(stores[0]) as store, h5py.File(tmp_path / "detected.h5", "w") as other:
+        for name in store:
+            store.copy(name, other)
+        for name, value in store.attrs.items():
+            other.attrs[name] = value
+        other.attrs["keypoint_source"] = json.dumps({"source": "detect"})
+    assert true_keypoints_note(tmp_path / "detected.h5") == ""
+    assert keypoint_origin({"keypoint_source": {"source": "truth"}}) == "ground-truth keypoints"
+    assert keypoint_origin({"keypoint_source": {"source": "files", "format": "MMPose"}}) == (
+        "keypoints from files (MMPose)"
+    )
+    assert keypoint_origin({}) == "2D keypoints of unknown origin"
 
 
 def test_validation_data_lie_beside(tmp_path: Path, stores: tuple[Path, Path]) -> None:

@@ -69,6 +69,11 @@ def make_table4(request: PaperRequest) -> PaperArtifact:
         notes.append(
             "No MPVPE where the true meshes are missing or numbered otherwise than those of the run's hand model."
         )
+    notes += [
+        f"{run.path} is self-supervised by ground-truth keypoints, not by detected ones."
+        for run in assigned.runs.values()
+        if run.on_truth
+    ]
     data = describe_data(truth)
     tables = [table4.table4(scores, data), table4.aligned_table(scores)]
     missing = table4.missing(assigned.runs, _trained_on(assigned.runs.values()))

@@ -9,6 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 import torch
 
 from handsss.errors import UserError
+from handsss.training.recipe import has_true_keypoints
 from handsss.training.trained_network import FINAL, LATEST, TrainedNetwork, load_trained_network
 
 RUNS = Path("runs")
@@ -39,6 +40,11 @@ class TrainedRun(NamedTuple):
     def data(self) -> str:
         """Training data as recorded; empty if it is not."""
         return str(self.trained.about.get("data") or "")
+
+    @property
+    def on_truth(self) -> bool:
+        """Whether it was self-supervised by ground-truth keypoints, as recorded."""
+        return self.supervision == "ssl" and self.trained.about.get("keypoints") == "ground-truth keypoints"
 
     @property
     def step(self) -> int | None:
@@ -163,12 +169,16 @@ def assign_runs(
 
 def training_command(data: str, *, method: str = "ours", supervision: str = "ssl", prior: str = "limits",
                      consistency: bool = True) -> str:  # fmt: skip
-    """The command that trains a run that is missing."""
-    words = ["handsss train --data", data or "FILE", f"--{supervision}"]
+    """The command that trains a run that is missing; self-supervised runs need other keypoints than the truth's."""
+    on_truth = supervision == "ssl" and bool(data) and Path(data).is_file() and has_true_keypoints(Path(data))
+    words = ["handsss train --data", "FILE" if on_truth or not data else data, f"--{supervision}"]
     if method == "mano-cnn":
         words.append("--baseline mano-cnn")
     if prior == "average":
         words.append("--pose-prior average")
     if not consistency:
         words.append("--set losses.w_con=0")
-    return " ".join(words)
+    command = " ".join(words)
+    if on_truth:
+        command += f"  (FILE: detected keypoints, by `handsss preprocess ... --keypoints detect`; {data} has true ones)"
+    return command
