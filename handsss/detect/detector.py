@@ -32,12 +32,12 @@ class _Limits(NamedTuple):
         return any(hand.presence >= presence and confidence >= least for presence, least in self.pairs)
 
 
-_FIRST = _Limits(0.5, ((0.5, 0.0),))
+_FIRST = _Limits(0.5, ((0.5, 0.4), (0.8, 0.0)))
 # Later passes are many, and each may find a false positive: they need more certainty (docs/lab/detector.md).
-_LATER = _Limits(0.35, ((0.6, 0.35), (0.85, 0.25)))
+_LATER = _Limits(0.35, ((0.7, 0.4), (0.85, 0.25)))
 _FINE = _Limits(0.5, ((0.9, 0.35),))  # hundreds of tiles
 _SWEPT = _Limits(0.0, ((0.9, 0.25),))
-_EXPECTED = _Limits(0.0, ((0.5, 0.0),))  # where the picture or box is known to show a hand
+_EXPECTED = _Limits(0.5, ((0.5, 0.0),))  # where the picture or box is known to show a hand
 
 
 class HandDetector:
@@ -107,7 +107,7 @@ class HandDetector:
         picture, factor = _reduced(image)
         height, width = picture.shape[:2]
         whole = Window.around_picture(width, height, palms.SIZE)
-        self._look(picture, [whole], _FIRST, found)
+        self._look(picture, [whole], _EXPECTED, found)
         if not found:
             swept = self._sweep(picture, CROP)
             if swept is not None and _SWEPT.passed(swept):
