@@ -75,6 +75,8 @@ class TrainingView:
             self._stage, self._means = progress.stage, {}
         for name, value in {"E": progress.total_loss, **progress.parts}.items():
             self._means[name] = _SMOOTH * self._means.get(name, value) + (1 - _SMOOTH) * value
+        if progress.warning and progress.validation is not None and progress.validation["step"] == progress.step:
+            self._console.print(plain(f"note: {progress.warning}"), soft_wrap=True)
         if self._live is not None:
             self._live.update(self._table(progress))
         elif time.monotonic() - self._line > _LINE_SECONDS or progress.step == progress.total:
@@ -89,7 +91,8 @@ class TrainingView:
         text = f"step {p.step}/{p.total} {p.stage}: E {self._means['E']:.4g}, {p.images_per_second:.1f} images/s"
         if p.validation is not None:
             figures = {k: v for k, v in p.validation.items() if k in _FIGURES}
-            text += "; " + ", ".join(f"{_FIGURES[name]} {value:.1f}" for name, value in figures.items())
+            shown = ", ".join(f"{_FIGURES[name]} {value:.1f}" for name, value in figures.items())
+            text += f"; at step {p.validation['step']:.0f}: {shown}"
         return f"{text}; {_duration((p.total - p.step) * self._per_step(p))} left"
 
     def _table(self, p: Progress) -> Table:
@@ -117,6 +120,7 @@ class TrainingView:
                 left.append(("silhouette", f"{100 * p.health.area:.1f} %"))
         right = [(name, f"{value:.4g}") for name, value in self._means.items()]
         if p.validation is not None:
+            right.append(("validated at step", f"{p.validation['step']:.0f}"))
             right += [(_FIGURES[k], f"{v:.2f}") for k, v in p.validation.items() if k in _FIGURES]
         for number in range(max(len(left), len(right))):
             a = left[number] if number < len(left) else ("", "")
@@ -164,6 +168,9 @@ def show_summary(output: Console, result: TrainResult) -> None:
                 table.add_row(title, f"{first[name]:.2f}" if name in first else "", f"{last[name]:.2f}")
         output.print(table)
     folder = result.folder
+    if result.best is not None and 0 < result.best_step < result.steps:
+        text = f"best aligned MPJPE: step {result.best_step}, kept in {result.best}"
+        output.print(plain(f"{text}; {result.checkpoint.name} is of step {result.steps}"), soft_wrap=True)
     if result.steps < result.total:
         done = f"the time was up after step {result.steps} of {result.total}, before the end of the schedule"
         output.print(plain(f"{done}; --resume trains the remaining steps"), soft_wrap=True)

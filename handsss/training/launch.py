@@ -22,6 +22,7 @@ from handsss.data.dataset import HandDataset
 from handsss.errors import UserError
 from handsss.network.device import choose_device
 from handsss.training.batch_size import batch_that_fits
+from handsss.training.best import BEST
 from handsss.training.config import TrainConfig, resolve, warn_renamed
 from handsss.training.distributed import Processes, from_environment, min_over_processes, process_group
 from handsss.training.memory import keep_memory
@@ -95,6 +96,8 @@ class TrainResult(NamedTuple):
     metrics: dict[str, float] | None  # the last validation: aligned_mpjpe_mm, ...; None without validation data
     history: list[dict[str, Any]]  # validations, each with its "step"
     seconds: float  # of training in this call
+    best: Path | None = None  # the weights at the best validation: best.pt; None without validation data
+    best_step: int = 0  # that they are of
 
 
 def launch(
@@ -273,6 +276,8 @@ def _train(
         metrics,
         list(run.history),
         time.perf_counter() - begin,
+        run.folder / BEST if run.best.step > 0 else None,
+        max(run.best.step, 0),
     )
 
 

@@ -67,4 +67,5 @@ class Progress:
     health: Health | None
     seconds: float  # since this process began to train
     images_per_second: float  # in this stage
-    validation: dict[str, float] | None  # the newest
+    validation: dict[str, float] | None  # the newest, with its "step"
+    warning: str = ""  # that the newest validation is worse than an earlier one

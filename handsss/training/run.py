@@ -15,6 +15,7 @@ from handsss.data.dataset import HandDataset
 from handsss.errors import UserError
 from handsss.io.atomic import make_folder
 from handsss.network.checkpoint import load_weights
+from handsss.training.best import BEST, BestValidation
 from handsss.training.checkpoint import save_checkpoint
 from handsss.training.collapse import CollapseError, CollapseMonitor, health
 from handsss.training.config import TrainConfig, to_toml
@@ -91,6 +92,7 @@ class TrainingRun:
             processes=self.processes,
         )
         self.history: list[dict[str, Any]] = []
+        self.best = BestValidation.restored(None if resumed is None else resumed.get("best"))
         if resumed is not None:
             load_weights(self.network, resumed["network"], folder / LATEST)
             self.trainer.restore(resumed)
@@ -102,6 +104,7 @@ class TrainingRun:
         )
         self.stop_asked = ""
         self._terms: dict[str, float] = {}  # of the last step
+        self._warning = ""  # of the newest validation
         self._sheet: Batch | None = None
         self._command = command or []
 
@@ -213,6 +216,7 @@ class TrainingRun:
             seconds,
             speed,
             self._newest(),
+            self._warning,
         )
 
     def _validate_final(self, metrics: MetricsLogger) -> None:
@@ -232,6 +236,9 @@ class TrainingRun:
             figures = {"step": self.trainer.step, **self.validation(self.network)}
         self.history = [*self.history, figures][-_HISTORY:]
         metrics.write("validation", self.trainer.step, {k: v for k, v in figures.items() if k != "step"})
+        if self.best.update(figures):
+            self._save_weights(BEST)
+        self._warning = self.best.worse(figures)
 
     def _draw(self, step: Step, done: int) -> None:
         count = self.config.logging.picture_rows
@@ -246,7 +253,7 @@ class TrainingRun:
         """Save the state to resume from, and its facts beside it."""
         if not self.processes.first:
             return
-        content = {**self.trainer.state(), **self._identity(), "history": self.history}
+        content = {**self.trainer.state(), **self._identity(), "history": self.history, "best": self.best.state()}
         save_checkpoint(self.folder / LATEST, content)
         write_checkpoint_facts(self.folder / LATEST, self.about(), self._newest(), self._terms)
 
@@ -255,13 +262,17 @@ class TrainingRun:
         if not self.processes.first:
             return
         self.save()
+        self._save_weights(FINAL)
+
+    def _save_weights(self, name: str) -> None:
+        """Save the weights alone, averaged if they are kept, without what only training needs."""
         ema = self.trainer.ema
         weights = self.network.state_dict() if ema is None else ema.state
         left_out = self.config.network.training_only
         weights = {name: value for name, value in weights.items() if not name.startswith(left_out)}
         plain = replace(self.config, network=replace(self.config.network, auxiliary=False))
-        save_checkpoint(self.folder / FINAL, {"network": weights, **self._identity(), "config": to_toml(plain)})
-        write_checkpoint_facts(self.folder / FINAL, self.about(), self._newest(), self._terms)
+        save_checkpoint(self.folder / name, {"network": weights, **self._identity(), "config": to_toml(plain)})
+        write_checkpoint_facts(self.folder / name, self.about(), self._newest(), self._terms)
 
     def _identity(self) -> dict[str, Any]:
         return {

@@ -14,6 +14,7 @@ import torch
 from handsss.errors import InputError, UserError
 from handsss.network.checkpoint import load_checkpoint
 from handsss.network.device import choose_device
+from handsss.training.best import BestValidation
 from handsss.training.config import TrainConfig, resolve
 from handsss.training.metrics_logger import MetricsLogger, read_metrics
 from handsss.training.objective import Batch
@@ -97,6 +98,44 @@ def test_stopping_and_going_on_is_the_same_bit_for_bit(tmp_path: Path, stores: t
     journals = [read_metrics(tmp_path / name / "metrics.jsonl") for name in ("whole", "parts")]
     figures = [[(x["step"], x["E"]) for x in metrics if x["kind"] == "train"] for metrics in journals]
     assert figures[0] == figures[1]
+
+
+def test_the_best_validation_is_kept(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    settings = ("schedule.stages=[shape]", "schedule.steps=3", "logging.validate_every=1", "logging.save_every=3")
+    made = run(tmp_path / "b", stores, *settings, "schedule.ema_decay=0.9")
+    validations = iter([15.7, 17.0, 16.5, float("nan")])
+    made.validation = lambda network: {"aligned_mpjpe_mm": next(validations)}  # type: ignore[assignment]
+    warnings: list[str] = []
+    weights: list[dict[str, torch.Tensor]] = []
+
+    def keep(progress: Progress) -> None:
+        warnings.append(progress.warning)
+        assert made.trainer.ema is not None
+        weights.append({name: value.clone() for name, value in made.trainer.ema.state.items()})
+
+    made.run(on_progress=keep)
+    assert warnings[0] == "step 1: aligned MPJPE 17.00 mm, worse than 15.70 mm at step 0, before training"
+    assert "worse than 15.70 mm at step 0" in warnings[1] and warnings[2] == ""
+    best = load_trained_network(tmp_path / "b" / "best.pt")
+    assert best.about["step"] == 2 and made.best.mm == 16.5
+    state = best.network.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in weights[1].items() if name in state)
+    size = (tmp_path / "b" / "best.pt").stat().st_size
+    assert abs(size - (tmp_path / "b" / "final.pt").stat().st_size) < 0.01 * size
+    assert json.loads((tmp_path / "b" / "best.json").read_text())["validation_figures"]["aligned_mpjpe_mm"] == 16.5
+    assert load_trained_network(tmp_path / "b").about["step"] == 3  # a folder still means its result
+
+
+def test_a_later_validation_that_is_worse_names_the_best() -> None:
+    best = BestValidation()
+    for step, value in enumerate((16.0, 12.0, 13.0)):
+        figures = {"step": 10 * step, "aligned_mpjpe_mm": value}
+        assert best.update(figures) == (step == 1)
+    assert best.worse(figures) == ("step 20: aligned MPJPE 13.00 mm, worse than 12.00 mm at step 10, kept in best.pt")
+    again = BestValidation.restored(best.state())
+    assert again == best and not again.update({"step": 30, "aligned_mpjpe_mm": 12.5})
+    assert BestValidation.restored(None).update({"step": 30, "aligned_mpjpe_mm": 12.5})  # a run of earlier versions
+    assert BestValidation().worse({"step": 3}) == ""  # no true joints
 
 
 def test_throughput_is_that_of_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
