@@ -18,7 +18,7 @@ FLOORS = (
     ("geometry", "hand", "io"),
     ("visualize", "mesh_io", "network", "losses", "detect", "rendering"),
     ("fitting", "data", "reconstruction", "training", "evaluation"),
-    ("api",),
+    ("api", "doctor"),
     ("cli",),
     ("__main__",),
 )
@@ -163,6 +163,7 @@ def test_files_stay_readable() -> None:
         ("export onnx", "--opset"),
         ("export weights", "--licence"),
         ("info weights", "handsss-open-b0"),
+        ("doctor", "--json"),
     ],
 )
 def test_help_loads_no_heavy_library(command: str, option: str) -> None:

@@ -34,6 +34,25 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[_Function], _Funct
     return compiled
 
 
+def cache_folder(function: Callable[..., Any]) -> Path | None:
+    """Where the machine code of a compiled function is kept; None where it is not."""
+    path = getattr(getattr(function, "_cache", None), "cache_path", "")
+    return Path(path) if path else None
+
+
+def is_cached(function: Callable[..., Any]) -> bool:
+    """Whether machine code of the present source is kept, for one signature at least; else a call compiles."""
+    if getattr(function, "signatures", None):
+        return True  # compiled in this process
+    index: Any = getattr(getattr(function, "_cache", None), "_cache_file", None)
+    if index is None:
+        return not hasattr(function, "signatures")  # with NUMBA_DISABLE_JIT nothing is ever compiled
+    try:
+        return bool(index._load_index())
+    except Exception:  # a damaged file: numba's pickle may raise anything, and compiles
+        return False
+
+
 def _enable_cache(dispatcher: Any, source: Path) -> None:
     if config.CACHE_DIR or _writable(source.parent / "__pycache__") or _home_is_known():
         try:
