@@ -116,7 +116,7 @@ def train(
         model: hand model: "open", "mano" or a path.
         config: TOML file that overrides the preset.
         settings: override both: ``{"losses.w_con": 0}``, or ``["losses.w_con=0"]``.
-        steps: of the whole run, all stages together.
+        steps: of the whole run, all stages together; with ``resume``, more than it has: it is lengthened.
         minutes: end within this time: the pace is measured and the steps chosen so that the schedule fits.
         batch: samples a step, over all processes; "auto": as many as the memory holds.
         weights: start from a trained network.
@@ -147,10 +147,10 @@ def train(
     given: dict[str, Any] = {"steps": steps, "minutes": minutes, "batch": batch, "weights": weights, "config": config}
     given |= {"data": data, "validation": validation, "settings": overrides, "baseline": baseline}
     if resume:
-        wrong = [name for name, value in given.items() if value]
+        wrong = [name for name, value in given.items() if value and name != "steps"]
         if wrong:
             raise UserError(f"resume continues a run with its own settings. Leave out {', '.join(wrong)}.")
-        return launch.resume(None if out is None else Path(out), runtime, callbacks)
+        return launch.resume(None if out is None else Path(out), runtime, callbacks, steps=steps)
     check_minutes(minutes, steps, overrides)
     if steps is not None and steps < 1:
         raise UserError(f"steps {steps}: expected at least 1. Leave it out for as many as the preset has.")

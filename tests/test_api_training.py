@@ -48,7 +48,7 @@ def test_from_store_to_hand(tmp_path: Path, stores: Stores) -> None:  # noqa: F8
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"resume": True, "steps": 3}, "resume continues a run with its own settings. Leave out steps"),
+        ({"resume": True, "batch": 3}, "resume continues a run with its own settings. Leave out .*batch"),
         ({"minutes": 3, "steps": 3}, "minutes and steps were both given"),
         ({"minutes": 3, "settings": {"schedule.steps": 3}}, "minutes and steps were both given"),
         ({"minutes": float("nan")}, "expected a time above 0"),

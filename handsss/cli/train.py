@@ -26,6 +26,8 @@ EPILOG = """[bold]Examples[/bold]
 
   handsss train --resume --out runs/ours
 
+  handsss train --resume --out runs/ours --steps 8000             (a finished run goes on)
+
   torchrun --nproc-per-node 4 -m handsss train --data freihand_training.h5 --out runs/ours
 
 [bold]Exit codes[/bold]: 0 done, 1 the training collapsed or met NaN, or a full disk, 2 usage, 130 interrupted
@@ -118,7 +120,8 @@ def train(
         typer.Option("--batch", metavar="N|auto", help="Samples per step, over all processes; auto: as many as fit."),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Steps of the whole run, all stages together.")
+        int | None,
+        typer.Option("--steps", min=1, help="Steps of the whole run, all stages; lengthens it with --resume."),
     ] = None,
     minutes: Annotated[
         float | None,
@@ -182,13 +185,13 @@ def train(
         given = {
             "--fsl": not ssl, "--baseline": baseline, "--preset": preset, "--pose-prior": pose_prior,
             "--stages": stages, "--end-to-end": end_to_end, "--data": data, "--val": validation, "--config": config,
-            "--set": settings, "--batch": batch, "--steps": steps, "--minutes": minutes, "--imagenet": imagenet,
+            "--set": settings, "--batch": batch, "--minutes": minutes, "--imagenet": imagenet,
             "--weights": weights, "--profile": profile,
         }  # fmt: skip
         wrong = [name for name, value in given.items() if value]
         if wrong:
             raise UserError(f"--resume continues with the run's own settings. Leave out {', '.join(wrong)}.")
-        carry_on(out, runtime, quiet=quiet)
+        carry_on(out, runtime, steps=steps, quiet=quiet)
         return
     if stages is not None and end_to_end:
         raise UserError("--stages and --end-to-end were both given. Leave one of them out.")

@@ -31,14 +31,14 @@ def start(options: TrainOptions, runtime: RuntimeOptions, *, quiet: bool) -> Non
     _shown(lambda: launch(options, runtime, _callbacks(view)), view)
 
 
-def carry_on(out: Path | None, runtime: RuntimeOptions, *, quiet: bool) -> None:
+def carry_on(out: Path | None, runtime: RuntimeOptions, *, steps: int | None = None, quiet: bool) -> None:
     """Continue a run.
 
     Raises:
         UserError: see :func:`handsss.training.launch.resume`.
     """
     view = TrainingView(quiet=quiet)
-    _shown(lambda: resume(out, runtime, _callbacks(view)), view)
+    _shown(lambda: resume(out, runtime, _callbacks(view), steps=steps), view)
 
 
 def show_profiles(options: TrainOptions, runtime: RuntimeOptions) -> None:

@@ -41,6 +41,7 @@ from handsss.training.recipe import (
 from handsss.training.resume import restore_run
 from handsss.training.run import TrainingRun
 from handsss.training.run_files import newest_run
+from handsss.training.schedule import lr_at, position
 from handsss.training.time_budget import plan_for_time
 from handsss.training.trained_network import FINAL, LATEST
 
@@ -121,7 +122,11 @@ def launch(
 
 
 def resume(
-    folder: Path | None = None, runtime: RuntimeOptions | None = None, callbacks: Callbacks | None = None
+    folder: Path | None = None,
+    runtime: RuntimeOptions | None = None,
+    callbacks: Callbacks | None = None,
+    *,
+    steps: int | None = None,
 ) -> TrainResult:
     """Continue an interrupted run to its end, with its own settings.
 
@@ -129,10 +134,11 @@ def resume(
         folder: of the run; None: the newest one in ``runs``.
         runtime: device, workers, signals.
         callbacks: told of the run.
+        steps: of the whole run, more than it has, to lengthen it at its last learning rate; None: as before.
 
     Raises:
         InputError: no state there, or its data are gone.
-        UserError: the run is finished, or there is none. See also :func:`launch`.
+        UserError: the run is finished or has as many steps already, or there is none. See also :func:`launch`.
     """
     runtime, callbacks = runtime or RuntimeOptions(), callbacks or Callbacks()
     processes = from_environment()
@@ -140,7 +146,11 @@ def resume(
     keep_memory()
     folder = folder or newest_run()
     with process_group(processes, device):
-        run = restore_run(folder, device=device, processes=processes, command=list(runtime.command))
+        run = restore_run(folder, device=device, processes=processes, command=list(runtime.command), steps=steps)
+        if steps is not None and processes.first:
+            last = run.trainer.stages[-1]
+            lr = lr_at(position(run.trainer.stages, run.trainer.total - 1))
+            callbacks.note(f"{steps} steps now: {last.added} more of {last.name}, at its last learning rate {lr:.3g}")
         return _train(run, runtime, callbacks)
 
 

@@ -21,6 +21,7 @@ def restore_run(
     device: torch.device,
     processes: Processes | None = None,
     command: list[str] | None = None,
+    steps: int | None = None,
 ) -> TrainingRun:
     """A run in the state of its latest checkpoint.
 
@@ -29,18 +30,31 @@ def restore_run(
         device: to continue on.
         processes: this one among those that train together.
         command: what the user typed.
+        steps: of the whole run, to lengthen it: its last stage goes on at its last learning rate. None: as before.
 
     Raises:
         InputError: no checkpoint there, or its data are gone.
-        UserError: the run is finished.
+        UserError: the run is finished, or has as many steps already.
     """
     path = folder / LATEST
     if not path.exists():
         raise InputError(f"{folder}: no {LATEST} here to go on from. Begin without {{resume}}.", options=["resume"])
     content = load_checkpoint(path)
     about = dict(content["about"])
-    if content["step"] >= about["steps"]:
-        raise UserError(f"{folder}: this run is finished ({about['steps']} steps). Its result is {folder / FINAL}.")
+    if steps is None and content["step"] >= about["steps"]:
+        raise UserError(
+            f"{folder}: this run is finished ({about['steps']} steps). Its result is {folder / FINAL}. Lengthen it "
+            "with {resume} and more {steps}, or begin another.",
+            options=["resume", "steps"],
+        )
+    if steps is not None and steps <= about["steps"]:
+        raise UserError(
+            f"{{steps}} {steps}: this run has {about['steps']} steps. Expected more, to lengthen it; leave {{steps}} "
+            "out to make those that are left.",
+            options=["steps"],
+        )
+    if steps is not None:
+        content["added_steps"] = int(content.get("added_steps", 0)) + steps - int(about["steps"])
     config = from_toml(str(content["config"]), str(path))
     data = _there(about["data"], "training")
     validation = _there(about["validation"], "validation") if about["validation"] else None

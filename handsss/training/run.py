@@ -28,7 +28,7 @@ from handsss.training.progress import NotFiniteStopError, Progress, StoppedError
 from handsss.training.recipe import Recipe, build, keypoint_origin, mean_bone_of, training_data
 from handsss.training.replay import keep_batch
 from handsss.training.run_files import write_checkpoint_facts, write_run_facts
-from handsss.training.schedule import stages_of
+from handsss.training.schedule import lengthened, stages_of
 from handsss.training.throughput import Throughput
 from handsss.training.trained_network import FINAL, LATEST
 from handsss.training.trainer import Step, Trainer
@@ -78,10 +78,11 @@ class TrainingRun:
             self.start = str(resumed["about"]["start"])
         schedule = config.schedule
         stages = stages_of(config.stage_settings(), rows=len(self.data), batch=schedule.batch, steps=schedule.steps)
+        self.added_steps = 0 if resumed is None else int(resumed.get("added_steps", 0))
         self.trainer = Trainer(
             self.network,
             self.objective,
-            stages,
+            lengthened(stages, self.added_steps),
             batch=schedule.batch,
             seed=schedule.seed,
             grad_clip=schedule.grad_clip,
@@ -254,6 +255,7 @@ class TrainingRun:
         if not self.processes.first:
             return
         content = {**self.trainer.state(), **self._identity(), "history": self.history, "best": self.best.state()}
+        content["added_steps"] = self.added_steps
         save_checkpoint(self.folder / LATEST, content)
         write_checkpoint_facts(self.folder / LATEST, self.about(), self._newest(), self._terms)
 

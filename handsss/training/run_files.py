@@ -18,11 +18,16 @@ from handsss.training.trained_network import FINAL, LATEST
 from handsss.training.trainer import Trainer
 from handsss.version import __version__
 
+_BEGINNING = ("command", "started", "program", "torch", "device", "processes", "threads")  # facts of one start
+
 
 def write_run_facts(
     folder: Path, config: TrainConfig, about: dict[str, Any], trainer: Trainer, command: list[str], bone_from: str
 ) -> None:
-    """Write config.toml, and run.json: what was trained on what, with which program on which machine."""
+    """Write config.toml, and run.json: what was trained on what, with which program on which machine.
+
+    A resumed run keeps the command, start, program and machine that it began with; its own are added to ``resumes``.
+    """
     write_file(folder / "config.toml", to_toml(config).encode(), resumable=True)
     content = about | {
         "program": __version__,
@@ -38,7 +43,20 @@ def write_run_facts(
         "stages": [asdict(stage) for stage in trainer.stages],
         "parameters": parameter_counts(trainer.network),
     }
+    if trainer.step > 0 and (earlier := _read(folder / "run.json")):
+        resume = {key: content[key] for key in (*_BEGINNING, "step", "steps")}
+        content |= {key: earlier[key] for key in _BEGINNING if key in earlier}
+        content["resumes"] = [*earlier.get("resumes", []), resume]
     write_file(folder / "run.json", json.dumps(content, indent=1).encode(), resumable=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The run.json of an earlier start; empty if there is none that can be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def write_checkpoint_facts(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +40,7 @@ class Stage:
     decay: str = "step"
     quarter: float = 0.0
     half: float = 0.0
+    added: int = 0  # of the steps, the last ones, which lengthen a run: at the last learning rate of the others
 
 
 class Position(NamedTuple):
@@ -69,6 +70,23 @@ def stages_of(settings: dict[str, StageSettings], *, rows: int, batch: int, step
     )
 
 
+def lengthened(stages: tuple[Stage, ...], added: int) -> tuple[Stage, ...]:
+    """Stages with steps added to the last one; the steps before stay as they are.
+
+    Args:
+        stages: of a run.
+        added: steps.
+    """
+    last = stages[-1]
+    return (*stages[:-1], replace(last, steps=last.steps + added, added=last.added + added))
+
+
+def _share(at: Position) -> float:
+    """Share of a stage that lies before a step; added steps have that of the last step before them."""
+    scheduled = at.stage.steps - at.stage.added
+    return min(at.within, scheduled - 1) / scheduled
+
+
 def position(stages: tuple[Stage, ...], step: int) -> Position:
     """Which stage a step of the run belongs to."""
     before = 0
@@ -81,7 +99,7 @@ def position(stages: tuple[Stage, ...], step: int) -> Position:
 
 def lr_at(at: Position) -> float:
     """The learning rate of a step."""
-    share = at.within / at.stage.steps
+    share = _share(at)
     if at.stage.decay == "cosine":
         return at.stage.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
     return at.stage.lr * 0.5 ** math.floor(share * (at.stage.lr_steps + 1) + 1e-9)
@@ -97,7 +115,7 @@ def downsample_at(at: Position, least: int = 1) -> int:
     """
     if at.stage.name != "shape":
         return least
-    share = at.within / at.stage.steps
+    share = _share(at)
     if share < at.stage.quarter:
         return 4
     return max(least, 2 if share < at.stage.quarter + at.stage.half else 1)

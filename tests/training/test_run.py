@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from handsss.training.replay import replay
 from handsss.training.resume import restore_run
 from handsss.training.run import TrainingRun
 from handsss.training.run_files import newest_run
+from handsss.training.schedule import Stage, lengthened, lr_at, position
 from handsss.training.throughput import Throughput
 from handsss.training.trained_network import load_trained_network
 from tests.training.conftest import TINY
@@ -98,6 +100,45 @@ def test_stopping_and_going_on_is_the_same_bit_for_bit(tmp_path: Path, stores: t
     journals = [read_metrics(tmp_path / name / "metrics.jsonl") for name in ("whole", "parts")]
     figures = [[(x["step"], x["E"]) for x in metrics if x["kind"] == "train"] for metrics in journals]
     assert figures[0] == figures[1]
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_lengthened(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    settings = ("schedule.stages=[shape]", "schedule.steps=2", "shape.lr_steps=1")
+    run(tmp_path / "a", stores, *settings).run()
+    with pytest.raises(UserError, match="steps 2: this run has 2 steps. Expected more"):
+        restore_run(tmp_path / "a", device=CPU, steps=2)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    whole = restore_run(tmp_path / "a", device=CPU, steps=4, command=["longer"])
+    whole.run()
+    lines = [line for line in read_metrics(tmp_path / "a" / "metrics.jsonl") if line["kind"] == "train"]
+    assert [(line["step"], line["learning_rate"]) for line in lines] == [(1, 1e-3), (2, 5e-4), (3, 5e-4), (4, 5e-4)]
+    assert load_checkpoint(tmp_path / "a" / "final.pt")["about"]["step"] == 4
+    described = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert described["command"] == ["handsss", "train"] and described["steps"] == 4
+    assert [(resume["command"], resume["step"], resume["steps"]) for resume in described["resumes"]] == [
+        (["longer"], 2, 4)
+    ]
+
+    # Broken off and resumed it is the same, bit for bit.
+    first = restore_run(tmp_path / "b", device=CPU, steps=4)
+
+    def stop(progress: Progress) -> None:
+        first.stop_asked = "interrupted"
+
+    with pytest.raises(StoppedError, match="saved at step 3 of 4"):
+        first.run(on_progress=stop)
+    restore_run(tmp_path / "b", device=CPU).run()
+    a, b = (load_checkpoint(tmp_path / name / "final.pt")["network"] for name in "ab")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert len(json.loads((tmp_path / "b" / "run.json").read_text())["resumes"]) == 2
+
+
+def test_added_steps_keep_the_last_learning_rate() -> None:
+    stages = (Stage("shape", 4, 1e-3, 1), Stage("finetune", 4, 1e-3, 0, "cosine"))
+    longer = lengthened(lengthened(stages, 1), 2)
+    rates = [lr_at(position(stages, step)) for step in range(8)]
+    assert [lr_at(position(longer, step)) for step in range(11)] == [*rates, *3 * [rates[-1]]]
 
 
 def test_the_best_validation_is_kept(tmp_path: Path, stores: tuple[Path, Path]) -> None:
