@@ -34,7 +34,7 @@ PARAMETERS = 61
 class FitSettings:
     """Standard deviations, robust scale and iteration counts of the fit."""
 
-    keypoint_sigma: float = 0.010  # of the longer side of the keypoints' box, for a fully confident point
+    keypoint_sigma: float = 0.009  # of the longer side of the keypoints' box, for a fully confident point
     robust_scale: float = 5.0  # sigmas at which a keypoint's pull starts to fade (Geman-McClure)
     bone_sigma: float = 0.20  # of a unit bone direction in the picture
     limit_sigma_deg: float = 3.0  # beyond a joint limit
@@ -46,7 +46,7 @@ class FitSettings:
     # Pose priors should decide what keypoints leave open, and not pull at well-detected ones: the deviations above are
     # multiplied by a factor between these two, linear in the keypoints' mean confidence (0 to 1).
     prior_scale_unsure: float = 0.3
-    prior_scale_sure: float = 1.4
+    prior_scale_sure: float = 1.6
     pose_floor: float = LEAST_SPREAD  # radians
     shape_weight: float = 1.0  # factor on the residuals of the shape prior N(0, 1)
     # The detector's 3D points: variance of each point is depth_sigma^2 + (depth_spread x its spread)^2.

@@ -137,6 +137,9 @@ def _guided(guide: np.ndarray, values: np.ndarray, radius: int, epsilon: float) 
     return filtered
 
 
+_NEAREST_FOREARM = 0.75  # of the wrist's depth
+
+
 def forearm_zone(size: tuple[int, int], wrist: np.ndarray, outward: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
     """Pixels that may show the forearm: the projection of a cone behind the wrist.
 
@@ -154,7 +157,7 @@ def forearm_zone(size: tuple[int, int], wrist: np.ndarray, outward: np.ndarray, 
     zone = np.zeros(size, dtype=bool)
     for distance in np.linspace(0.015, 0.30, 16):
         centre = wrist + distance * outward
-        if centre[2] < 0.05:
+        if centre[2] < max(0.05, _NEAREST_FOREARM * wrist[2]):  # closer to the lens, the cone would cover the picture
             break
         x, y = (intrinsics @ centre)[:2] / centre[2]
         radius = intrinsics[0, 0] * (0.028 + 0.65 * distance) / centre[2]
