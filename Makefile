@@ -24,10 +24,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 	@touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/handsss reconstruct handsss/samples/nocurl.jpg -o $(DEMO)/hand.obj
-	@echo
-	@echo "mesh:    $(DEMO)/hand.obj (with hand.mtl and hand_texture.png; Blender, MeshLab and others open it)"
-	@echo "overlay: $(DEMO)/hand.png"
+	$(BIN)/handsss demo -o $(DEMO)
 
 # One thread a process: pytest runs one process a core, and threads that wait for each other's cores cost far more.
 test: $(VENV)/installed-dev

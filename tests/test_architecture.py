@@ -164,6 +164,7 @@ def test_files_stay_readable() -> None:
         ("export weights", "--licence"),
         ("info weights", "handsss-open-b0"),
         ("doctor", "--json"),
+        ("demo", "--output"),
     ],
 )
 def test_help_loads_no_heavy_library(command: str, option: str) -> None:

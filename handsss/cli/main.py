@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from handsss.cli import doctor, evaluate, export, info, paper, preprocess, reconstruct, synthesize, train
+from handsss.cli import demo, doctor, evaluate, export, info, paper, preprocess, reconstruct, synthesize, train
 from handsss.version import __version__
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command("train", epilog=train.EPILOG)(train.train)
 app.add_typer(export.app, name="export")
 app.add_typer(info.app, name="info")
 app.command("synthesize", epilog=synthesize.EPILOG)(synthesize.synthesize)
+app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 
 

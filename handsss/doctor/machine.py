@@ -29,7 +29,7 @@ def compile_cache() -> Iterator[Check]:
         yield ok("compile cache", f"filled: {cache.folder}")
     elif cache.writable:
         text = f"empty: {cache.folder}; the first run compiles about 20 s"
-        yield note("compile cache", text, "handsss reconstruct fills it.")
+        yield note("compile cache", text, "handsss demo fills it.")
     else:
         advice = "Make it writable, or set NUMBA_CACHE_DIR to a folder that is."
         yield note("compile cache", f"cannot be written: {cache.folder}; every run compiles about 20 s", advice)
