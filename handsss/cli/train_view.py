@@ -54,7 +54,8 @@ class TrainingView:
         self.run = run
         self._line = time.monotonic()
         show_start(output_console(quiet=self.quiet), run)
-        if sys.stderr.isatty() and not self.quiet:
+        # A dumb terminal cannot be drawn over: it gets lines, like a file.
+        if sys.stderr.isatty() and not self._console.is_dumb_terminal and not self.quiet:
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
 
@@ -83,17 +84,13 @@ class TrainingView:
             self._line = time.monotonic()
             self._console.print(plain(self._text(progress)), soft_wrap=True)
 
-    def _per_step(self, p: Progress) -> float:
-        assert self.run is not None
-        return self.run.config.schedule.batch / p.images_per_second if p.images_per_second > 0 else 0.0
-
     def _text(self, p: Progress) -> str:
         text = f"step {p.step}/{p.total} {p.stage}: E {self._means['E']:.4g}, {p.images_per_second:.1f} images/s"
         if p.validation is not None:
             figures = {k: v for k, v in p.validation.items() if k in _FIGURES}
             shown = ", ".join(f"{_FIGURES[name]} {value:.1f}" for name, value in figures.items())
             text += f"; at step {p.validation['step']:.0f}: {shown}"
-        return f"{text}; {_duration((p.total - p.step) * self._per_step(p))} left"
+        return f"{text}; {_duration(p.elapsed)} elapsed, {_left(p)} left"
 
     def _table(self, p: Progress) -> Table:
         from rich import box
@@ -110,7 +107,8 @@ class TrainingView:
             ("stage", p.stage),
             ("learning rate", f"{p.lr:.2e}"),
             ("images/s", f"{p.images_per_second:.1f}"),
-            ("time left", _duration((p.total - p.step) * self._per_step(p))),
+            ("elapsed", _duration(p.elapsed)),
+            ("time left", _left(p)),
             ("gradient", f"{p.gradient:.3g}"),
         ]
         if p.health is not None:
@@ -127,6 +125,10 @@ class TrainingView:
             b = right[number] if number < len(right) else ("", "")
             table.add_row(*a, *b)
         return table
+
+
+def _left(p: Progress) -> str:
+    return f"{'about ' if p.remaining.rough and p.step < p.total else ''}{_duration(p.remaining.seconds)}"
 
 
 def _duration(seconds: float) -> str:
@@ -174,7 +176,8 @@ def show_summary(output: Console, result: TrainResult) -> None:
     if result.steps < result.total:
         done = f"the time was up after step {result.steps} of {result.total}, before the end of the schedule"
         output.print(plain(f"{done}; --resume trains the remaining steps"), soft_wrap=True)
-    output.print(plain(f"trained in {_duration(result.seconds)}: {result.checkpoint}"), soft_wrap=True)
+    whole = f", {_duration(result.elapsed)} with what went before" if result.elapsed > result.seconds + 1 else ""
+    output.print(plain(f"trained in {_duration(result.seconds)}{whole}: {result.checkpoint}"), soft_wrap=True)
     output.print(plain(f"figures: {folder / 'metrics.jsonl'}; pictures: {folder / 'pictures'}"), soft_wrap=True)
     output.print(plain(f"next: handsss evaluate --checkpoint {folder}"), soft_wrap=True)
 

@@ -99,6 +99,7 @@ class TrainResult(NamedTuple):
     seconds: float  # of training in this call
     best: Path | None = None  # the weights at the best validation: best.pt; None without validation data
     best_step: int = 0  # that they are of
+    elapsed: float = 0.0  # s of training, those before a resume included
 
 
 def launch(
@@ -288,6 +289,7 @@ def _train(
         time.perf_counter() - begin,
         run.folder / BEST if run.best.step > 0 else None,
         max(run.best.step, 0),
+        run.throughput.elapsed,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from handsss.errors import UserError
 from handsss.training.collapse import Health
+from handsss.training.throughput import NOT_KNOWN, Remaining
 
 
 class TimeUpError(Exception):
@@ -69,3 +70,5 @@ class Progress:
     images_per_second: float  # in this stage
     validation: dict[str, float] | None  # the newest, with its "step"
     warning: str = ""  # that the newest validation is worse than an earlier one
+    elapsed: float = 0.0  # s of training, those before a resume included
+    remaining: Remaining = NOT_KNOWN  # time to the end of the schedule

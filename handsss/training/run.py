@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -92,6 +91,7 @@ class TrainingRun:
             monitor=CollapseMonitor(self.objective.mean_bone) if config.logging.collapse else None,
             processes=self.processes,
         )
+        self.throughput = Throughput(schedule.batch, 0.0 if resumed is None else float(resumed.get("seconds", 0.0)))
         self.history: list[dict[str, Any]] = []
         self.best = BestValidation.restored(None if resumed is None else resumed.get("best"))
         if resumed is not None:
@@ -155,13 +155,12 @@ class TrainingRun:
             write_run_facts(self.folder, self.config, self.about(), self.trainer, self._command, bone_from)
             if not self.history:
                 self._validate(metrics)
-        begin, throughput = time.perf_counter(), Throughput(self.config.schedule.batch)
+        self.throughput.restart()
 
         def on_step(step: Step) -> None:
             self._terms = {name: float(value) for name, value in step.terms.parts.items()}
             if metrics is not None:
-                speed = throughput.update(step.stage, step.number)
-                on_progress(self._after(step, metrics, time.perf_counter() - begin, speed))
+                on_progress(self._after(step, metrics, self.throughput.update(step.stage, step.number)))
             if any_process(bool(self.stop_asked), self.device):
                 raise StoppedError("stop", self.folder)
             if limit is not None and any_process(limit.is_over(), self.device) and step.number + 1 < self.trainer.total:
@@ -187,7 +186,7 @@ class TrainingRun:
         self.finish()
         return self._newest()
 
-    def _after(self, step: Step, metrics: MetricsLogger, seconds: float, speed: float) -> Progress:
+    def _after(self, step: Step, metrics: MetricsLogger, speed: float) -> Progress:
         """Write the logs, previews, validations and checkpoints that are due after a step."""
         every, done = self.config.logging, step.number + 1
         last = done == self.trainer.total
@@ -214,10 +213,12 @@ class TrainingRun:
             parts,
             step.gradient,
             state,
-            seconds,
+            self.throughput.seconds,
             speed,
             self._newest(),
             self._warning,
+            self.throughput.elapsed,
+            self.throughput.remaining(self.trainer.stages, done),
         )
 
     def _validate_final(self, metrics: MetricsLogger) -> None:
@@ -255,7 +256,7 @@ class TrainingRun:
         if not self.processes.first:
             return
         content = {**self.trainer.state(), **self._identity(), "history": self.history, "best": self.best.state()}
-        content["added_steps"] = self.added_steps
+        content |= {"added_steps": self.added_steps, "seconds": self.throughput.elapsed}
         save_checkpoint(self.folder / LATEST, content)
         write_checkpoint_facts(self.folder / LATEST, self.about(), self._newest(), self._terms)
 

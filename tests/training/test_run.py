@@ -187,6 +187,24 @@ def test_throughput_is_that_of_the_stage(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [throughput.update("shape", number) for number in (9, 10, 11)] == [10.0, 10.0, 7.5]
 
 
+def test_remaining_time_sums_over_the_stages_own_paces(monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = (Stage("keypoints", 3, 1e-3), Stage("shape", 4, 1e-3), Stage("finetune", 2, 1e-3))
+    clock = iter([0.0, 20.0, 22.0, 24.0, 30.0, 31.0])
+    monkeypatch.setattr("handsss.training.throughput.time.perf_counter", lambda: next(clock))
+    throughput = Throughput(batch=10, before=100.0)
+    left = []
+    for number, stage in enumerate(["keypoints"] * 3 + ["shape"]):
+        throughput.update(stage, number)
+        left.append(throughput.remaining(stages, number + 1))
+    # The first step of a stage compiles: it counts only until there is another. Others are priced as the nearest stage.
+    assert left == [(8 * 20.0, True), (7 * 2.0, True), (6 * 2.0, True), (3 * 6.0 + 2 * 6.0, True)]
+    throughput.update("shape", 4)
+    assert throughput.remaining(stages, 5) == (2 * 1.0 + 2 * 1.0, True)
+    assert throughput.remaining(stages[:2], 5) == (2.0, False)
+    clock = iter([45.0])
+    assert throughput.elapsed == 145.0
+
+
 def test_the_device_turns_and_recolours_as_readers_do(tmp_path: Path, stores: tuple[Path, Path]) -> None:
     settings = (
         "augmentation.rotation_deg=40",

@@ -1,0 +1,37 @@
+"""What ``handsss train`` shows while it trains."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from handsss.cli.train_view import TrainingView
+from handsss.training.progress import Progress
+from handsss.training.throughput import Remaining
+
+
+def progress(**more: object) -> Progress:
+    facts = {"health": None, "seconds": 9.0, "images_per_second": 4.0, "validation": None, "elapsed": 129.0}
+    return Progress(5, 9, "shape", 1e-3, 0.5, {}, 1.0, **(facts | {"remaining": Remaining(504.0, True)} | more))  # type: ignore[arg-type]
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("handsss.cli.train_view.show_start", lambda output, run: None)
+    monkeypatch.setattr("handsss.cli.train_view._LINE_SECONDS", -1.0)
+    with TrainingView() as view:
+        view.start(SimpleNamespace(folder="r"))  # type: ignore[arg-type]
+        figures = {"step": 0.0, "aligned_mpjpe_mm": 15.74}
+        view.show(progress(validation=figures))
+        view.show(
+            progress(validation=figures | {"step": 5.0}, remaining=Remaining(61.0, False), warning="step 5: worse")
+        )
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "step 5/9 shape: E 0.5, 4.0 images/s; at step 0: aligned MPJPE, mm 15.7; 2:09 elapsed, about 8:24 left",
+        "note: step 5: worse",
+        "step 5/9 shape: E 0.5, 4.0 images/s; at step 5: aligned MPJPE, mm 15.7; 2:09 elapsed, 1:01 left",
+    ]
