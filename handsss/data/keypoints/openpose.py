@@ -65,7 +65,7 @@ def _picture(frame: dict[str, Any], where: str) -> PictureEntry:
     if people and not known:
         raise InputError(
             f"{where}: no person has a key for hands. Expected {KEYS}, got {keys_of(people[0])}. Run OpenPose with "
-            "--hand."
+            "hands switched on."
         )
     name = next((frame[key] for key in _NAMES if isinstance(frame.get(key), str)), None)
     return PictureEntry(tuple(hands), name, size)
