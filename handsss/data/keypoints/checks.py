@@ -86,5 +86,5 @@ def check_in_picture(points: np.ndarray, size: tuple[int, int], where: str) -> N
 
 def _hint(visible: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
     if len(visible) > 1 and low.min() >= -1.0 and high.max() <= 1.5 and (high - low).max() > 0:
-        return ", but these look normalised: multiply them by its width and height (OpenPose writes pixels with keypoint_scale 0)."
+        return ", but these look normalised: multiply them by its width and height."
     return ""
