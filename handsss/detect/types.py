@@ -10,6 +10,7 @@ import numpy as np
 from handsss.errors import UserError
 
 SideSource = Literal["detector", "keypoints", "option", "fit"]
+MINIMUM_SPAN = 4.0  # px, longer side of the box around a hand's keypoints: smaller ones are none
 KEYPOINT_SET = "mediapipe"  # what the built-in detector's points follow
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from handsss.doctor.check import Check, note, ok, problem, reason
+from handsss.io.folders import is_writable
 
 SHARED_MEMORY = Path("/dev/shm")
 LITTLE_SHARED = 256e6  # bytes; reading processes of a training keep their batches there
@@ -43,7 +44,7 @@ def file_cache() -> Iterator[Check]:
     if folder is None:
         advice = "Set HANDSSS_CACHE to a folder, and converted MANO files are kept."
         yield note("file cache", "this user has no home folder; nothing is kept", advice)
-    elif _writable(folder):
+    elif is_writable(folder):
         yield ok("file cache", str(folder))
     else:
         yield note("file cache", f"{folder} cannot be written", "Set HANDSSS_CACHE to a folder that can be.")
@@ -109,10 +110,3 @@ def threads() -> Iterator[Check]:
         yield note("threads", f"{text}, and OMP_NUM_THREADS={limit} allows {limit} thread(s) a process", advice)
     else:
         yield ok("threads", text)
-
-
-def _writable(folder: Path) -> bool:
-    """Whether a folder, or the first one above it that exists, can be written."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return folder.is_dir() and os.access(folder, os.W_OK)

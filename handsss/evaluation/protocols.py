@@ -21,9 +21,8 @@ class Protocol:
     opengl: bool  # its files have y up and the hand at z < 0
     joints_set: str  # keypoint set that defines its joints
     root: int  # joint that root alignment takes as given
-    scale_bone: tuple[
-        int, int
-    ]  # scale-and-translation alignment: its length gives the scale, its first end the translation
+    # Of scale-and-translation alignment: the bone's length gives the scale, its first end the translation.
+    scale_bone: tuple[int, int]
 
     @property
     def frame(self) -> str:

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from handsss.detect.types import MINIMUM_SPAN
 from handsss.errors import InputError
 from handsss.fitting.depth import world_in_camera
 
 MINIMUM_KEYPOINTS = 6
-MINIMUM_SPAN = 4.0  # px, the longer side of the keypoints' box
 # A hand that is doubtful as a whole (blurred, say) still has nothing better than its keypoints: their confidences are
 # raised together to this mean, so that priors do not carry it off.
 LEAST_MEAN_CONFIDENCE = 0.4

@@ -62,20 +62,19 @@ def fit_shared(
     if shared == "pose and shape":
         common[POSE] = True
         once += [problem.columns["disagreement"], problem.columns["pose"]]
+    residuals = problem.residuals(parameters, observation)
+    share_of = torch.ones_like(residuals[0])
+    for columns in once:
+        share_of[columns] = count**-0.5  # a prior of one thing counts once
 
-    def evaluated(hands: HandParameters) -> tuple[Tensor, Tensor, float]:
-        residuals = problem.residuals(hands, observation)
-        for columns in once:  # a prior of one thing counts once
-            residuals[:, columns] /= count**0.5
-        cost, weights = problem.robust(residuals)
-        return residuals, weights, float(cost.sum())
+    def valued(residuals: Tensor) -> tuple[Tensor, float]:
+        cost, weights = problem.robust(residuals * share_of)
+        return weights * share_of, float(cost.sum())
 
-    residuals, weights, cost = evaluated(parameters)
+    weights, cost = valued(residuals)
     damping = 1e-2
     for _ in range(iterations):
-        slopes = jacobian(problem, parameters, observation) * weights[..., None]
-        for columns in once:
-            slopes[:, columns] /= count**0.5
+        slopes = jacobian(problem, parameters, observation, residuals) * weights[..., None]
         weighted = (residuals * weights)[..., None]
         own, together = slopes[..., ~common], slopes[..., common]
         own_h = own.transpose(1, 2) @ own
@@ -96,13 +95,14 @@ def fit_shared(
             delta[:, ~common] = -(solved[..., -1] + solved[..., :-1] @ step[:, 0])
             delta /= (delta[:, :3].norm(dim=1).max() / 0.5).clamp_min(1)  # as in levenberg_marquardt
             candidate = retract(parameters, delta)
-            new = evaluated(candidate)
-            improved = new[2] < cost
+            moved = problem.residuals(candidate, observation)
+            new_weights, new_cost = valued(moved)
+            improved = new_cost < cost
             damping = max(damping * (0.3 if improved else 5), 1e-6)
         if not improved:
             break
-        relative = (cost - new[2]) / max(cost, 1e-9)
-        parameters, (residuals, weights, cost) = candidate, new
+        relative = (cost - new_cost) / max(cost, 1e-9)
+        parameters, residuals, weights, cost = candidate, moved, new_weights, new_cost
         if relative < _STILL:
             break
     return SharedFit(parameters, cost)

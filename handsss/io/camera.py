@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from handsss.errors import InputError, UserError
 from handsss.io.content import read_text
+from handsss.io.folders import plain_name
 from handsss.io.image import ExifCamera
 
 _DIAGONAL_35MM = math.hypot(36.0, 24.0)  # 35 mm equivalents compare diagonals (CIPA DCG-001)
@@ -29,6 +29,7 @@ class CameraChoice(NamedTuple):
     intrinsics: np.ndarray  # [3, 3] px of the upright photo
     source: CameraSource
     sentence: str
+    reason: str = ""  # of a default: why there is nothing better
 
     def by_hands(self, intrinsics: np.ndarray, size: tuple[int, int]) -> CameraChoice:
         """This choice with the intrinsics that follow the hands, where it was but the default.
@@ -39,12 +40,11 @@ class CameraChoice(NamedTuple):
         """
         if self.source != "default" or np.array_equal(intrinsics, self.intrinsics):
             return self
-        reason = self.sentence.split(", so a field of view")[0]
         sentence = (
-            f"{reason}, so it was chosen by the size of the hand: {_figures(intrinsics, size)}; "
+            f"{self.reason}, so it was chosen by the size of the hand: {_figures(intrinsics, size)}; "
             "distance and depth scale with the true focal length"
         )
-        return CameraChoice(intrinsics, "default", sentence)
+        return self._replace(intrinsics=intrinsics, sentence=sentence)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def read_intrinsics_file(path: Path) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: not JSON ({error}). Expected {_WHAT}.") from error
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: expected {_WHAT}, got {_described(content)}.")
-    return {_name(name): _checked(value, f"{path}: {name!r}") for name, value in content.items()}
+    return {plain_name(name): _checked(value, f"{path}: {name!r}") for name, value in content.items()}
 
 
 def intrinsics_matrix(value: Any, where: str = "intrinsics") -> np.ndarray:
@@ -169,7 +169,7 @@ def choose_camera(
         f"{reason}, so a field of view of {math.degrees(DEFAULT_FIELD_OF_VIEW):.0f} degrees is assumed: "
         f"{_figures(matrix, size)}; distance and depth scale with the true focal length"
     )
-    return CameraChoice(matrix, "default", sentence)
+    return CameraChoice(matrix, "default", sentence, reason)
 
 
 def _exif_focal(exif: ExifCamera, width: int, height: int) -> tuple[float | None, str]:
@@ -215,17 +215,12 @@ def _figures(matrix: np.ndarray, size: tuple[int, int]) -> str:
 
 def _look_up(table: Mapping[str, np.ndarray], name: str, path: Path | None) -> np.ndarray:
     for key in (name, Path(name).name, Path(name).stem):
-        if _name(key) in table:
-            return table[_name(key)]
+        if plain_name(key) in table:
+            return table[plain_name(key)]
     known = ", ".join(sorted(table)[:4]) + (", ..." if len(table) > 4 else "")
     raise InputError(
         f"{path or 'intrinsics file'}: no camera for {Path(name).name!r}; it lists {known}. Add the photo."
     )
-
-
-def _name(name: str) -> str:
-    """Equal for names with composed accents (Linux, Windows) and decomposed ones (macOS), and any separator."""
-    return unicodedata.normalize("NFC", name.replace("\\", "/"))
 
 
 def _described(value: Any) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import NamedTuple
+
+from handsss.io.folders import is_writable
 
 
 class CompileCache(NamedTuple):
@@ -23,11 +24,5 @@ def compile_cache() -> CompileCache:
 
     kernels = (rasterise, find_crossings)
     folder = cache_folder(rasterise)
-    writable = folder is not None and _writable(folder)
+    writable = folder is not None and is_writable(folder)
     return CompileCache(folder, writable, all(is_cached(kernel) for kernel in kernels))
-
-
-def _writable(folder: Path) -> bool:
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return os.access(folder, os.W_OK)

@@ -21,6 +21,7 @@ from handsss.training.config import TrainConfig
 from handsss.training.objective import Objective
 
 MANO_CNN = "mano-cnn"
+TRUE_KEYPOINTS = "ground-truth keypoints"  # the origin of a store's 2D keypoints that are projections of true joints
 LEAST_ROWS = 2  # of a process in a step: batch normalisation has no variance of one row
 FEW_KEYPOINTS = 0.5  # share of rows with keypoints under which a run warns
 PAPER_BONE = 0.0282  # m: average length of bone 9-10 of FreiHAND and HO-3D (supplement, section 1)
@@ -131,7 +132,7 @@ def keypoint_origin(attributes: dict[str, Any]) -> str:
     source = attributes.get("keypoint_source")
     kind = source.get("source") if isinstance(source, dict) else None
     if kind == "truth":
-        return "ground-truth keypoints"
+        return TRUE_KEYPOINTS
     if kind == "detect":
         return "detected keypoints"
     if kind == "files" and isinstance(source, dict):
@@ -147,7 +148,7 @@ def has_true_keypoints(path: Path) -> bool:
     """
     store = Store(path)
     try:
-        return keypoint_origin(store.attributes) == "ground-truth keypoints"
+        return keypoint_origin(store.attributes) == TRUE_KEYPOINTS
     finally:
         store.close()
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import handsss
 from handsss.detect.detector import HandDetector
 from handsss.detect.networks import Network
 from handsss.detect.palms import anchors, iou, weighted_nms
@@ -15,19 +14,6 @@ from handsss.detect.types import Detection, mirror
 from handsss.errors import UserError
 from handsss.geometry.framing import bounding_box
 from handsss.geometry.window import Window
-from handsss.io.image import read_image
-
-SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
-
-
-@pytest.fixture(scope="module")
-def photo() -> np.ndarray:
-    return read_image(SAMPLE).array
-
-
-@pytest.fixture(scope="module")
-def detector() -> HandDetector:
-    return HandDetector()
 
 
 @pytest.fixture(scope="module")

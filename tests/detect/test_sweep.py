@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import handsss
 from handsss.detect import windows
 from handsss.detect.boxes import box_of, check_inside, read_boxes
 from handsss.detect.detector import HandDetector
@@ -16,19 +15,6 @@ from handsss.detect.sweep import certainty, sweep
 from handsss.detect.types import Detection, check_sides, impose_side, other_side
 from handsss.errors import InputError, UserError
 from handsss.geometry.framing import bounding_box
-from handsss.io.image import read_image
-
-SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
-
-
-@pytest.fixture(scope="module")
-def photo() -> np.ndarray:
-    return read_image(SAMPLE).array
-
-
-@pytest.fixture(scope="module")
-def detector() -> HandDetector:
-    return HandDetector()
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from handsss.detect.types import MINIMUM_SPAN
 from handsss.errors import InputError
 
-MINIMUM_SPAN = 4.0  # px: longer side of the box around a hand's points
 _PERCENT = 100.0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,15 +75,15 @@ def hands_of_entry(
     found = []
     for given in entry.hands:
         own = given.side or side or (hand if hand != "auto" else None)
-        points = checked_values(given.points, given.where)
-        if hand not in ("auto", own) or not (points[:, 2] > 0).any():
+        given = replace(given, points=checked_values(given.points, given.where))
+        if hand not in ("auto", own) or not (given.points[:, 2] > 0).any():
             continue
         if own is None:
             raise InputError(
                 f"{given.where}: which hand is it? Give {{side}} left or {{side}} right, or a 'hand' in the file.",
                 options=["side"],
             )
-        points = checked_values(pixels(given, entry.size, size).points, given.where)
+        points = pixels(given, entry.size, size).points
         check_in_picture(points, size, f"{given.where}: the {own} hand")
         found.append(
             Detection(

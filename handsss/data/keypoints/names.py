@@ -8,12 +8,12 @@ picture's, in their order, or end like the picture's own.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from handsss.errors import InputError
+from handsss.io.folders import plain_name
 from handsss.io.image import IMAGE_SUFFIXES
 
 Key = str | int
@@ -57,7 +57,7 @@ def parse_name(name: str | int) -> Name:
     """Take a name apart: ``C:\\data\\rgb\\0001.png``, ``seq/0001.jpg``, 7."""
     if isinstance(name, int):
         return Name((), str(name), "", absolute=False)
-    text = unicodedata.normalize("NFC", name).replace("\\", "/")
+    text = plain_name(name)
     absolute = text.startswith("/") or re.match(r"[A-Za-z]:", text) is not None
     parts = [part for part in re.sub(r"^[A-Za-z]:", "", text).split("/") if part not in ("", ".")]
     last = parts[-1] if parts else ""

@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 import torch
 
 from handsss.errors import UserError
-from handsss.training.recipe import has_true_keypoints
+from handsss.training.recipe import TRUE_KEYPOINTS, has_true_keypoints
 from handsss.training.trained_network import FINAL, LATEST, TrainedNetwork, load_trained_network
 
 RUNS = Path("runs")
@@ -44,7 +44,7 @@ class TrainedRun(NamedTuple):
     @property
     def on_truth(self) -> bool:
         """Whether it was self-supervised by ground-truth keypoints, as recorded."""
-        return self.supervision == "ssl" and self.trained.about.get("keypoints") == "ground-truth keypoints"
+        return self.supervision == "ssl" and self.trained.about.get("keypoints") == TRUE_KEYPOINTS
 
     @property
     def step(self) -> int | None:
