@@ -31,7 +31,8 @@ from handsss.hand.joints import JOINT_ORDERS
 from handsss.hand.result import HandResult
 from handsss.io.camera import choose_camera
 from handsss.io.image import read_image
-from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
+from handsss.reconstruction.pipeline import HandPipeline
+from handsss.reconstruction.settings import PipelineSettings
 from handsss.rendering.pipeline import render
 from handsss.visualize.overview import picture
 

@@ -18,7 +18,8 @@ import numpy as np
 from handsss.io.camera import choose_camera
 from handsss.io.image import IMAGE_SUFFIXES, read_image
 from handsss.reconstruction import side as sides
-from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
+from handsss.reconstruction.pipeline import HandPipeline
+from handsss.reconstruction.settings import PipelineSettings
 
 
 def main() -> None:

@@ -31,7 +31,8 @@ from handsss.geometry.procrustes import procrustes
 from handsss.hand.load import load_model
 from handsss.io.image import read_image
 from handsss.reconstruction.likely_camera import likely_intrinsics
-from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
+from handsss.reconstruction.pipeline import HandPipeline
+from handsss.reconstruction.settings import PipelineSettings
 
 MODEL = load_model("open")
 FIRST = FitSettings(keypoint_sigma=0.009, robust_scale=10.0, prior_scale_sure=1.6)  # the weights of version 0.1

@@ -260,8 +260,8 @@ def reconstruct(
     if not inputs.several and (mistake := unreadable(inputs.sources[0])):
         show_error(mistake)  # before libraries and networks are loaded, which takes seconds
         raise typer.Exit(1)
-    from handsss.reconstruction.pipeline import PipelineSettings
     from handsss.reconstruction.run import exit_code, reconstruct_all
+    from handsss.reconstruction.settings import PipelineSettings
 
     settings = PipelineSettings(
         hand=hand.value,

@@ -13,7 +13,8 @@ from handsss.io.image import check_image
 from handsss.reconstruction.inputs import BatchOptions, Source
 
 if TYPE_CHECKING:
-    from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
+    from handsss.reconstruction.pipeline import HandPipeline
+    from handsss.reconstruction.settings import PipelineSettings
 
 _PHOTOS_A_PROCESS = 8
 

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 import torch
+from torch import Tensor
 
 from handsss.fitting.levenberg_marquardt import FitState, minimise
 from handsss.fitting.lifting import Lifter, can_lift
@@ -22,11 +23,13 @@ Start = Literal["auto", "lifted", "search"]
 
 
 class KeypointFit(NamedTuple):
-    """The chosen hypothesis and the runner-up's distance."""
+    """The chosen hypothesis and those that were not."""
 
     parameters: HandParameters  # batch of 1
     cost: float  # squared standard deviations
-    hypotheses: int  # that were tried
+    starts: HandParameters  # [S] hypotheses that were tried, before any refinement
+    refined: HandParameters  # [R] those that were refined to the end, the chosen one among them
+    costs: Tensor  # [R] of the refined ones
 
 
 class KeypointFitter:
@@ -106,14 +109,21 @@ class KeypointFitter:
             costs, _ = self.problem.robust(
                 self.problem.residuals(HandParameters.concat(firsts), Observation.stack(observations))
             )
-            return [KeypointFit(first, float(cost), 1) for first, cost in zip(firsts, costs, strict=True)]
+            return [
+                KeypointFit(first, float(cost), hypotheses, first, cost[None])
+                for first, cost, hypotheses in zip(firsts, costs, found, strict=True)
+            ]
         rough = self._minimised(found, observations, self.settings.first_iterations)
         best = [state.parameters.select(state.cost.argsort(stable=True)[:_KEPT]) for state in rough]
         fine = self._minimised(best, observations, self.settings.final_iterations)
         fits = []
         for begun, state in zip(found, fine, strict=True):
             chosen = int(state.cost.argmin())
-            fits.append(KeypointFit(state.parameters.select(chosen), float(state.cost[chosen]), len(begun.pose)))
+            fits.append(
+                KeypointFit(
+                    state.parameters.select(chosen), float(state.cost[chosen]), begun, state.parameters, state.cost
+                )
+            )
         return fits
 
     def _minimised(

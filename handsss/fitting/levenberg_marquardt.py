@@ -10,7 +10,7 @@ from torch import Tensor
 from handsss.fitting.observation import Observation
 from handsss.fitting.problem import PARAMETERS, HandParameters, KeypointProblem, retract
 
-_DIFFERENCE = 1e-6
+DIFFERENCE = 1e-6  # of forward differences
 _STILL = 1e-4  # relative change of the cost below which a step brought nothing
 
 
@@ -47,10 +47,10 @@ def jacobian(
         residuals = problem.residuals(parameters, observation)
     batch, count = residuals.shape
     rows = torch.arange(batch).repeat_interleave(PARAMETERS)
-    deltas = (torch.eye(PARAMETERS, dtype=torch.float64) * _DIFFERENCE).repeat(batch, 1)
+    deltas = (torch.eye(PARAMETERS, dtype=torch.float64) * DIFFERENCE).repeat(batch, 1)
     moved = problem.residuals(retract(parameters.select(rows), deltas), observation.select(rows))
     moved = moved.reshape(batch, PARAMETERS, count)
-    return ((moved - residuals[:, None]) / _DIFFERENCE).transpose(1, 2)
+    return ((moved - residuals[:, None]) / DIFFERENCE).transpose(1, 2)
 
 
 def _improve(problem: KeypointProblem, work: _Work, observation: Observation) -> tuple[_Work, Tensor]:

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from handsss.detect.boxes import check_inside
-from handsss.detect.types import KEYPOINT_SET, Detection
+from handsss.detect.types import Detection
 from handsss.fitting.depth import depth_residuals
+from handsss.fitting.fitted_hand import FittedHand
 from handsss.fitting.hand_input import HandInput, hand_inputs, mirror_result
-from handsss.fitting.keypoint_fit import KeypointFit, KeypointFitter, Start
-from handsss.fitting.lifting import check_liftable
-from handsss.fitting.network_prediction import AUTO, PosePrediction, PredictorInput, group_rows, load_predictor
+from handsss.fitting.network_prediction import Predictor
 from handsss.fitting.observation import Observation
 from handsss.fitting.problem import HandParameters
-from handsss.fitting.silhouette_fit import SilhouetteSettings, fit_outlines, posed_vertices, segment_hand
+from handsss.fitting.silhouette_fit import posed_vertices, segment_hand
 from handsss.geometry.cameras import project
 from handsss.geometry.rotations import matrix_to_axis_angle
 from handsss.geometry.window import crop_around
-from handsss.hand.layer import HandLayer
-from handsss.hand.load import load_model
 from handsss.hand.model import HandModel
 from handsss.hand.result import HandResult
+from handsss.reconstruction.hand_fitter import HandFitter
 from handsss.reconstruction.likely_camera import likely_intrinsics
-from handsss.reconstruction.side import FoundHands, as_other_side, asked_for, decided, doubtful, fits_better
+from handsss.reconstruction.settings import PipelineSettings
+from handsss.reconstruction.side import FoundHands, asked_for
 from handsss.reconstruction.texture import Appearance, bake, planar_uv
 from handsss.rendering.atlas import Texels, texels
 from handsss.rendering.shading import DEFAULT_LIGHT, MEAN_SKIN
@@ -37,24 +36,6 @@ if TYPE_CHECKING:
     from handsss.detect.detector import HandDetector
 
 _NO_TIME = dict.fromkeys(("detect", "predict", "fit", "texture", "export"), 0.0)
-
-
-@dataclass(frozen=True)
-class PipelineSettings:
-    """Settings of the reconstruction."""
-
-    hand: Literal["auto", "left", "right"] = "auto"  # keep hands of this side only
-    side: Literal["auto", "left", "right"] = "auto"  # what every hand is, whatever the detector says
-    all_hands: bool = False  # all hands of an image; otherwise the one with the highest score
-    refine: bool = True  # fit to keypoints and silhouette; otherwise return the initial hand
-    depth: bool = True  # the detector's 3D points are evidence of the fit
-    appearance: bool = True  # silhouette refinement, light and texture
-    checkpoint: str | None = AUTO  # the network that predicts the initial hand, see load_predictor
-    device: str = "cpu"  # of that network; everything else runs on the CPU
-    precision: str = "float32"  # of that network
-    start: Start = "auto"  # initial hands beside the network's, see KeypointFitter
-    texture_size: int = 512  # px
-    silhouette: SilhouetteSettings = field(default_factory=SilhouetteSettings)
 
 
 class HandPipeline:
@@ -70,20 +51,19 @@ class HandPipeline:
 
     def __init__(self, model: str = "open", settings: PipelineSettings | None = None) -> None:
         self.settings = settings or PipelineSettings()
-        self.model: HandModel = load_model(model)
-        if self.settings.start == "lifted":
-            check_liftable(self.model)  # before any work
-        self.predictor = load_predictor(
-            self.settings.checkpoint, self.model.name, self.settings.device, self.settings.precision
-        )
-        self.layer = HandLayer(self.model, flat_hand_mean=True)
+        self.fitter = HandFitter(model, self.settings)
+        self.model: HandModel = self.fitter.model
         if self.model.uv is None or self.model.uv_faces is None:
             self.uv, self.uv_faces = planar_uv(self.model)
         else:
             self.uv, self.uv_faces = self.model.uv, self.model.uv_faces
         self._atlas: Texels | None = None
-        self._fitters: dict[str, KeypointFitter] = {}
         self._detector: HandDetector | None = None
+
+    @property
+    def predictor(self) -> Predictor | None:
+        """The network that gives the fit its start."""
+        return self.fitter.predictor
 
     def __call__(
         self,
@@ -135,7 +115,7 @@ class HandPipeline:
         if not self.settings.all_hands:
             hands = hands[:1]
         for detection in hands:
-            self.model.keypoint_set(self._keypoint_set(detection))
+            self.model.keypoint_set(self.fitter.keypoint_set(detection))
         if not self.settings.depth:
             hands = [replace(detection, world=None) for detection in hands]
         K = likely_intrinsics(intrinsics, hands, self.model) if assumed else intrinsics
@@ -162,67 +142,7 @@ class HandPipeline:
         Returns:
             one result per input.
         """
-        begin = time.perf_counter()
-        others = {row: as_other_side(inputs[row]) for row in doubtful(inputs)} if self.settings.refine else {}
-        candidates = [*inputs, *others.values()]
-        predictions = self._predict(candidates)
-        predict_seconds = (time.perf_counter() - begin) / max(len(inputs), 1)
-        begin = time.perf_counter()
-        fits = self._fit(candidates, predictions)
-        numbers = {row: len(inputs) + number for number, row in enumerate(others)}
-        better = {
-            row: fits_better(fits[row].cost, fits[number].cost, inputs[row].detection.handedness)
-            for row, number in numbers.items()
-        }
-        chosen = decided(inputs, others, better)
-        hands = [fits[numbers[row] if better.get(row) else row].parameters for row in range(len(inputs))]
-        results: dict[int, HandResult] = {}
-        keypoint_seconds = (time.perf_counter() - begin) / max(len(inputs), 1)
-        for name, rows in group_rows([self._keypoint_set(one.detection) for one in chosen]).items():
-            begin = time.perf_counter()
-            fitted, figures = self._fit_outlines([chosen[row] for row in rows], [hands[row] for row in rows], name)
-            fit_seconds = keypoint_seconds + (time.perf_counter() - begin) / len(rows)
-            for number, row in enumerate(rows):
-                results[row] = self._result(chosen[row], name, fitted.select(number), figures[number])
-                results[row].seconds |= {"predict": predict_seconds, "fit": fit_seconds}
-        return [results[row] for row in range(len(inputs))]
-
-    def _predict(self, inputs: Sequence[HandInput]) -> list[PosePrediction | None]:
-        predictions: list[PosePrediction | None] = [None] * len(inputs)
-        if self.predictor is not None and inputs:
-            predictions[:] = self.predictor.predict_batch(
-                [PredictorInput(one.image, one.intrinsics, one.detection) for one in inputs]
-            )
-        return predictions
-
-    def _keypoint_set(self, detection: Detection) -> str:
-        """The keypoint definition that a detection is fitted with."""
-        if detection.keypoint_set == KEYPOINT_SET and KEYPOINT_SET not in self.model.keypoint_sets:
-            return "openpose"  # the model's joints, as in the paper
-        return detection.keypoint_set
-
-    def _fit(self, inputs: Sequence[HandInput], predictions: Sequence[PosePrediction | None]) -> list[KeypointFit]:
-        """Fit hands to their keypoints."""
-        fits: dict[int, KeypointFit] = {}
-        for name, rows in group_rows([self._keypoint_set(one.detection) for one in inputs]).items():
-            if name not in self._fitters:
-                self._fitters[name] = KeypointFitter(self.model, name, start=self.settings.start)
-            observations = [inputs[row].observation for row in rows]
-            own = self._fitters[name].fit_batch(
-                observations, [predictions[row] for row in rows], refine=self.settings.refine
-            )
-            fits |= dict(zip(rows, own, strict=True))
-        return [fits[row] for row in range(len(inputs))]
-
-    def _fit_outlines(
-        self, inputs: Sequence[HandInput], hands: Sequence[HandParameters], keypoint_set: str
-    ) -> tuple[HandParameters, list[dict[str, float]]]:
-        """Fit hands of one keypoint definition to their silhouettes: hands [B] and figures of each."""
-        parameters = HandParameters.concat(hands)
-        if not (self.settings.refine and self.settings.appearance):
-            return parameters, [{} for _ in inputs]
-        problem = self._fitters[keypoint_set].problem
-        return fit_outlines(inputs, parameters, problem, self.layer, self.settings.silhouette)
+        return [self._result(one) for one in self.fitter(inputs)]
 
     def _appearance(self, hand_input: HandInput, vertices: np.ndarray, parameters: HandParameters) -> Appearance | None:
         image, intrinsics = hand_input.image, hand_input.intrinsics
@@ -232,7 +152,7 @@ class HandPipeline:
         if crop is None:
             return None
         float_vertices = torch.as_tensor(vertices, dtype=torch.float32)[None]
-        segmentation = segment_hand(crop, float_vertices, self.layer, parameters)
+        segmentation = segment_hand(crop, float_vertices, self.fitter.layer, parameters)
         probability = None
         if segmentation is not None and segmentation.quality >= self.settings.silhouette.minimum_quality:
             probability = segmentation.probability
@@ -240,14 +160,13 @@ class HandPipeline:
             self._atlas = texels(self.uv, self.uv_faces, self.settings.texture_size)
         return bake(vertices, self.model, crop, probability, uv=self.uv, uv_faces=self.uv_faces, atlas=self._atlas)
 
-    def _result(
-        self, hand_input: HandInput, keypoint_set: str, parameters: HandParameters, figures: dict[str, float]
-    ) -> HandResult:
+    def _result(self, fitted: FittedHand) -> HandResult:
         """A fitted hand with its appearance, in the original image: left hands are mirrored back."""
-        problem = self._fitters[keypoint_set].problem
+        hand_input, parameters, keypoint_set = fitted.input, fitted.parameters, fitted.keypoint_set
+        problem = self.fitter.problem(keypoint_set)
         begin = time.perf_counter()
         with torch.no_grad():
-            vertices = posed_vertices(self.layer, problem, parameters)[0].double().numpy()
+            vertices = posed_vertices(self.fitter.layer, problem, parameters)[0].double().numpy()
         appearance = self._appearance(hand_input, vertices, parameters) if self.settings.appearance else None
         texture_seconds = time.perf_counter() - begin
         with torch.no_grad():
@@ -283,9 +202,9 @@ class HandPipeline:
             uv=self.uv,
             uv_faces=self.uv_faces,
             texture=None if appearance is None else appearance.texture,
-            network="" if self.predictor is None else self.predictor.name,
-            seconds={**_NO_TIME, "detect": hand_input.detect_seconds, "texture": texture_seconds},
-            fit=figures
+            network="" if self.fitter.predictor is None else self.fitter.predictor.name,
+            seconds={**_NO_TIME, **fitted.seconds, "texture": texture_seconds},
+            fit=fitted.figures
             | {"reprojection_px": error, "reprojection_of_box": error / max(box, 1e-9)}
             | _depth_figures(points, hand_input.observation),
         )

@@ -21,7 +21,8 @@ from handsss.fitting.hand_input import HandInput
 from handsss.io.camera import CameraChoice, CameraOptions, choose_camera, intrinsics_matrix
 from handsss.io.image import Photo, photo_of, read_image
 from handsss.reconstruction.hand import Hand
-from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
+from handsss.reconstruction.pipeline import HandPipeline
+from handsss.reconstruction.settings import PipelineSettings
 
 ImageLike = Any  # a path, a PIL picture, or an array [H, W, 3] uint8
 Side = Literal["auto", "left", "right"]

@@ -20,7 +20,8 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.network.checkpoint import load_network
 from handsss.network.weights import OPEN, bundled, read_weights
-from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
+from handsss.reconstruction.pipeline import HandPipeline
+from handsss.reconstruction.settings import PipelineSettings
 from handsss.training.config import from_toml
 from handsss.training.validate import Validation
 

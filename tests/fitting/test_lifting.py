@@ -23,7 +23,8 @@ from handsss.geometry.cameras import project
 from handsss.geometry.procrustes import procrustes
 from handsss.hand.load import load_model
 from handsss.hand.sampling import sample_poses
-from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
+from handsss.reconstruction.pipeline import HandPipeline
+from handsss.reconstruction.settings import PipelineSettings
 from tools.train_lifting.__main__ import figures, loss_of, train
 from tools.train_lifting.samples import Sampler, SampleSettings, error_factor
 

@@ -18,7 +18,8 @@ from handsss.geometry.cameras import project
 from handsss.hand.load import load_model
 from handsss.network.checkpoint import load_checkpoint
 from handsss.network.s2hand import NetworkSettings, S2Hand
-from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
+from handsss.reconstruction.pipeline import HandPipeline
+from handsss.reconstruction.settings import PipelineSettings
 from handsss.training.checkpoint import save_checkpoint
 from handsss.training.config import TrainConfig, to_toml
 

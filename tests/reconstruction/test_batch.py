@@ -25,7 +25,8 @@ from handsss.geometry.window import Crop, crop_around
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.io.image import read_image
-from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
+from handsss.reconstruction.pipeline import HandPipeline
+from handsss.reconstruction.settings import PipelineSettings
 from tests.fitting.test_keypoint_fit import INTRINSICS, random_hands
 
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
@@ -86,7 +87,7 @@ def test_fitting_together_is_fitting_alone(fitter: KeypointFitter) -> None:
         for fit, one in zip(fitter.fit_batch(seen, [None] * 3, refine=refined), seen, strict=True):
             alone = fitter(one, refine=refined)
             assert fit.cost == pytest.approx(alone.cost, rel=1e-4)
-            assert fit.hypotheses == alone.hypotheses
+            assert len(fit.starts.pose) == len(alone.starts.pose)
             torch.testing.assert_close(fit.parameters.rotation, alone.parameters.rotation, rtol=0, atol=1e-3)
 
 

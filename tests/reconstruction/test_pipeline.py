@@ -17,8 +17,9 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.hand.result import HandResult
 from handsss.io.image import read_image
-from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
+from handsss.reconstruction.pipeline import HandPipeline
 from handsss.reconstruction.repose import repose
+from handsss.reconstruction.settings import PipelineSettings
 from handsss.rendering.pipeline import render
 
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"

@@ -12,7 +12,8 @@ import handsss
 from handsss.detect.types import Detection, mirror
 from handsss.geometry.cameras import intrinsics_from_fov
 from handsss.io.image import read_image
-from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
+from handsss.reconstruction.pipeline import HandPipeline
+from handsss.reconstruction.settings import PipelineSettings
 from handsss.reconstruction.side import CERTAIN, as_other_side, asked_for, doubtful, fits_better, left_out_note
 
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"

@@ -1,0 +1,131 @@
+"""Detected hands to fitted ones: the network's prediction, the keypoint fit, doubtful sides, the outline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from handsss.detect.types import KEYPOINT_SET, Detection
+from handsss.fitting.fitted_hand import FittedHand
+from handsss.fitting.hand_input import HandInput
+from handsss.fitting.keypoint_fit import KeypointFit, KeypointFitter
+from handsss.fitting.lifting import check_liftable
+from handsss.fitting.network_prediction import PosePrediction, PredictorInput, group_rows, load_predictor
+from handsss.fitting.problem import HandParameters, KeypointProblem
+from handsss.fitting.silhouette_fit import fit_outlines
+from handsss.hand.layer import HandLayer
+from handsss.hand.load import load_model
+from handsss.hand.model import HandModel
+from handsss.reconstruction.settings import PipelineSettings
+from handsss.reconstruction.side import as_other_side, decided, doubtful, fits_better
+
+
+class HandFitter:
+    """Fits detected hands.
+
+    Args:
+        model: name or path of the hand model, see :func:`handsss.hand.load.load_model`.
+        settings: see :class:`PipelineSettings`.
+
+    Raises:
+        InputError: no such model or checkpoint, or a start that the model does not support.
+    """
+
+    def __init__(self, model: str, settings: PipelineSettings) -> None:
+        self.settings = settings
+        self.model: HandModel = load_model(model)
+        if self.settings.start == "lifted":
+            check_liftable(self.model)  # before any work
+        self.predictor = load_predictor(
+            self.settings.checkpoint, self.model.name, self.settings.device, self.settings.precision
+        )
+        self.layer = HandLayer(self.model, flat_hand_mean=True)
+        self._fitters: dict[str, KeypointFitter] = {}
+
+    def problem(self, keypoint_set: str) -> KeypointProblem:
+        """The fit's residuals for a keypoint definition."""
+        return self._fitter(keypoint_set).problem
+
+    def keypoint_set(self, detection: Detection) -> str:
+        """The keypoint definition that a detection is fitted with."""
+        if detection.keypoint_set == KEYPOINT_SET and KEYPOINT_SET not in self.model.keypoint_sets:
+            return "openpose"  # the model's joints, as in the paper
+        return detection.keypoint_set
+
+    def __call__(self, inputs: Sequence[HandInput]) -> list[FittedHand]:
+        """Fit hands, which may be of different images, to their keypoints and outlines.
+
+        Args:
+            inputs: hands of detected hands.
+
+        Returns:
+            one hand per input, its side decided.
+        """
+        begin = time.perf_counter()
+        others = {row: as_other_side(inputs[row]) for row in doubtful(inputs)} if self.settings.refine else {}
+        candidates = [*inputs, *others.values()]
+        predictions = self._predict(candidates)
+        predict_seconds = (time.perf_counter() - begin) / max(len(inputs), 1)
+        begin = time.perf_counter()
+        fits = self._fit(candidates, predictions)
+        numbers = {row: len(inputs) + number for number, row in enumerate(others)}
+        better = {
+            row: fits_better(fits[row].cost, fits[number].cost, inputs[row].detection.handedness)
+            for row, number in numbers.items()
+        }
+        chosen = decided(inputs, others, better)
+        own = [numbers[row] if better.get(row) else row for row in range(len(inputs))]
+        hands: dict[int, FittedHand] = {}
+        keypoint_seconds = (time.perf_counter() - begin) / max(len(inputs), 1)
+        for name, rows in group_rows([self.keypoint_set(one.detection) for one in chosen]).items():
+            begin = time.perf_counter()
+            fitted, figures = self._fit_outlines(
+                [chosen[row] for row in rows], [fits[own[row]].parameters for row in rows], name
+            )
+            fit_seconds = keypoint_seconds + (time.perf_counter() - begin) / len(rows)
+            seconds = {"detect": 0.0, "predict": predict_seconds, "fit": fit_seconds}
+            for number, row in enumerate(rows):
+                hands[row] = FittedHand(
+                    input=chosen[row],
+                    keypoint_set=name,
+                    fit=fits[own[row]],
+                    parameters=fitted.select(number),
+                    predicted=predictions[own[row]] is not None,
+                    figures=figures[number],
+                    seconds=seconds | {"detect": chosen[row].detect_seconds},
+                )
+        return [hands[row] for row in range(len(inputs))]
+
+    def _predict(self, inputs: Sequence[HandInput]) -> list[PosePrediction | None]:
+        predictions: list[PosePrediction | None] = [None] * len(inputs)
+        if self.predictor is not None and inputs:
+            predictions[:] = self.predictor.predict_batch(
+                [PredictorInput(one.image, one.intrinsics, one.detection) for one in inputs]
+            )
+        return predictions
+
+    def _fit(self, inputs: Sequence[HandInput], predictions: Sequence[PosePrediction | None]) -> list[KeypointFit]:
+        """Fit hands to their keypoints."""
+        fits: dict[int, KeypointFit] = {}
+        for name, rows in group_rows([self.keypoint_set(one.detection) for one in inputs]).items():
+            observations = [inputs[row].observation for row in rows]
+            own = self._fitter(name).fit_batch(
+                observations, [predictions[row] for row in rows], refine=self.settings.refine
+            )
+            fits |= dict(zip(rows, own, strict=True))
+        return [fits[row] for row in range(len(inputs))]
+
+    def _fit_outlines(
+        self, inputs: Sequence[HandInput], hands: Sequence[HandParameters], keypoint_set: str
+    ) -> tuple[HandParameters, list[dict[str, float]]]:
+        """Fit hands of one keypoint definition to their silhouettes: hands [B] and figures of each."""
+        parameters = HandParameters.concat(hands)
+        if not (self.settings.refine and self.settings.appearance):
+            return parameters, [{} for _ in inputs]
+        problem = self.problem(keypoint_set)
+        return fit_outlines(inputs, parameters, problem, self.layer, self.settings.silhouette)
+
+    def _fitter(self, keypoint_set: str) -> KeypointFitter:
+        if keypoint_set not in self._fitters:
+            self._fitters[keypoint_set] = KeypointFitter(self.model, keypoint_set, start=self.settings.start)
+        return self._fitters[keypoint_set]
