@@ -14,6 +14,7 @@ from handsss.fitting.problem import PARAMETERS, POSE, SHAPE, HandParameters, Key
 
 Shared = Literal["shape", "pose and shape"]
 _STILL = 1e-5  # relative change of the cost below which a step brought nothing
+_TOGETHER = 32  # hands whose Jacobians are held at once
 
 
 class SharedFit(NamedTuple):
@@ -44,6 +45,7 @@ def fit_shared(
     observation: Observation,
     shared: Shared,
     iterations: int = 20,
+    weights: Tensor | None = None,
 ) -> SharedFit:
     """Minimise the robust cost of all photos by Levenberg-Marquardt; each photo's own parameters are eliminated from
     the normal equations (Schur complement), so time grows linearly with the photos.
@@ -54,8 +56,10 @@ def fit_shared(
         observation: of each photo, [B].
         shared: which parameters.
         iterations: at most.
+        weights: [B] > 0 factors on the photos' costs; all the same if left out.
     """
     count = len(parameters.pose)
+    trust = torch.ones(count, dtype=torch.float64) if weights is None else weights
     common = torch.zeros(PARAMETERS, dtype=torch.bool)
     common[SHAPE] = True
     once = [problem.columns["shape"]]
@@ -63,46 +67,131 @@ def fit_shared(
         common[POSE] = True
         once += [problem.columns["disagreement"], problem.columns["pose"]]
     residuals = problem.residuals(parameters, observation)
-    share_of = torch.ones_like(residuals[0])
+    share_of = torch.ones_like(residuals)
     for columns in once:
-        share_of[columns] = count**-0.5  # a prior of one thing counts once
+        share_of[:, columns] = (count * trust[:, None]).rsqrt()  # a prior of one thing counts once
 
     def valued(residuals: Tensor) -> tuple[Tensor, float]:
-        cost, weights = problem.robust(residuals * share_of)
-        return weights * share_of, float(cost.sum())
+        cost, roots = problem.robust(residuals * share_of)
+        return roots * share_of * trust.sqrt()[:, None], float((cost * trust).sum())
 
-    weights, cost = valued(residuals)
+    roots, cost = valued(residuals)
     damping = 1e-2
     for _ in range(iterations):
-        slopes = jacobian(problem, parameters, observation, residuals) * weights[..., None]
-        weighted = (residuals * weights)[..., None]
-        own, together = slopes[..., ~common], slopes[..., common]
-        own_h = own.transpose(1, 2) @ own
-        cross = own.transpose(1, 2) @ together
-        shared_h = (together.transpose(1, 2) @ together).sum(0)
-        own_g = own.transpose(1, 2) @ weighted
-        shared_g = (together.transpose(1, 2) @ weighted).sum(0)
+        normal = _normal_equations(problem, parameters, observation, residuals, roots, common)
         improved = False
         while not improved and damping < 1e6:
-            left = own_h + torch.diag_embed(damping * (own_h.diagonal(dim1=1, dim2=2) + 1e-3))
-            right = shared_h + torch.diag(damping * (shared_h.diagonal() + 1e-3))
-            solved = torch.linalg.solve(left, torch.cat([cross, own_g], 2))
-            reduced = right - (cross.transpose(1, 2) @ solved[..., :-1]).sum(0)
-            target = shared_g - (cross.transpose(1, 2) @ solved[..., -1:]).sum(0)
-            step = -torch.linalg.solve(reduced, target)
-            delta = torch.zeros(count, PARAMETERS, dtype=torch.float64)
-            delta[:, common] = step[:, 0]
-            delta[:, ~common] = -(solved[..., -1] + solved[..., :-1] @ step[:, 0])
-            delta /= (delta[:, :3].norm(dim=1).max() / 0.5).clamp_min(1)  # as in levenberg_marquardt
+            delta = _step(normal, damping, common)
             candidate = retract(parameters, delta)
             moved = problem.residuals(candidate, observation)
-            new_weights, new_cost = valued(moved)
+            new_roots, new_cost = valued(moved)
             improved = new_cost < cost
             damping = max(damping * (0.3 if improved else 5), 1e-6)
         if not improved:
             break
         relative = (cost - new_cost) / max(cost, 1e-9)
-        parameters, residuals, weights, cost = candidate, moved, new_weights, new_cost
+        parameters, residuals, roots, cost = candidate, moved, new_roots, new_cost
         if relative < _STILL:
             break
     return SharedFit(parameters, cost)
+
+
+class _Normal(NamedTuple):
+    """Normal equations: each hand's own parameters (O), the shared ones (S), and what couples them."""
+
+    own: Tensor  # [B, O, O]
+    cross: Tensor  # [B, O, S]
+    own_gradient: Tensor  # [B, O, 1]
+    shared: Tensor  # [S, S]
+    shared_gradient: Tensor  # [S, 1]
+
+
+def _normal_equations(
+    problem: KeypointProblem,
+    parameters: HandParameters,
+    observation: Observation,
+    residuals: Tensor,
+    roots: Tensor,
+    common: Tensor,
+) -> _Normal:
+    """Some hands at a time: a Jacobian takes far more memory than what is kept of it."""
+    parts = []
+    for rows in torch.arange(len(residuals)).split(_TOGETHER):
+        slopes = jacobian(problem, parameters.select(rows), observation.select(rows), residuals[rows])
+        slopes = slopes * roots[rows][..., None]
+        weighted = (residuals[rows] * roots[rows])[..., None]
+        own, shared = slopes[..., ~common], slopes[..., common]
+        transposed = own.transpose(1, 2)
+        parts.append(
+            _Normal(
+                transposed @ own,
+                transposed @ shared,
+                transposed @ weighted,
+                (shared.transpose(1, 2) @ shared).sum(0),
+                (shared.transpose(1, 2) @ weighted).sum(0),
+            )
+        )
+    own_h, cross, own_g, shared_h, shared_g = zip(*parts, strict=True)
+    return _Normal(torch.cat(own_h), torch.cat(cross), torch.cat(own_g), sum(shared_h), sum(shared_g))
+
+
+def _step(normal: _Normal, damping: float, common: Tensor) -> Tensor:
+    """The update [B, P]: the own parameters are eliminated, the shared ones solved, the own ones follow."""
+    left = normal.own + torch.diag_embed(damping * (normal.own.diagonal(dim1=1, dim2=2) + 1e-3))
+    right = normal.shared + torch.diag(damping * (normal.shared.diagonal() + 1e-3))
+    solved = torch.linalg.solve(left, torch.cat([normal.cross, normal.own_gradient], 2))
+    crossed = normal.cross.transpose(1, 2)
+    reduced = right - (crossed @ solved[..., :-1]).sum(0)
+    target = normal.shared_gradient - (crossed @ solved[..., -1:]).sum(0)
+    step = -torch.linalg.solve(reduced, target)
+    delta = torch.zeros(len(solved), PARAMETERS, dtype=torch.float64)
+    delta[:, common] = step[:, 0]
+    delta[:, ~common] = -(solved[..., -1] + solved[..., :-1] @ step[:, 0])
+    bounded: Tensor = delta / (delta[:, :3].norm(dim=1).max() / 0.5).clamp_min(1)  # as in levenberg_marquardt
+    return bounded
+
+
+_LEAST_EXCESS = 20.0  # squared standard deviations that a shared shape may cost any photo
+_USUAL_EXCESS = 3.0  # times the photos' median
+_ROUNDS = 3  # of reweighting
+LEAST_WEIGHT = 0.02
+
+
+class OneShape(NamedTuple):
+    """Hands of one shape."""
+
+    parameters: HandParameters  # [B]; shapes are equal
+    weights: Tensor  # [B] 0..1: how far each photo agrees with the others
+
+
+@torch.no_grad()
+def fit_one_shape(problem: KeypointProblem, alone: HandParameters, observation: Observation) -> OneShape:
+    """One shape for the hands of several photos, robustly: photos that it costs much more than the others (another
+    person's, a wrong fit) count less.
+
+    Args:
+        problem: its residuals.
+        alone: each photo's own fit, [B].
+        observation: of each photo, [B].
+    """
+    middle = alone.select(0)._replace(shape=alone.shape.median(0, keepdim=True).values)
+    fit = SharedFit(share(alone, "shape", middle), 0.0)
+    own = _cost_without_shape(problem, alone, observation)
+    weights = torch.ones_like(own)
+    for _ in range(_ROUNDS):
+        fit = fit_shared(problem, fit.parameters, observation, "shape", weights=weights)
+        excess = (_cost_without_shape(problem, fit.parameters, observation) - own).clamp_min(0)
+        weights = _agreement(excess)
+    return OneShape(fit.parameters, weights)
+
+
+def _agreement(excess: Tensor) -> Tensor:
+    """Weights [B] of photos by what a shared shape costs each of them [B] (Geman-McClure)."""
+    usual = (_USUAL_EXCESS * excess.median()).clamp_min(_LEAST_EXCESS)
+    return (usual / (usual + excess)).square().mul(4).clamp(LEAST_WEIGHT, 1)
+
+
+def _cost_without_shape(problem: KeypointProblem, parameters: HandParameters, observation: Observation) -> Tensor:
+    residuals = problem.residuals(parameters, observation)
+    cost, _ = problem.robust(residuals)
+    return cost - residuals[:, problem.columns["shape"]].square().sum(1)

@@ -165,6 +165,8 @@ def refine(
     crops: Sequence[Crop],
     segmentations: Sequence[Segmentation],
     settings: SilhouetteSettings,
+    *,
+    shape_fixed: bool = False,
 ) -> HandParameters:
     """Minimise keypoint residuals, priors and silhouette mismatch with Adam, all hands in one batch.
 
@@ -173,6 +175,7 @@ def refine(
         observation: their keypoints in the photos, [B].
         crops: the photos around the hands, at working resolution.
         segmentations: of the crops.
+        shape_fixed: the shapes stay as they are.
 
     Returns:
         the iterate with the lowest cost of each hand.
@@ -181,10 +184,13 @@ def refine(
     size = outlines.target.shape[1], outlines.target.shape[2]
     delta = torch.zeros(len(crops), PARAMETERS, dtype=torch.float64, requires_grad=True)
     optimiser = Adam(delta, betas=(0.8, 0.95))
+    scales = _SCALES.clone()
+    if shape_fixed:
+        scales[SHAPE] = 0
     best = parameters.copy()
     best_cost = torch.full((len(crops),), float("inf"), dtype=torch.float64)
     for iteration in range(settings.iterations + 1):
-        moved = retract(parameters, delta * _SCALES)
+        moved = retract(parameters, delta * scales)
         posed, local = _posed(layer, problem, moved)
         points = layer.keypoints(posed, problem.full_keypoint_set).double()
         cost, _ = problem.robust(problem.residuals_of(moved, points, local, observation))
@@ -208,12 +214,15 @@ def fit_outlines(
     problem: KeypointProblem,
     layer: HandLayer,
     settings: SilhouetteSettings,
+    *,
+    shape_fixed: bool = False,
 ) -> tuple[HandParameters, list[dict[str, float]]]:
     """Fit silhouettes where the segmentation is good enough.
 
     Args:
         inputs: the hands' photos.
         parameters: hands [B], fitted to keypoints.
+        shape_fixed: their shapes stay as they are.
 
     Returns:
         the hands, and figures of each: ``segmentation_quality`` if there was a segmentation, ``silhouette_iou`` if the
@@ -241,7 +250,16 @@ def fit_outlines(
     if not rows:
         return parameters, figures
     observation, chosen = Observation.stack([inputs[row].observation for row in rows]), torch.tensor(rows)
-    pulled = refine(parameters.select(chosen), problem, layer, observation, crops, segmentations, settings)
+    pulled = refine(
+        parameters.select(chosen),
+        problem,
+        layer,
+        observation,
+        crops,
+        segmentations,
+        settings,
+        shape_fixed=shape_fixed,
+    )
     with torch.no_grad():
         vertices = posed_vertices(layer, problem, pulled)
     every = parameters.copy()

@@ -61,6 +61,10 @@ class HandFitter:
         Returns:
             one hand per input, its side decided.
         """
+        return self.fit_outlines(self.fit_keypoints(inputs))
+
+    def fit_keypoints(self, inputs: Sequence[HandInput]) -> list[FittedHand]:
+        """The first half of :meth:`__call__`: hands fitted to their keypoints, their sides decided."""
         begin = time.perf_counter()
         others = {row: as_other_side(inputs[row]) for row in doubtful(inputs)} if self.settings.refine else {}
         candidates = [*inputs, *others.values()]
@@ -75,26 +79,47 @@ class HandFitter:
         }
         chosen = decided(inputs, others, better)
         own = [numbers[row] if better.get(row) else row for row in range(len(inputs))]
-        hands: dict[int, FittedHand] = {}
-        keypoint_seconds = (time.perf_counter() - begin) / max(len(inputs), 1)
-        for name, rows in group_rows([self.keypoint_set(one.detection) for one in chosen]).items():
-            begin = time.perf_counter()
-            fitted, figures = self._fit_outlines(
-                [chosen[row] for row in rows], [fits[own[row]].parameters for row in rows], name
+        seconds = {"predict": predict_seconds, "fit": (time.perf_counter() - begin) / max(len(inputs), 1)}
+        return [
+            FittedHand(
+                input=one,
+                keypoint_set=self.keypoint_set(one.detection),
+                fit=fits[row],
+                parameters=fits[row].parameters,
+                predicted=predictions[row] is not None,
+                figures={},
+                seconds={"detect": one.detect_seconds, **seconds},
             )
-            fit_seconds = keypoint_seconds + (time.perf_counter() - begin) / len(rows)
-            seconds = {"detect": 0.0, "predict": predict_seconds, "fit": fit_seconds}
+            for one, row in zip(chosen, own, strict=True)
+        ]
+
+    def fit_outlines(self, hands: Sequence[FittedHand], *, shape_fixed: bool = False) -> list[FittedHand]:
+        """The second half of :meth:`__call__`: fitted hands after the fit to their outlines.
+
+        Args:
+            hands: fitted to their keypoints.
+            shape_fixed: their shapes stay as they are.
+        """
+        if not (self.settings.refine and self.settings.appearance):
+            return list(hands)
+        ended: dict[int, FittedHand] = {}
+        for name, rows in group_rows([one.keypoint_set for one in hands]).items():
+            begin = time.perf_counter()
+            fitted, figures = fit_outlines(
+                [hands[row].input for row in rows],
+                HandParameters.concat([hands[row].parameters for row in rows]),
+                self.problem(name),
+                self.layer,
+                self.settings.silhouette,
+                shape_fixed=shape_fixed,
+            )
+            seconds = (time.perf_counter() - begin) / len(rows)
             for number, row in enumerate(rows):
-                hands[row] = FittedHand(
-                    input=chosen[row],
-                    keypoint_set=name,
-                    fit=fits[own[row]],
-                    parameters=fitted.select(number),
-                    predicted=predictions[own[row]] is not None,
-                    figures=figures[number],
-                    seconds=seconds | {"detect": chosen[row].detect_seconds},
+                spent = hands[row].seconds | {"fit": hands[row].seconds["fit"] + seconds}
+                ended[row] = hands[row]._replace(
+                    parameters=fitted.select(number), figures=figures[number], seconds=spent
                 )
-        return [hands[row] for row in range(len(inputs))]
+        return [ended[row] for row in range(len(hands))]
 
     def _predict(self, inputs: Sequence[HandInput]) -> list[PosePrediction | None]:
         predictions: list[PosePrediction | None] = [None] * len(inputs)
@@ -114,16 +139,6 @@ class HandFitter:
             )
             fits |= dict(zip(rows, own, strict=True))
         return [fits[row] for row in range(len(inputs))]
-
-    def _fit_outlines(
-        self, inputs: Sequence[HandInput], hands: Sequence[HandParameters], keypoint_set: str
-    ) -> tuple[HandParameters, list[dict[str, float]]]:
-        """Fit hands of one keypoint definition to their silhouettes: hands [B] and figures of each."""
-        parameters = HandParameters.concat(hands)
-        if not (self.settings.refine and self.settings.appearance):
-            return parameters, [{} for _ in inputs]
-        problem = self.problem(keypoint_set)
-        return fit_outlines(inputs, parameters, problem, self.layer, self.settings.silhouette)
 
     def _fitter(self, keypoint_set: str) -> KeypointFitter:
         if keypoint_set not in self._fitters:

@@ -12,7 +12,8 @@ from handsss.geometry.mesh import bilinear, vertex_normals
 from handsss.geometry.window import Crop
 from handsss.hand.model import HandModel
 from handsss.reconstruction.appearance import Light, SurfaceSamples, estimate_light, fill_surface, shading
-from handsss.rendering.atlas import Texels
+from handsss.reconstruction.skin_pixels import without_background
+from handsss.rendering.atlas import Texels, fill_between
 from handsss.rendering.pipeline import rasterise
 
 _DEPTH_TOLERANCE = 0.004  # metres behind the depth map up to which a point counts as visible
@@ -102,6 +103,7 @@ def bake(
     # Up to two pixels from the outline the photo's pixels mix hand and background.
     margin = np.clip((ndimage.distance_transform_edt(inside) - 1.0) / 2.0, 0, 1)
     skin = margin if probability is None else margin * np.clip((probability - minimum_skin) / 0.3, 0, 1)
+    skin = without_background(crop.image, inside, skin)
     layers = _PhotoLayers(crop, depth, skin)
     normals = vertex_normals(vertices, model.faces)
     at_vertices = _sample_photo(vertices, normals, layers)
@@ -117,6 +119,5 @@ def bake(
     weight = sampled.weights[:, None]
     pixels = np.zeros((*atlas.inside.shape, 3), dtype=np.float32)
     pixels[atlas.inside] = weight * detail + (1 - weight) * base
-    pixels = pixels[atlas.nearest[0], atlas.nearest[1]]
-    texture = np.round(pixels * 255).astype(np.uint8)
+    texture = np.round(fill_between(pixels, atlas) * 255).astype(np.uint8)
     return Appearance(light.values, colours, texture, float((sampled.weights > 0.5).mean()))

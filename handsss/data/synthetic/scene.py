@@ -36,6 +36,7 @@ class SceneSettings:
     backgrounds: tuple[Path, ...] = ()
     occluders: float = 0.3  # share of pictures with an object in the hand or in front of it
     clean: bool = False  # no occluders, no motion blur, good exposure
+    pictures_a_person: int = 1  # so many pictures in a row show hands of one shape and skin
 
 
 class Scene(NamedTuple):
@@ -75,6 +76,11 @@ def _pose(pose: np.ndarray, shape: np.ndarray) -> _Posed:
     return _Posed(shown.vertices[0].numpy(), truth.vertices[0].numpy(), joints, truth.kinematic_joints[0, 0].numpy())
 
 
+def _person(rng: np.random.Generator) -> tuple[np.ndarray, SkinParameters]:
+    """Shape [10] and skin."""
+    return np.clip(rng.normal(0, 1, 10), -2.5, 2.5), sample_skin(rng)
+
+
 def make_scene(number: int, split: str, settings: SceneSettings) -> Scene:
     """Picture ``number`` of a split; the same settings and number give the same bytes.
 
@@ -83,10 +89,13 @@ def make_scene(number: int, split: str, settings: SceneSettings) -> Scene:
         split: "training" or "evaluation": other pictures, other people.
         settings: see :class:`SceneSettings`.
     """
-    rng = np.random.default_rng([settings.seed, ("training", "evaluation").index(split), number])
+    seeds = [settings.seed, ("training", "evaluation").index(split), number]
+    rng = np.random.default_rng(seeds)
     pose = sample_pose(load_model("open-detail"), rng)
-    shape = np.clip(rng.normal(0, 1, 10), -2.5, 2.5)
-    skin = sample_skin(rng)
+    shape, skin = _person(rng)
+    if settings.pictures_a_person > 1:
+        seeds[-1] //= settings.pictures_a_person
+        shape, skin = _person(np.random.default_rng([*seeds, 1]))
     lighting = sample_lighting(rng)
     degradation = sample_degradation(rng)
     if settings.clean:
