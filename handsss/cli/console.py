@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +11,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, ProgressColumn
 
 DONE, INPUT_FAILED, USAGE, NOTHING_FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -49,33 +50,10 @@ def error_console() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def progress_bar(console: Console, *, unit: str, shown: bool) -> Progress:
-    """A bar with count, rate and remaining time, on a terminal; nothing elsewhere."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: object) -> Text:
-            speed = getattr(task, "finished_speed", None) or getattr(task, "speed", None)
-            if not speed:
-                return Text("")
-            return Text(f"{speed:.1f} {unit}s/s" if speed >= 1 else f"{1 / speed:.1f} s/{unit}")
-
-    columns: list[ProgressColumn] = [
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TextColumn("remaining"),
-        TimeRemainingColumn(),
-    ]
-    return Progress(*columns, console=console, transient=True, disable=not (shown and sys.stderr.isatty()))
-
-
 @contextmanager
 def waiting(console: Console, text: str, *, shown: bool) -> Iterator[None]:
     """A spinner on a terminal, for work of unknown length; nothing elsewhere."""
-    if not (shown and sys.stderr.isatty()):
+    if not (shown and sys.stderr.isatty()) or console.is_dumb_terminal:
         yield
         return
     with console.status(plain(text)):
@@ -89,13 +67,20 @@ def plain(text: str) -> str:
     return escape(text.encode("utf-8", "backslashreplace").decode())
 
 
+def typed_command(*more: str) -> str:
+    """The command that the user typed, with further options where it lacks them, to be typed again."""
+    words = ["handsss", *sys.argv[1:]]
+    words += [word for word in more if word not in words]
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+
+
 @contextmanager
 def resumable() -> Iterator[None]:
-    """On Ctrl-C in resumable work: say so, and exit with 130."""
+    """On Ctrl-C in resumable work: say how to go on, and exit with 130."""
     import typer
 
     try:
         yield
     except KeyboardInterrupt:
-        show_error("interrupted. What is finished is kept: run the same command with --resume.")
+        show_error(f"interrupted. What is finished is kept. Go on with: {typed_command('--resume')}")
         raise typer.Exit(INTERRUPTED) from None

@@ -90,6 +90,7 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> None:  # fmt: skip
     """Score a trained network, or predictions of any method: errors, AUC, F-scores, 2D keypoints, a report."""
+    from handsss.cli.compiling import compile_kernels
     from handsss.cli.table_printer import TablePrinter
     from handsss.evaluation.evaluate import check_inputs
     from handsss.evaluation.evaluate import evaluate as run
@@ -98,6 +99,7 @@ def evaluate(
     printer = TablePrinter(quiet=quiet)
     printer.say(f"{'network' if inputs.is_network else 'predictions'}: {inputs.source}")
     printer.say(f"data: {inputs.data}")
+    compile_kernels("crops", "renderer", quiet=quiet)
     with printer.progress() as on_progress:
         result = run(
             checkpoint=inputs.source if inputs.is_network else None,

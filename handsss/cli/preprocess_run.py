@@ -7,16 +7,17 @@ from pathlib import Path
 
 import typer
 
+from handsss.cli.compiling import compile_kernels
 from handsss.cli.console import (
     NOTHING_FOUND,
     error_console,
     output_console,
     plain,
-    progress_bar,
     resumable,
     show_note,
     waiting,
 )
+from handsss.cli.progress import progress_bar
 from handsss.data.keypoints.sources import KeypointFiles
 from handsss.data.preprocess import PreprocessOptions, PreprocessSummary, preprocess
 from handsss.data.preprocess_inputs import PreprocessInputs, keypoint_source
@@ -60,16 +61,10 @@ def run(
         )
     if isinstance(source, KeypointFiles):
         show_keypoints(source, len(inputs.reader), unit, quiet=quiet)
+    compile_kernels("crops", quiet=quiet)
     begin = time.perf_counter()
-    with resumable(), progress_bar(errors, unit=unit, shown=not quiet) as progress:
-        task = progress.add_task("preprocessing", total=len(inputs.reader))
-        summary = preprocess(
-            inputs.reader,
-            source,
-            target,
-            options,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+    with resumable(), progress_bar(errors, unit=unit, shown=not quiet, description="preprocessing") as progress:
+        summary = preprocess(inputs.reader, source, target, options, progress=progress.update)
     _sum_up(summary, time.perf_counter() - begin, quiet=quiet, unit=unit)
     if summary.rows == 0:
         raise typer.Exit(NOTHING_FOUND)

@@ -212,4 +212,12 @@ Workers = Annotated[
         help="Worker processes for several photos. Default: one per core, if there are eight photos for each.",
     ),
 ]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        rich_help_panel="Run",
+        help="Leave out photos whose results are complete, of the same photo by the same options.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel="Output", help="Print errors only.")]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from handsss.cli.console import error_console, flag, output_console, plain, show_error
+from handsss.cli.console import error_console, flag, output_console, plain, show_error, typed_command
 from handsss.reconstruction.outputs import Outcome, OutputPlan
-
-__all__ = ["Outcome", "Printer"]
 
 _ROWS = 30  # of the table; longer runs are read in summary.json
 _CAMERA_WORDS = {
@@ -56,6 +54,12 @@ class Printer:
         names = ", ".join(str(path) for path in outcome.files)
         self._line(f"wrote {names} in {outcome.seconds:.1f} s")
 
+    def skipped(self, count: int, total: int) -> None:
+        """How many photos were complete already."""
+        if not self._quiet:
+            photos = "photo" if total == 1 else "photos"
+            self.errors.print(f"skipped: {count} of {total} {photos}, complete already", soft_wrap=True)
+
     def finish(self, outcomes: Sequence[Outcome], plan: OutputPlan) -> None:
         """The table of several photos, and what an interruption left."""
         undone = sum(outcome.status == "not started" for outcome in outcomes)
@@ -63,12 +67,15 @@ class Printer:
             done = len(outcomes) - undone
             where = plan.single or plan.folder
             kept = f"; their results are in {where}" if done else ""
-            show_error(f"interrupted: {done} of {len(outcomes)} photos done{kept}.")
+            again = f" Go on with: {typed_command('--resume')}" if self._several else ""
+            show_error(f"interrupted: {done} of {len(outcomes)} photos done{kept}.{again}")
         if not self._several:
             return
         self._table(outcomes, plan)
         counts = Counter(outcome.status for outcome in outcomes)
-        self._line(", ".join(f"{count} {status}" for status, count in counts.items()))
+        skipped = sum(outcome.skipped for outcome in outcomes)
+        of_those = f" ({skipped} of them before)" if skipped else ""
+        self._line(", ".join(f"{count} {status}" for status, count in counts.items()) + of_those)
         cameras = Counter(outcome.camera_source for outcome in outcomes if outcome.camera_source)
         for kind, count in Counter(outcome.keypoints for outcome in outcomes if outcome.keypoints).items():
             self._line(f"keypoints: {kind} ({count} photo{'s' if count > 1 else ''})")
@@ -80,7 +87,9 @@ class Printer:
         from rich import box
         from rich.table import Table
 
-        rows = [outcome for outcome in outcomes if outcome.status != "not started"]
+        rows = [outcome for outcome in outcomes if outcome.status != "not started" and not outcome.skipped]
+        if not rows:
+            return
         table = Table(box=box.SIMPLE)
         table.add_column("photo", overflow="fold")
         table.add_column("hands")

@@ -2,26 +2,103 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from handsss.cli.compiling import compile_kernels
+from handsss.cli.console import INPUT_FAILED, show_error, waiting
+from handsss.cli.progress import progress_bar
+from handsss.cli.reconstruct_report import Printer
 from handsss.detect.boxes import box_of
 from handsss.detect.types import check_sides
 from handsss.errors import InputError, UserError
 from handsss.io.camera import camera_options
-from handsss.io.image import check_image
-from handsss.reconstruction.inputs import BatchOptions, Source
+from handsss.io.image import check_image, is_stream
+from handsss.reconstruction.inputs import BatchOptions, Inputs, Source
+from handsss.reconstruction.outputs import Outcome, OutputPlan
 
 if TYPE_CHECKING:
     from handsss.reconstruction.pipeline import HandPipeline
     from handsss.reconstruction.settings import PipelineSettings
 
 _PHOTOS_A_PROCESS = 8
+_SETTINGS = ("all_hands", "refine", "depth", "precision", "start", "texture_size")  # that results depend on
 
 
 def processes_for(photos: int, cores: int) -> int:
     """So many that each has enough photos to be worth its start of a few seconds."""
     return max(1, min(cores, photos // _PHOTOS_A_PROCESS))
+
+
+def run(
+    inputs: Inputs,
+    plan: OutputPlan,
+    options: BatchOptions,
+    model: str,
+    settings: dict[str, Any],
+    *,
+    batch: int,
+    workers: int | None,
+    resume: bool,
+    quiet: bool,
+) -> int:
+    """Reconstruct photos, say what becomes of them, and return the exit code.
+
+    Args:
+        inputs: the photos.
+        plan: of the result files.
+        options: of the photos.
+        model: name or path of the hand model.
+        settings: of :class:`handsss.reconstruction.pipeline.PipelineSettings`.
+        batch: photos per batch.
+        workers: processes; None: see :func:`processes_for`.
+        resume: leave out photos whose results are complete.
+        quiet: errors only.
+    """
+    if not inputs.several and (mistake := unreadable(inputs.sources[0])):
+        show_error(mistake)  # before libraries and networks are loaded, which takes seconds
+        return INPUT_FAILED
+    printer = Printer(quiet=quiet, several=inputs.several)
+    with waiting(printer.errors, "loading libraries, networks and the hand model", shown=not quiet):
+        from handsss.reconstruction.run import exit_code, reconstruct_all
+        from handsss.reconstruction.settings import PipelineSettings
+
+        made = PipelineSettings(**settings)
+        pipeline = make_pipeline(model, made)
+    if options.keypoint_set is not None:
+        pipeline.model.keypoint_set(options.keypoint_set)  # an unknown name is an error, before any work
+    options = with_run_options(options, pipeline, plan)
+    compile_kernels("crops", "renderer", quiet=quiet)
+    count = len(inputs.sources)
+    processes = min(workers or processes_for(count, os.cpu_count() or 1), count)
+    if any(is_stream(source.path) for source in inputs.sources):
+        processes = 1  # pipes are this process's own
+    work = partial(reconstruct_all, inputs.sources, plan, pipeline, options, resume=resume)
+    if inputs.several:
+        with progress_bar(printer.errors, unit="photo", shown=not quiet, description="reconstructing") as progress:
+            progress.update(0, count)
+
+            def skip(skipped: int) -> None:
+                progress.stage("reconstructing", count, done=skipped)
+                printer.skipped(skipped, count)
+
+            def show(outcome: Outcome) -> None:
+                progress.advance()
+                printer.show(outcome)
+
+            make = partial(make_pipeline, model, made)
+            outcomes = work(batch=batch, workers=processes, make=make, on_end=show, on_resume=skip)
+    else:
+        ended: list[Outcome] = []
+        with waiting(printer.errors, f"reconstructing {inputs.sources[0].path}", shown=not quiet):
+            outcomes = work(on_end=ended.append, on_resume=lambda skipped: printer.skipped(skipped, 1))
+        for outcome in ended:
+            printer.show(outcome)
+    printer.finish(outcomes, plan)
+    return exit_code(outcomes)
 
 
 def unreadable(source: Source) -> str:
@@ -38,6 +115,17 @@ def make_pipeline(model: str, settings: PipelineSettings) -> HandPipeline:
     from handsss.reconstruction.pipeline import HandPipeline
 
     return HandPipeline(model, settings)
+
+
+def with_run_options(options: BatchOptions, pipeline: HandPipeline, plan: OutputPlan) -> BatchOptions:
+    """The options with what their results are recorded by, see :func:`handsss.reconstruction.resume.run_options`."""
+    from handsss.fitting.network_prediction import NetworkPredictor
+    from handsss.reconstruction.resume import run_options
+
+    settings, predictor = pipeline.settings, pipeline.fitter.predictor
+    network = predictor.loaded.path if isinstance(predictor, NetworkPredictor) else None
+    own = {name: getattr(settings, name) for name in _SETTINGS}
+    return replace(options, run_options=run_options(pipeline.model, network, options, plan, **own))
 
 
 def batch_options(

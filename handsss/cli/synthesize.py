@@ -47,7 +47,9 @@ def synthesize(
     import os
     import time
 
-    from handsss.cli.console import error_console, output_console, plain, progress_bar, resumable
+    from handsss.cli.compiling import compile_kernels
+    from handsss.cli.console import error_console, output_console, plain, resumable
+    from handsss.cli.progress import progress_bar
     from handsss.data.synthetic.generate import SynthesizeOptions, settings_of
     from handsss.data.synthetic.generate import synthesize as make
 
@@ -59,10 +61,11 @@ def synthesize(
         resume=resume,
         overwrite=overwrite,
     )
+    compile_kernels("rasteriser", quiet=quiet)
     begin = time.perf_counter()
-    with resumable(), progress_bar(error_console(), unit="picture", shown=not quiet) as progress:
-        task = progress.add_task("drawing", total=number)
-        summary = make(output, options, progress=lambda done, total: progress.update(task, completed=done, total=total))
+    drawing = "drawing, in blocks of 64"
+    with resumable(), progress_bar(error_console(), unit="picture", shown=not quiet, description=drawing) as progress:
+        summary = make(output, options, progress=progress.update)
     seconds = time.perf_counter() - begin
     out = output_console(quiet=quiet)
     counts = ", ".join(f"{count} {split}" for split, count in summary.pictures.items())

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from handsss.cli.console import error_console, output_console, plain, progress_bar
+from handsss.cli.console import error_console, output_console, plain
+from handsss.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from handsss.evaluation.options import OnProgress
@@ -32,15 +33,14 @@ class TablePrinter:
     def progress(self) -> Iterator[OnProgress]:
         """A bar for the current stage; gives the ``on_progress`` of the functions that work."""
         with progress_bar(error_console(), unit="picture", shown=not self._quiet) as bar:
-            task = bar.add_task("starting", total=None)
             current = ""
 
             def on_progress(stage: str, done: int, total: int) -> None:
                 nonlocal current
                 if stage != current:
                     current = stage
-                    bar.reset(task, total=None, description=stage)
-                bar.update(task, completed=done, total=total or None)
+                    bar.stage(stage, total, done=done)
+                bar.update(done, total)
 
             yield on_progress
 

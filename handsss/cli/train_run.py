@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
+from handsss.cli.compiling import compile_kernels
 from handsss.cli.console import output_console, plain, show_note
 from handsss.cli.train_view import TrainingView, show_profile, show_replay, show_summary
 from handsss.network.device import choose_device
@@ -57,7 +60,11 @@ def _callbacks(view: TrainingView) -> Callbacks:
     def note(text: str) -> None:
         output_console(quiet=view.quiet).print(plain(text))
 
-    return Callbacks(note=note, renamed=show_note, start=view.start, progress=view.show)
+    def prepare(device: torch.device) -> None:
+        kernels = ("crops", "renderer", "ssim") if device.type == "cpu" else ("crops",)
+        compile_kernels(*kernels, quiet=view.quiet)
+
+    return Callbacks(note=note, renamed=show_note, prepare=prepare, start=view.start, progress=view.show)
 
 
 def _shown(train: Callable[[], TrainResult], view: TrainingView) -> None:

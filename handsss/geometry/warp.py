@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from handsss.geometry.jit import njit
+from handsss.geometry.jit import is_cached, njit
 
 
 @njit(cache=True, nogil=True)
@@ -125,3 +125,17 @@ def warp(
     small = min(height, width) > 1 and height * width <= 4 * width_out * height_out * samples**2
     (_warp_small if small else _warp)(picture, matrix.astype(np.float64), samples, repeat, out)
     return out
+
+
+def compile_warps() -> None:
+    """Compile both kernels, for pictures that may be written and for those that may not."""
+    fixed = np.zeros((2, 2, 3), dtype=np.uint8)
+    fixed.flags.writeable = False
+    for picture in (np.zeros((2, 2, 3), dtype=np.uint8), fixed):
+        for kernel in (_warp, _warp_small):
+            kernel(picture, np.eye(2, 3), 1, True, np.empty((2, 2, 3), dtype=np.float32))
+
+
+def warps_are_compiled() -> bool:
+    """Whether the machine code of both kernels is there."""
+    return is_cached(_warp) and is_cached(_warp_small)

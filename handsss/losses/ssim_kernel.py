@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from handsss.geometry.jit import njit
+from handsss.geometry.jit import is_cached, njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -117,3 +117,15 @@ class FusedSsim(torch.autograd.Function):
             for gradient, needed in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)
         ]
         return both[0], both[1], None, None, None
+
+
+def compile_ssim() -> None:
+    """Compile the kernels for float32 images."""
+    image = np.zeros((1, 12, 12), dtype=np.float32)
+    gradients = np.empty_like(image), np.empty_like(image)
+    ssim_planes(image, image, np.ones(11, dtype=np.float32) / 11, 1e-4, 9e-4, *gradients, True)
+
+
+def ssim_is_compiled() -> bool:
+    """Whether the machine code of the kernels is there."""
+    return is_cached(ssim_planes)

@@ -24,6 +24,7 @@ from handsss.mesh_io.obj import png_bytes
 from handsss.reconstruction.inputs import BatchOptions, Source
 from handsss.reconstruction.outputs import Destination, Outcome, refuse_overwriting
 from handsss.reconstruction.result_json import json_bytes, photo_document
+from handsss.reconstruction.resume import photo_facts, run_record
 from handsss.reconstruction.side import FoundHands, left_out_note
 from handsss.visualize.overview import picture
 
@@ -193,6 +194,9 @@ def _photo_outputs(opened: _Opened, hands: list[HandResult], options: BatchOptio
         notes=opened.photo.notes,
         vertices=options.vertices,
     )
+    if options.run_options:
+        facts = photo_facts(source, opened.job.keypoints, options)
+        document["run"] = run_record(options, facts, files)
     files[destination.document] = json_bytes(document)
     refuse_overwriting(files, {path.resolve() for path in (source.path, opened.keypoints) if path is not None})
     note = left_out_note(opened.left_out) if hands else _no_hand(opened, options)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,7 @@ class BatchOptions:
     box: np.ndarray | None = None  # [4] px of every photo: the detector looks there and nowhere else
     vertices: bool = False  # write vertices into the JSON
     picture: bool = True  # draw the overview picture
+    run_options: Mapping[str, Any] = field(default_factory=dict)  # written into NAME.json, to resume
 
 
 class Inputs(NamedTuple):

@@ -33,6 +33,7 @@ class Outcome:
     seconds: float = 0.0
     trace: str = ""  # traceback of an internal error
     error: UserError | None = None  # what ``message`` says, with its options
+    skipped: bool = False  # an earlier run made the result
 
     def to_json(self) -> dict[str, Any]:
         """The photo's entry in summary.json."""

@@ -17,10 +17,11 @@ from handsss.reconstruction.batch import PhotoJob, PhotoOutputs, Pipeline, faile
 from handsss.reconstruction.inputs import BatchOptions, Source
 from handsss.reconstruction.outputs import Outcome, OutputPlan, refuse_overwriting
 from handsss.reconstruction.result_json import json_bytes
+from handsss.reconstruction.resume import complete_results
 
 _DIED = (
     "a worker process died, perhaps out of memory. Results that were written are kept: run the rest with fewer "
-    "{workers} or a smaller {batch}."
+    "{workers} or a smaller {batch}, and {resume}."
 )
 _SUMMARY_EVERY = 1.0  # seconds: rewriting it for each of ten thousand photos would take longer than the photos
 
@@ -35,6 +36,8 @@ def reconstruct_all(
     workers: int = 1,
     make: Callable[[], Pipeline] | None = None,
     on_end: Callable[[Outcome], None] = lambda outcome: None,
+    resume: bool = False,
+    on_resume: Callable[[int], None] = lambda skipped: None,
 ) -> list[Outcome]:
     """Reconstruct photos and write their files, and summary.json if the results go into a folder.
 
@@ -50,12 +53,15 @@ def reconstruct_all(
         workers: processes. Each makes its own pipeline; this process writes all files.
         make: makes a pipeline in a worker process; must be picklable. Required for several processes.
         on_end: called with the outcome of each photo.
+        resume: leave out photos whose results are complete: written with the same options, of the same photo.
+        on_resume: called with the number of photos left out, before the work.
 
     Returns:
         one outcome per source, in the order of the sources.
 
     Raises:
-        UserError: the output folder cannot be written, a result would overwrite an input, or a worker died.
+        UserError: the output folder cannot be written, a result would overwrite an input, a worker died, or the
+            results to resume were made with other options.
     """
     protected = {source.path.resolve() for source in sources}
     for source in sources:
@@ -69,10 +75,17 @@ def reconstruct_all(
         )
     else:
         work, workers = partial(reconstruct_photos, pipeline=pipeline, options=options), 1
-    ended: dict[int, Outcome] = {}
     saved = 0.0
     own = _keypoints(sources, options)
-    jobs = [PhotoJob(number, source, plan.of(source), own[number]) for number, source in enumerate(sources)]
+    ended: dict[int, Outcome] = complete_results(sources, plan, own, options) if resume else {}
+    if resume:
+        on_resume(len(ended))
+    protected |= {path.resolve() for outcome in ended.values() for path in outcome.files}
+    jobs = [
+        PhotoJob(number, source, plan.of(source), own[number])
+        for number, source in enumerate(sources)
+        if number not in ended
+    ]
     try:
         for together in run_jobs(work, batches(jobs, batch, workers), workers, died=_DIED):
             for number, outputs in together:

@@ -82,6 +82,7 @@ class Callbacks:
 
     note: Callable[[str], None] = lambda text: None  # remarks, before the run starts
     renamed: Callable[[str], None] = warn_renamed  # settings given by names of earlier versions
+    prepare: Callable[[torch.device], None] = lambda device: None  # the settings are right, the work comes next
     start: Callable[[TrainingRun], None] = lambda run: None  # the run is built, its first step comes next
     progress: Callable[[Progress], None] = lambda progress: None  # every step
 
@@ -152,6 +153,8 @@ def resume(
             last = run.trainer.stages[-1]
             lr = lr_at(position(run.trainer.stages, run.trainer.total - 1))
             callbacks.note(f"{steps} steps now: {last.added} more of {last.name}, at its last learning rate {lr:.3g}")
+        if processes.first:
+            callbacks.prepare(device)
         return _train(run, runtime, callbacks)
 
 
@@ -193,6 +196,8 @@ def _new_run(
     if recipe.supervision == "ssl" and processes.first:
         for warning in filter(None, (few_keypoints(data), true_keypoints_note(data))):
             callbacks.note(warning)
+    if processes.first:
+        callbacks.prepare(device)
     # Before the process group: a process that runs out of memory must not leave the others waiting.
     rows = batch_that_fits(config, recipe, folder, device, processes) if options.fit_batch else 0
     with process_group(processes, device):
