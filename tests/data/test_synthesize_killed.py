@@ -84,6 +84,6 @@ def test_control_c(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert "interrupted. What is finished is kept: run the same command with --resume." in errors
+    assert "interrupted. What is finished is kept. Go on with: handsss synthesize" in errors
     assert "Traceback" not in errors
     assert not (tmp_path / "cut/training_K.json").exists()
