@@ -140,7 +140,9 @@ def train(
     imagenet: Annotated[
         str | None,
         typer.Option(
-            "--imagenet", metavar="FILE|download", help="ImageNet weights of the encoder. Default: random weights."
+            "--imagenet",
+            metavar="FILE|package|download",
+            help="ImageNet weights of the encoder. Default: random weights.",
         ),
     ] = None,
     weights: Annotated[

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from efficientnet_pytorch import EfficientNet
-from efficientnet_pytorch.utils import MemoryEfficientSwish, Swish
+from efficientnet_pytorch.utils import MemoryEfficientSwish, Swish, get_model_params
 from torch import Tensor, nn
 
 from handsss.errors import InputError, UserError
@@ -17,8 +18,15 @@ from handsss.io.content import why_unreadable
 NORM_MOMENTUM = 0.01  # EfficientNet's own
 _SIZES = (CROP, CROP // 2, CROP // 4)  # px; the paddings for the first are right for the others too
 # Channels of the 7 x 7 and of the 56 x 56 feature map. The supplement's tables have b3's.
-CHANNELS = {"efficientnet-b0": (1280, 24), "efficientnet-b3": (1536, 32)}
-_BETWEEN = {"efficientnet-b0": (40, 112), "efficientnet-b3": (48, 136)}  # of the 28 x 28 and of the 14 x 14 map
+CHANNELS = {"efficientnet-b0": (1280, 24), "efficientnet-b3": (1536, 32), "efficientnet-lite0": (1280, 24)}
+# Of the 28 x 28 and of the 14 x 14 map.
+_BETWEEN = {"efficientnet-b0": (40, 112), "efficientnet-b3": (48, 136), "efficientnet-lite0": (40, 112)}
+# b0 without squeeze-and-excitation, with ReLU6 for SiLU; its open ImageNet weights expect (x - 127) / 128 of 0..255.
+LITE0 = "efficientnet-lite0"
+_LITE0_MEAN, _LITE0_STD = 127 / 255, 128 / 255
+
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Features(NamedTuple):
@@ -40,7 +48,8 @@ class Encoder(nn.Module):
     """EfficientNet without its classifier.
 
     Args:
-        name: "efficientnet-b0" or "efficientnet-b3".
+        name: "efficientnet-b0" or "efficientnet-b3", as in the paper; or "efficientnet-lite0", whose ImageNet weights
+            are open.
         pooling: "max" (supplement) or "average" (released code) over the 7 x 7 map.
         drop_connect: probability of skipping the last block for a sample in training; rises from 0 at the first.
         norm_momentum: of batch norm's running statistics.
@@ -48,6 +57,9 @@ class Encoder(nn.Module):
     Raises:
         UserError: another name or pooling.
     """
+
+    _scale: Tensor
+    _shift: Tensor
 
     def __init__(
         self,
@@ -64,9 +76,11 @@ class Encoder(nn.Module):
         self.name, self.pooling = name, pooling
         self.high_channels, self.low_channels = CHANNELS[name]
         # The paddings are computed for the input's size.
-        self.body = EfficientNet.from_name(name, image_size=CROP, drop_connect_rate=drop_connect)
+        self.body = efficientnet(name, drop_connect)
         del self.body._fc, self.body._dropout, self.body._avg_pooling
-        _plain_silu(self.body)
+        mean, std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        self.register_buffer("_scale", std / _LITE0_STD, persistent=False)
+        self.register_buffer("_shift", (mean - _LITE0_MEAN) / _LITE0_STD, persistent=False)
         for module in self.body.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = norm_momentum
@@ -77,9 +91,11 @@ class Encoder(nn.Module):
         return self.low_channels, *_BETWEEN[self.name], self.high_channels
 
     def forward(self, image: Tensor) -> Features:
-        """Encode images [B, 3, S, S] with ImageNet's normalisation; S is 224, 112 or 56."""
+        """Encode images [B, 3, S, S] with ImageNet's normalisation (of any encoder); S is 224, 112 or 56."""
         if image.ndim != 4 or image.shape[1] != 3 or image.shape[2] != image.shape[3] or image.shape[2] not in _SIZES:
             raise ValueError(f"expected images [B, 3, {CROP}, {CROP}], got {list(image.shape)}")
+        if self.name == LITE0:
+            image = image * self._scale + self._shift
         ends = self.body.extract_endpoints(image.contiguous(memory_format=torch.channels_last))
         high, low = ends["reduction_6"], ends["reduction_2"]
         pooled = high.amax((2, 3)) if self.pooling == "max" else high.mean((2, 3))
@@ -114,10 +130,25 @@ class Encoder(nn.Module):
         self.body.load_state_dict({key: given[key] for key in wanted})
 
 
-def _plain_silu(module: nn.Module) -> None:
-    """Replace the package's memory-efficient swish, which recomputes it, by torch's SiLU."""
+def efficientnet(name: str, drop_connect: float = 0.2) -> EfficientNet:
+    """The whole network for images of 224 px, classifier included, with torch's own activations.
+
+    Args:
+        name: see :data:`CHANNELS`.
+    """
+    base = "efficientnet-b0" if name == LITE0 else name
+    blocks, settings = get_model_params(base, {"image_size": CROP, "drop_connect_rate": drop_connect})
+    if name == LITE0:
+        blocks = [block._replace(se_ratio=None) for block in blocks]
+    network = EfficientNet(blocks, settings)
+    _replace_swish(network, nn.ReLU6 if name == LITE0 else nn.SiLU)
+    return network
+
+
+def _replace_swish(module: nn.Module, activation: Callable[[], nn.Module]) -> None:
+    """Replace the package's memory-efficient swish, which recomputes it."""
     for name, child in module.named_children():
         if isinstance(child, (Swish, MemoryEfficientSwish)):
-            setattr(module, name, nn.SiLU())
+            setattr(module, name, activation())
         else:
-            _plain_silu(child)
+            _replace_swish(child, activation)

@@ -14,7 +14,7 @@ from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.layer import HandLayer
 from handsss.hand.model import HandModel
 from handsss.network.auxiliary import KEYPOINT_FEATURES, AuxiliaryHeads, AuxiliaryOutput, keypoint_features
-from handsss.network.encoder import NORM_MOMENTUM, Encoder, Features
+from handsss.network.encoder import IMAGENET_MEAN, IMAGENET_STD, NORM_MOMENTUM, Encoder, Features
 from handsss.network.hourglass import KeypointBranch
 from handsss.network.precision import Precision
 from handsss.network.regressors import AppearanceRegressor, HandRegressor, HandVector
@@ -23,14 +23,13 @@ from handsss.rendering.types import RenderOutput
 
 _LARGEST = {"stacks": 16, "features": 2048, "modules": 16}
 _NEAR = 1e-3  # m: near plane
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
     """Architecture. Defaults are the paper's network (supplement, section 2)."""
 
-    encoder: str = "efficientnet-b3"  # or efficientnet-b0
+    encoder: str = "efficientnet-b3"  # or efficientnet-b0, efficientnet-lite0
     pooling: str = "max"  # of the 7 x 7 features: max (supplement) or average (released code)
     stacks: int = 2  # hourglasses of the keypoint branch; 0: no branch
     features: int = 256  # channels of the keypoint branch
@@ -115,8 +114,8 @@ class S2Hand(nn.Module):
         self.hand = HandLayer(model, flat_hand_mean=False)
         # R_0: rotation by pi about x, since y points up in the model's frame and down in the image.
         self.register_buffer("upright", torch.diag(torch.tensor([1.0, -1.0, -1.0])), persistent=False)
-        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).reshape(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(_IMAGENET_STD).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(
         self,

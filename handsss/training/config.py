@@ -62,7 +62,7 @@ class DataSettings:
     # GPU if there is one.
     augment_on: Literal["auto", "workers", "device"] = "auto"
     mean_bone: float = 0.0  # m, average length of bone 9-10 for E_s; 0: the data's own (0.0282 for FreiHAND and HO-3D)
-    imagenet: str = ""  # file of the encoder's ImageNet weights; "download": fetch them; empty: random
+    imagenet: str = ""  # ImageNet weights of the encoder: file, "package", "download"; empty: random
     weights: str = ""  # checkpoint, run's folder or weights file to start from; empty: none
 
 

