@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+_LONGEST = 2000  # characters of a message
+
 
 class UserError(Exception):
     """A mistake or a situation that the user can mend; shown as one message, without a traceback.
@@ -40,6 +42,8 @@ class UserError(Exception):
         message = self.template
         for name in self.options:
             message = message.replace("{" + name + "}", written(name))
+        if len(message) > _LONGEST:  # it repeats what a damaged file holds; its start and its end help
+            message = f"{message[: _LONGEST // 2]} [...] {message[-_LONGEST // 4 :]}"
         return message
 
     def __str__(self) -> str:

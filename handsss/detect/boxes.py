@@ -64,18 +64,22 @@ def read_boxes(path: Path) -> dict[str, list[np.ndarray]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: the table of boxes cannot be read ({error}). Expected {_WHAT}.") from error
-    rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+    lines = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    try:
+        missing = [column for column in _COLUMNS if column not in (lines.fieldnames or ())]
+        rows = [(lines.line_num, row) for row in lines]
+    except csv.Error as error:
+        raise InputError(f"{path}: not a table ({error}). Expected {_WHAT}.") from error
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)}. Expected {_WHAT}.")
     boxes: dict[str, list[np.ndarray]] = {}
-    for row in rows:
+    for number, row in rows:
         try:
             box = box_of([row[column] for column in _COLUMNS[1:]])
         except UserError as error:
             shown = ",".join(str(row[column]) for column in _COLUMNS[1:])
             raise InputError(
-                f"{path}: line {rows.line_num} holds the box {shown}; expected four numbers with x0 < x1 and y0 < y1."
+                f"{path}: line {number} holds the box {shown}; expected four numbers with x0 < x1 and y0 < y1."
             ) from error
         boxes.setdefault(str(row["name"]), []).append(box)
     if not boxes:

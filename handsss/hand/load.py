@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from handsss.errors import InputError
@@ -33,7 +34,7 @@ def load_model(name: str = "open", side: Side = "right") -> HandModel:
         if "tips" in arrays:
             model = model_from_arrays(arrays, name=name, side="right", source=name)
             return model if side == "right" else mirrored(model)
-    if not path.exists():
+    if not os.path.isfile(name) and not os.path.isdir(name):  # Path's own raise for names that are too long
         known = ", ".join((*OPEN_MODELS, "mano"))
         raise InputError(f"no hand model {name!r}: neither a known name ({known}) nor a file.")
     return mano.load_file(path, side)

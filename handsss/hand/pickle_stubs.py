@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -15,7 +16,8 @@ import numpy as np
 
 # MANO's own files have 4 MB.
 MAXIMUM_BYTES = 128 * 2**20
-_MAXIMUM_DEPTH = 16
+_MAXIMUM_DEPTH = 6  # of chumpy's expressions; MANO's own have two
+_MAXIMUM_DIMENSIONS = 8
 _NUMBERS = re.compile(r"[<>=|]?(f[248]|[iu][1248]|b1)")
 
 
@@ -54,8 +56,9 @@ class _DType(_Stand):
     def real(self) -> np.dtype[Any]:
         code = self.arguments[0] if self.arguments else None
         if not isinstance(code, str) or not _NUMBERS.fullmatch(code):
-            kind = "an array of Python objects" if str(code).lstrip("<>=|").startswith("O") else "an array of type"
-            raise RefusedError(f"{kind} ({code!r})")
+            objects = isinstance(code, str) and code.lstrip("<>=|").startswith("O")
+            kind = "an array of Python objects" if objects else "an array of type"
+            raise RefusedError(f"{kind} ({reprlib.repr(code)})")
         dtype: np.dtype[Any] = np.dtype(code)
         if isinstance(self.state, tuple) and len(self.state) > 1 and self.state[1] in ("<", ">"):
             dtype = dtype.newbyteorder(self.state[1])
@@ -151,14 +154,14 @@ class _Select(_Chumpy):
     def compute(self, state: dict[str, Any], depth: int) -> np.ndarray:
         chosen = as_array(state.get("a"), depth).ravel()[as_array(state.get("idxs"), depth)]
         shape = state.get("preferred_shape")
-        return chosen if shape is None else chosen.reshape(_shape(shape))
+        return chosen if shape is None else chosen.reshape(_shape(shape, depth))
 
 
 class _Reshape(_Chumpy):
     __slots__ = ()
 
     def compute(self, state: dict[str, Any], depth: int) -> np.ndarray:
-        return as_array(state.get("a"), depth).reshape(_shape(state.get("newshape")))
+        return as_array(state.get("a"), depth).reshape(_shape(state.get("newshape"), depth))
 
 
 class _Transpose(_Chumpy):
@@ -166,12 +169,14 @@ class _Transpose(_Chumpy):
 
     def compute(self, state: dict[str, Any], depth: int) -> np.ndarray:
         axes = state.get("axes")
-        return as_array(state.get("a"), depth).transpose(None if axes is None else _shape(axes))
+        return as_array(state.get("a"), depth).transpose(None if axes is None else _shape(axes, depth))
 
 
-def _shape(value: Any) -> tuple[int, ...]:
+def _shape(value: Any, depth: int) -> tuple[int, ...]:
     sizes = value if isinstance(value, (tuple, list)) else (value,)
-    return tuple(int(as_array(size)) for size in sizes)
+    if len(sizes) > _MAXIMUM_DIMENSIONS:
+        raise ValueError(f"an array of {len(sizes)} dimensions")
+    return tuple(int(as_array(size, depth)) for size in sizes)
 
 
 def as_array(value: Any, depth: int = 0) -> np.ndarray:
@@ -185,12 +190,19 @@ def as_array(value: Any, depth: int = 0) -> np.ndarray:
     if isinstance(value, (_Array, _Sparse)):
         return value.real()
     if isinstance(value, (bool, int, float)):
-        return np.asarray(value)
+        return _of_numbers(value)
     if isinstance(value, (list, tuple)) and all(isinstance(v, (bool, int, float, _Array)) for v in value):
         entries = [as_array(entry) for entry in value]
         if all(entry.shape == () for entry in entries):  # HO-3D's boxes are lists of numpy scalars
-            return np.asarray(entries)
+            return _of_numbers(entries)
     raise ValueError(f"a {type(value).__name__.lstrip('_')} where an array should be")
+
+
+def _of_numbers(values: Any) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise ValueError("a whole number beyond 64 bits")
+    return array
 
 
 class _Function:
@@ -210,7 +222,7 @@ class _Function:
 
 def _encode(text: Any, encoding: Any = None) -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise RefusedError(f"_codecs.encode to {encoding!r}")
+        raise RefusedError(f"_codecs.encode to {reprlib.repr(encoding)}")
     return text.encode("latin1")
 
 

@@ -11,8 +11,9 @@ import io
 import pickle
 import pickletools
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -24,12 +25,39 @@ from handsss.io.content import mistaken_for
 _MAXIMUM_INSTRUCTIONS = 1_000_000
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """Python's own unpickler, in Python: the one in C cannot be kept from hashing keys.
+
+    The hash of a tuple of two references to a tuple of two references to ... takes for ever, in a file of 200 bytes.
+    """
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
+
     def find_class(self, module: str, name: str) -> Any:
         return look_up(module, name)
 
     def persistent_load(self, pid: Any) -> NoReturn:
         raise RefusedError("an object from outside the file")
+
+
+def _with_flat_keys(instruction: bytes, keys: slice) -> None:
+    """Let an instruction look at the objects on the stack that it will hash, before it does."""
+    run = pickle._Unpickler.dispatch[instruction[0]]
+
+    def checked(unpickler: Any) -> None:
+        for key in unpickler.stack[keys]:
+            if isinstance(key, (tuple, frozenset)) and any(isinstance(part, (tuple, frozenset)) for part in key):
+                raise RefusedError("a key of nested tuples")
+        run(unpickler)
+
+    _Unpickler.dispatch[instruction[0]] = checked
+
+
+_with_flat_keys(pickle.SETITEM, slice(-2, -1))
+_with_flat_keys(pickle.SETITEMS, slice(None, None, 2))  # the stack begins at the mark
+_with_flat_keys(pickle.DICT, slice(None, None, 2))
+_with_flat_keys(pickle.ADDITEMS, slice(None))
+_with_flat_keys(pickle.FROZENSET, slice(None))
 
 
 def _inspect(data: bytes) -> None:

@@ -234,7 +234,7 @@ def _checked(value: Any, where: str, options: tuple[str, ...] = ()) -> np.ndarra
     try:
         values = value.tolist() if hasattr(value, "tolist") else value  # of tensors on any device, with gradients too
         matrix = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         matrix = np.zeros(0)
     if matrix.shape == (4,):
         fx, fy, cx, cy = matrix

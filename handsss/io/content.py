@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import tomllib
 from pathlib import Path
+from typing import Any
 
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -40,6 +42,18 @@ def read_text(path: Path) -> str:
         UnicodeDecodeError: not text.
     """
     return decode_text(path.read_bytes())
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The content of a TOML text.
+
+    Raises:
+        ValueError: not TOML, nested too deeply, or with whole numbers of thousands of digits.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def mistaken_for(path: Path) -> str:

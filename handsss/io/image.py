@@ -122,7 +122,10 @@ def photo_of(picture: Image.Image, name: str = "picture") -> Photo:
             raise InputError(f"{name}: the image is damaged or cut off ({error}).") from error
         exif = _camera(picture)
         notes: list[str] = []
-        frames = getattr(picture, "n_frames", 1)
+        try:
+            frames = getattr(picture, "n_frames", 1)
+        except DECODING_ERRORS:  # of frames that are damaged, and not used
+            frames = 1
         if frames > 1 and picture.format in _ANIMATED:
             notes.append(f"{frames} {FRAMES}")
         array = to_rgb(_upright(picture, notes), name, notes)

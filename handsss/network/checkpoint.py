@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ from torch import nn
 
 from handsss.errors import InputError
 from handsss.hand.load import load_model
-from handsss.io.content import why_unreadable
+from handsss.io.content import parse_toml, why_unreadable
 from handsss.network.input_view import InputView
 from handsss.network.loaded import LoadedNetwork
 from handsss.network.precision import FLOAT32, for_prediction
@@ -127,8 +126,8 @@ def stored_settings(config: str, file: Path) -> dict[str, Any]:
         InputError: not TOML, or a setting is given by its old and its new name.
     """
     try:
-        content = tomllib.loads(config)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        content = parse_toml(config)
+    except ValueError as error:
         raise InputError(f"{file}: its settings are not TOML ({error}).") from error
     return current_settings(content, f"{file} (its settings)")[0]
 
@@ -176,6 +175,9 @@ def load_weights(network: nn.Module, state: dict[str, torch.Tensor], path: Path)
         InputError: layers are missing, left over or of other shapes; each is named with both shapes.
     """
     own = network.state_dict()
+    wrong = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
+    if wrong:
+        raise InputError(f"{path}: {wrong[0]} is no tensor. Expected a file that `handsss train` wrote.")
     problems = [f"{name} is missing, {list(own[name].shape)} expected" for name in own if name not in state]
     problems += [f"{name} {list(state[name].shape)} is not part of this network" for name in state if name not in own]
     problems += [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from handsss.data.augment import Augmentation
 from handsss.errors import InputError, UserError
-from handsss.io.content import read_text
+from handsss.io.content import parse_toml, read_text
 from handsss.network.s2hand import NetworkSettings
 from handsss.network.setting_names import Renamed, contradiction, current_name, current_settings
 from handsss.training.objective import STAGES, WARM_UP, LossWeights
@@ -204,8 +204,8 @@ def from_toml(
     """
     config = base or TrainConfig()
     try:
-        content, renamed = current_settings(tomllib.loads(text), where)
-    except tomllib.TOMLDecodeError as error:
+        content, renamed = current_settings(parse_toml(text), where)
+    except ValueError as error:
         raise InputError(f"{where}: not TOML ({error}).") from error
     for section, values in content.items():
         if not isinstance(values, dict):
@@ -220,9 +220,9 @@ def from_toml(
 def _value(text: str) -> Any:
     """A value as TOML has it; what is none of its values is a word, and words may stand in a list."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        if text.startswith("[") and text.endswith("]"):
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
+        if text.startswith("[") and text.endswith("]") and not text.startswith("[["):
             return [_value(item.strip()) for item in text[1:-1].split(",") if item.strip()]
         return text
 
@@ -242,6 +242,8 @@ def _with(config: TrainConfig, section: str, key: str, value: Any, where: str) -
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise UserError(f"{where}: {section}.{key} = {value!r}: {reason}. Now it is {getattr(part, key)!r}.") from error
+    if isinstance(checked, float) and not math.isfinite(checked):
+        raise UserError(f"{where}: {section}.{key} = {value!r}: expected a finite number. Now it is {getattr(part, key)!r}.")
     try:
         changed: dict[str, Any] = {section: replace(part, **{key: checked})}
     except ValueError as error:  # a word that is none of those that the section knows

@@ -12,6 +12,7 @@ from handsss.errors import InputError
 from handsss.hand.joints import joint_order
 
 KEYPOINTS = 21
+_LARGEST_SIDE = 10_000_000  # px: no picture is as large
 OPENPOSE = "openpose"  # the keypoint set of points that name none
 MEDIAPIPE = "mediapipe"
 
@@ -140,10 +141,19 @@ def visible_flags(points: np.ndarray) -> np.ndarray:
 def picture_size(entry: dict[str, Any], names: Sequence[tuple[str, str]]) -> tuple[int, int] | None:
     """Width and height, px, under the first pair of keys that an object has."""
     for across, down in names:
-        width, height = entry.get(across), entry.get(down)
-        if isinstance(width, (int, float)) and isinstance(height, (int, float)) and min(width, height) >= 1:
-            return int(width), int(height)
+        size = size_of([entry.get(across), entry.get(down)])
+        if size is not None:
+            return size
     return None
+
+
+def size_of(pair: Any) -> tuple[int, int] | None:
+    """Width and height, px, of a list of the two; None for anything that is no size of a picture."""
+    if not isinstance(pair, list) or len(pair) != 2:
+        return None
+    if not all(isinstance(number, (int, float)) and 1 <= number <= _LARGEST_SIDE for number in pair):
+        return None
+    return int(pair[0]), int(pair[1])
 
 
 def side_of(value: Any) -> str | None:

@@ -21,6 +21,7 @@ from handsss.data.keypoints.document import (
     numbers,
     picture_size,
     side_of,
+    size_of,
 )
 from handsss.errors import InputError
 
@@ -116,9 +117,9 @@ def _is_arrays(values: list[Any]) -> bool:
 
 def _size(content: dict[str, Any]) -> tuple[int, int] | None:
     for key in ("image_size", "size"):
-        pair = content.get(key)
-        if isinstance(pair, list) and len(pair) == 2 and all(isinstance(n, (int, float)) and n >= 1 for n in pair):
-            return int(pair[0]), int(pair[1])
+        size = size_of(content.get(key))
+        if size is not None:
+            return size
     return picture_size(content, _SIZES)
 
 

@@ -19,6 +19,7 @@ from handsss.data.keypoints.document import (
     joint_rows,
     keys_of,
     side_of,
+    size_of,
     with_confidence,
 )
 from handsss.data.keypoints.mediapipe import depth_column, in_unit_square
@@ -36,10 +37,12 @@ def read(content: Any, where: str) -> KeypointDocument | None:
         InputError: its keys, but not 21 points.
     """
     if isinstance(content, dict) and isinstance(content.get("hands"), list):
-        size = content.get("image_size")
-        sized = (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
+        given = content.get("image_size")
+        size = size_of(given)
+        if size is None and given is not None:
+            raise InputError(f"{where}: 'image_size' should be [width, height] in pixels, got {given!r}.")
         hands = _hands(content["hands"], where) if content["hands"] else ()
-        return _document([PictureEntry(hands, None, sized)], "handsss's result")
+        return _document([PictureEntry(hands, None, size)], "handsss's result")
     if _is_hands(content):
         return _document([PictureEntry(_hands(content, where))], "21 points")
     if isinstance(content, dict) and content and all(_is_hands(value) for value in content.values()):
