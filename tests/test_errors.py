@@ -55,3 +55,9 @@ def test_messages_below_the_command_line_name_no_flags(package: str) -> None:
                 if re.search(r"(?<![\w-])--[a-z]|(?<!\w)-o\b", text):
                     found.append(f"{path.relative_to(root)}:{node.lineno}: {node.value}")
     assert found == []
+
+
+def test_a_long_message_keeps_its_start_and_its_end() -> None:
+    """It repeats what a damaged file holds."""
+    text = str(InputError(f"a.json: expected numbers, got {'x' * 1_000_000}. Write the file again."))
+    assert len(text) < 2000 and text.startswith("a.json: expected numbers") and text.endswith("Write the file again.")

@@ -141,12 +141,14 @@ def _store(path: Path, split: str | None, limit: int | None) -> GroundTruth:
         store.close()
         raise InputError(f"{path}: holds the {own} split of {attributes.get('dataset')}, not the {split} split.")
     count = len(store) if limit is None else min(limit, len(store))
-    file = store.file
+    first = slice(count)
 
     def floats(name: str, shape: tuple[int, ...]) -> np.ndarray:
-        return np.asarray(file[name][:count], dtype=np.float64) if name in file else np.full((count, *shape), np.nan)
+        if name not in store.file:
+            return np.full((count, *shape), np.nan)
+        return np.asarray(store.read(name, first), dtype=np.float64)
 
-    vertices = file["vertices"][:count] if "vertices" in file else None
+    vertices = store.read("vertices", first) if "vertices" in store.file else None
     confidence = floats("confidence", (21,))
     detected = None
     source = attributes.get("keypoint_source", {})
@@ -159,10 +161,10 @@ def _store(path: Path, split: str | None, limit: int | None) -> GroundTruth:
         split=own,
         joints_set=str(attributes.get("joints_3d_set", "")),
         samples=int(attributes.get("samples", 0)),
-        names=[bytes(name).decode("utf-8", "backslashreplace") for name in file["name"][:count]],
-        index=np.asarray(file["index"][:count]),
+        names=[bytes(name).decode("utf-8", "backslashreplace") for name in store.read("name", first)],
+        index=store.read("index", first),
         K=floats("K", (3, 3)),
-        mirrored=np.asarray(file["hand"][:count]) == 1,
+        mirrored=store.read("hand", first) == 1,
         joints=floats("joints_3d", (21, 3)),
         vertices=vertices,
         roots=floats("root_3d", (3,)),

@@ -39,7 +39,10 @@ def read_prediction_file(path: Path) -> PredictionFile:
         InputError: missing, damaged, wrongly nested, of unequal counts, or with numbers that are not finite; says which
             entry, what was expected and what came.
     """
-    text = plain_utf8(_text(path)).translate(None, b" \t\r\n")
+    try:
+        text = plain_utf8(_text(path)).translate(None, b" \t\r\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not text ({error}). Expected {EXPECTED}.") from error
     xyz, verts = _halves(text, path)
     joints = _points(xyz, path, "xyz", "joints")
     if joints.shape[1] != 21:

@@ -201,11 +201,12 @@ def _checked(arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]
         parents = tuple(tree[0, 1:].astype(np.int64).tolist()) if tree.ndim == 2 and tree.shape == (2, 16) else ()
         if parents != MODEL_PARENTS[1:]:
             raise InputError(f"{path}: 'kintree_table' is not MANO's tree of 16 joints.")
-    return {
-        key: value.astype(np.int32 if key == "faces" else np.float64)
-        for key, value in arrays.items()
-        if key in (*_KEYS, "faces", "hands_coeffs", "hands_std") and value.dtype.kind in "fiu"
-    }
+    wanted = (*_KEYS, "faces", "hands_coeffs", "hands_std")
+    numbers = {key: value for key, value in arrays.items() if key in wanted and value.dtype.kind in "fiu"}
+    bad = [key for key, value in numbers.items() if not np.isfinite(value).all()]
+    if bad:
+        raise InputError(f"{path}: {bad[0]!r} holds numbers that are not finite. Get the file again.")
+    return {key: value.astype(np.int32 if key == "faces" else np.float64) for key, value in numbers.items()}
 
 
 def _check_side(arrays: dict[str, np.ndarray], side: Side, path: Path) -> None:

@@ -77,7 +77,10 @@ def load_network(path: Path, device: str | torch.device = "cpu", precision: str 
         raise InputError(f"{file}: lacks {', '.join(absent)}. Expected a file that `handsss train` wrote.")
     config, model = str(content["config"]), str(content["model"])
     network = S2Hand(load_model(model), _settings(config, file))
-    load_weights(network, content.get("averaged") or content["network"], file)
+    weights = content.get("averaged") or content["network"]
+    if not isinstance(weights, dict):
+        raise InputError(f"{file}: holds no weights by name. Expected a file that `handsss train` wrote.")
+    load_weights(network, weights, file)
     about = {"program": content.get("program")} | dict(content.get("about", {}))
     _input_view(config, file)  # raises now rather than in the middle of the work
     network.precision = for_prediction(precision)

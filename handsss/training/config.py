@@ -243,7 +243,9 @@ def _with(config: TrainConfig, section: str, key: str, value: Any, where: str) -
         reason = error.errors()[0]["msg"]
         raise UserError(f"{where}: {section}.{key} = {value!r}: {reason}. Now it is {getattr(part, key)!r}.") from error
     if isinstance(checked, float) and not math.isfinite(checked):
-        raise UserError(f"{where}: {section}.{key} = {value!r}: expected a finite number. Now it is {getattr(part, key)!r}.")
+        raise UserError(
+            f"{where}: {section}.{key} = {value!r}: expected a finite number. Now it is {getattr(part, key)!r}."
+        )
     try:
         changed: dict[str, Any] = {section: replace(part, **{key: checked})}
     except ValueError as error:  # a word that is none of those that the section knows

@@ -167,7 +167,7 @@ def _share_with_keypoints(path: Path) -> float:
     """Share of a store's rows with a detected keypoint; 1 of a store without rows, which is told elsewhere."""
     store = Store(path)
     try:
-        confidence = store.file["confidence"][:]
+        confidence = store.read("confidence")
     finally:
         store.close()
     return float((confidence > 0).any(1).mean()) if len(confidence) else 1.0

@@ -181,3 +181,10 @@ def test_an_existing_file_is_not_replaced(freihand: Path, tmp_path: Path) -> Non
     with pytest.raises(UserError, match="file of other settings"):
         make(freihand, tmp_path / "a.h5", resume=True, limit=5)
     assert len(make(freihand, tmp_path / "a.h5", overwrite=True, limit=5)) == 5
+
+
+def test_whole_numbers_beyond_all_floats(tmp_path: Path) -> None:
+    path = tmp_path / "scale.json"
+    path.write_text("[1" + "0" * 400 + "]")
+    with pytest.raises(InputError, match="not a JSON list of lengths"):
+        read_number_lists(path, (), "lengths")

@@ -245,3 +245,20 @@ def test_byte_order_marks_and_utf_16(tmp_path: Path) -> None:
         path = tmp_path / f"{encoding}.json"
         path.write_text(json.dumps(XY.tolist()), encoding=encoding)
         assert len(PictureKeypoints(path).read(SIZE, hand="left").hands) == 1
+
+
+@pytest.mark.parametrize("size", [["a", 3], [None, 1], [{}, []], [float("inf"), 3], [0, 0], 7, "640x480"])
+def test_sizes_that_are_none(tmp_path: Path, size: Any) -> None:
+    """Where the file's own keys say a size, a wrong one is an error; other tools' are as if they were left out."""
+    result = {"hands": [{"hand": "left", "keypoints_2d": XYC.tolist()}], "image_size": size}
+    with pytest.raises(InputError, match=r"'image_size' should be \[width, height\] in pixels, got"):
+        read(tmp_path, result)
+    other = {"landmarks": [landmarks()], "handedness": ["Left"], "image_size": size}
+    assert len(read(tmp_path, other).hands) == 1
+
+
+@pytest.mark.parametrize("frame", [{"a": 1}, [1], 1.5, None])
+def test_frames_numbered_by_something_else(tmp_path: Path, frame: Any) -> None:
+    video = [{"frame_id": frame, "instances": [{"keypoints": XY.tolist(), "keypoint_scores": SCORES.tolist()}]}] * 2
+    with pytest.raises(InputError, match="2 entries without names"):
+        read(tmp_path, video, hand="left")

@@ -133,3 +133,11 @@ def test_sides_of_a_detection(found: Detection) -> None:
     check_sides("right", "right")
     with pytest.raises(UserError, match="keeps left hands only"):
         check_sides("left", "right")
+
+
+@pytest.mark.parametrize("line", ['"' + "a" * 200_000, "b.jpg," + "1" * 200_000 + ",2,3,4"])
+def test_tables_with_endless_cells(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "boxes.csv"
+    path.write_text(f"name,x0,y0,x1,y1\na.jpg,1,2,3,4\n{line}\n")
+    with pytest.raises(InputError, match="not a table"):
+        read_boxes(path)

@@ -277,3 +277,10 @@ def test_noise_is_not_called_a_swap(made: Hands, score: Callable[..., Evaluation
         found = score(noisy(made.freihand, noise), noisy(made.vertices, noise))
         assert "swapped" not in notes(found)
         assert "were reordered" not in notes(found)
+
+
+def test_text_that_breaks_off_its_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "pred.json"
+    path.write_bytes("[[[[0,0,0".encode("utf-16") + b"\x00\xd8")
+    with pytest.raises(InputError, match="not text"):
+        read_prediction_file(path)

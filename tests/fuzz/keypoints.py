@@ -103,4 +103,4 @@ def _sound(detection: Detection) -> None:
     assert ((points[:, 2] >= 0) & (points[:, 2] <= 1)).all() and detection.hand in ("left", "right")
 
 
-TARGET = Target(prepare, count=12_000)
+TARGET = Target(prepare, count=5000)

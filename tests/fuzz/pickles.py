@@ -18,7 +18,13 @@ from tests.mano_files import pickled, random_arrays
 NAMES = (
     *("os system", "posix system", "builtins eval", "builtins exec", "builtins getattr", "builtins __import__"),
     *("subprocess Popen", "subprocess check_output", "builtins open", "pathlib Path.unlink", "shutil rmtree"),
-    *("numpy load", "numpy fromfile", "numpy memmap", "numpy.core.multiarray fromfile", "numpy.testing run_module_suite"),
+    *(
+        "numpy load",
+        "numpy fromfile",
+        "numpy memmap",
+        "numpy.core.multiarray fromfile",
+        "numpy.testing run_module_suite",
+    ),
     *("numpy.f2py.crackfortran getlincoef", "scipy.io loadmat", "scipy.sparse csc_matrix.__reduce__", "runpy run_path"),
     *("importlib import_module", "operator attrgetter", "functools partial", "ctypes CDLL", "code InteractiveConsole"),
     *("handsss.hand.pickle_stubs look_up", "handsss.hand.mano load_file", "chumpy.ch os.system", "torch load"),
@@ -60,7 +66,26 @@ def _random_value(rng: Generator, marker: Path) -> bytes:
     return b"q" + bytes([int(rng.integers(6))]) if kind == 8 else b"2"
 
 
-_ACTS = (b"R", b"R", b"b", b"b", b"\x85", b"\x86", b"\x87", b"t", b"a", b"e", b"s", b"u", b"\x81", b"o", b"0", b"1", b"l", b"d")
+_ACTS = (
+    b"R",
+    b"R",
+    b"b",
+    b"b",
+    b"\x85",
+    b"\x86",
+    b"\x87",
+    b"t",
+    b"a",
+    b"e",
+    b"s",
+    b"u",
+    b"\x81",
+    b"o",
+    b"0",
+    b"1",
+    b"l",
+    b"d",
+)
 
 
 def random_program(rng: Generator, marker: Path) -> bytes:
@@ -163,4 +188,4 @@ def prepare(folder: Path) -> Draw:
     return draw
 
 
-TARGET = Target(prepare, count=8000, megabytes=400.0)
+TARGET = Target(prepare, count=4000, megabytes=400.0)

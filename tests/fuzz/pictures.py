@@ -110,4 +110,4 @@ def prepare(folder: Path) -> Draw:
 
 
 # The largest picture that is read has 150 million pixels: 0.45 GB of colours, and as much again while it is converted.
-TARGET = Target(prepare, count=6000, seconds=20.0, megabytes=2500.0)
+TARGET = Target(prepare, count=3000, seconds=20.0, megabytes=3500.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import json
+import os
 import re
 import sys
 import tempfile
@@ -38,6 +39,7 @@ def fuzz(name: str, folder: Path, *, seed: int, first: int, count: int, seconds:
     guard = Guard(folder, target.seconds, target.megabytes)
     inputs = folder / "inputs"
     inputs.mkdir()
+    os.environ["HANDSSS_CACHE"] = str(folder / "cache")
     draw = target.prepare(inputs)
     begin = time.monotonic()
     faults: dict[str, dict[str, Any]] = {}
@@ -48,7 +50,7 @@ def fuzz(name: str, folder: Path, *, seed: int, first: int, count: int, seconds:
         check = draw(np.random.default_rng([zlib.crc32(name.encode()), seed, number]))
         if number == first:
             guard.wall()
-        print(f"input {number}", file=sys.stderr, flush=True)  # the last one, if the interpreter itself crashes
+        sys.stderr.write(f"input {number}\n")  # the last one, if the interpreter itself crashes
         faulthandler.dump_traceback_later(10 * target.seconds, exit=True)
         text = guard.fault(check)
         faulthandler.cancel_dump_traceback_later()
@@ -91,7 +93,7 @@ def main() -> None:
             count=count,
             seconds=options.seconds,
         )
-    print(json.dumps(result, indent=1))
+    sys.stdout.write(json.dumps(result, indent=1) + "\n")
     sys.exit(1 if result["faults"] else 0)
 
 

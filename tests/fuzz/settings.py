@@ -17,7 +17,16 @@ from tests.fuzz.target import Check, Draw, Target
 
 _VALUES = (
     *("0", "-1", "1e400", "nan", "inf", "-inf", "true", '""', "'a'", "[", "]", "{}", "[]", "1979-05-27", "0x10", "1_0"),
-    *("99999999999999999999999999", "[a,b]", "[keypoints,keypoints]", "end-to-end", "[end-to-end]", "\ud800", "\0", "="),
+    *(
+        "99999999999999999999999999",
+        "[a,b]",
+        "[keypoints,keypoints]",
+        "end-to-end",
+        "[end-to-end]",
+        "\ud800",
+        "\0",
+        "=",
+    ),
     *("[" * 5000, "{a=" * 3000, "9" * 5000, '"""', "1\nx = 2", "# a", "[[]]", "1.5", "efficientnet-b3", "x" * 5000),
 )
 
@@ -83,4 +92,4 @@ def _plain(content: dict[str, Any]) -> None:
     tomli_w.dumps(content)
 
 
-TARGET = Target(prepare, count=4000)
+TARGET = Target(prepare, count=3000)

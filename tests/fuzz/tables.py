@@ -25,7 +25,7 @@ _WORDS = ("0", "-1", "1e308", "1e400", "nan", "inf", "", "a", '"', ",", ";", "1,
 def prepare(folder: Path) -> Draw:
     camera = [[600.0, 0.0, 320.0], [0.0, 600.0, 240.0], [0.0, 0.0, 1.0]]
     cameras: list[Any] = [{"a.jpg": camera, "b.jpg": camera}, {"a.jpg": [600.0, 600.0, 320.0, 240.0]}]
-    table = "name,x0,y0,x1,y1,score\na.jpg,10,20,110,120,0.5\nsub/b.jpg,1.5,2.5,30,40,1\n".encode()
+    table = b"name,x0,y0,x1,y1,score\na.jpg,10,20,110,120,0.5\nsub/b.jpg,1.5,2.5,30,40,1\n"
     lists: list[Any] = [[camera] * 3, [[[0.1, 0.2, 0.3]] * 21] * 3, [0.03, 0.03]]
     joints = [[[0.1, 0.2, 0.3 + k] for k in range(21)]] * 3
     predictions: list[Any] = [[joints, [[[0.0, 0.1, 0.2]] * 5] * 3], [joints, [[], [], []]]]
@@ -102,4 +102,4 @@ def prepare(folder: Path) -> Draw:
     return draw
 
 
-TARGET = Target(prepare, count=8000)
+TARGET = Target(prepare, count=4000)

@@ -284,3 +284,48 @@ def test_random_damage_never_escapes(tmp_path) -> None:
         except InputError:
             seen.add("refused")
     assert seen == {"read", "refused"}
+
+
+def doubled(start: bytes, step: bytes, times: int = 60) -> bytes:
+    """Two references to two references to ...: 200 bytes that are endless to print, to compare and to hash."""
+    return start + step * times
+
+
+TUPLES, LISTS = doubled(b")", b"2\x86"), doubled(b"]", b"q\x05]h\x05ah\x05a")
+
+
+@pytest.mark.parametrize("form", [b"}%bNs", b"}(%bNu", b"(%bNd", b"\x8f(%b\x90", b"(%b\x91"])
+def test_keys_that_would_take_for_ever_are_refused(tmp_path, form) -> None:
+    assert "a key of nested tuples" in refused(tmp_path, b"\x80\x04" + form % TUPLES + b".")
+
+
+@pytest.mark.parametrize("call", [b"cnumpy\ndtype\n%b\x85R", b"c_codecs\nencode\n\x8c\1a%b\x86R"])
+@pytest.mark.parametrize("bomb", [TUPLES, LISTS])
+def test_messages_do_not_print_all_of_an_object(tmp_path, call, bomb) -> None:
+    array = b"cnumpy.core.multiarray\nscalar\n" + call % bomb + b"B\0\0\0\0\x86R"
+    data = b"\x80\x04}\x8c\1a" + (array if b"dtype" in call else call % bomb) + b"s."
+    path = tmp_path / "a.pkl"
+    path.write_bytes(data)
+    with pytest.raises(InputError) as caught:
+        array_from(read_pickle(path), "a", path)
+    assert len(str(caught.value)) < 1000
+
+
+def test_expressions_in_the_shapes_of_expressions_end(tmp_path) -> None:
+    """A shape that asks for itself, and thousands of expressions in each other."""
+    select, fields = b"cchumpy.reordering\nSelect\n)\x81", b"\x8c\1a]K\0as\x8c\4idxs]K\0as\x8c\x0fpreferred_shape"
+    itself = select + b"q\1}" + fields + b"h\1sb"
+    nested = (select + b"}" + fields) * 3000 + b"K\1" + b"sb" * 3000
+    for value in (itself, nested):
+        path = tmp_path / "a.pkl"
+        path.write_bytes(b"\x80\x04}\x8c\1a" + value + b"s.")
+        with pytest.raises(InputError, match="damaged|not a readable"):
+            array_from(read_pickle(path), "a", path)
+
+
+@pytest.mark.parametrize("value", [2**200, [1, 2**200]])
+def test_numbers_beyond_64_bits_are_no_array(tmp_path, value) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps({"a": value}))
+    with pytest.raises(InputError, match="'a' is damaged"):
+        array_from(read_pickle(path), "a", path)

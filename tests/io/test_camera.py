@@ -125,3 +125,10 @@ def test_a_default_camera_follows_the_hands_and_others_do_not() -> None:
     assert default.by_hands(default.intrinsics, (640, 480)) is default
     given = choose_camera((640, 480), None, "", CameraOptions(intrinsics=K))
     assert given.by_hands(default.intrinsics, (640, 480)) is given
+
+
+def test_whole_numbers_beyond_all_floats_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "K.json"
+    path.write_text('{"a.jpg": [[1' + "0" * 400 + ", 0, 1], [0, 1, 1], [0, 0, 1]]}")
+    with pytest.raises(InputError, match="expected a 3x3 matrix"):
+        read_intrinsics_file(path)

@@ -164,6 +164,16 @@ def test_several_frames_are_told(tmp_path: Path, kind: str) -> None:
     assert photo.array.mean() > 250
 
 
+@pytest.mark.parametrize("tag", [256, 258])  # width, bits of a sample
+def test_damage_of_a_further_frame_does_not_matter(tmp_path: Path, tag: int) -> None:
+    frames = [Image.fromarray(RGB), Image.fromarray(RGB[:40])]
+    content = bytearray(encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
+    entry = struct.pack("<H", tag)
+    at = content.rindex(entry + b"\x04\0" if tag == 256 else entry + b"\x03\0")
+    content[at : at + 2] = b"\xff\xff"
+    np.testing.assert_array_equal(read_image(put(tmp_path, "a.tif", bytes(content))).array, RGB)
+
+
 @pytest.mark.parametrize(("high", "bits"), [(3312, 12), (1000, 10), (16000, 14)])
 def test_few_bits_in_16_are_stretched(tmp_path: Path, high: int, bits: int) -> None:
     grey = np.linspace(0, high, 48 * 64).reshape(48, 64).astype(np.uint16)

@@ -19,6 +19,7 @@ from handsss.network.loaded import LoadedNetwork
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.network.weights import FORMAT, read_weights, weights_bytes, with_network_settings, without_folders
 from handsss.network.weights_check import RoundingError, check_rounding
+from handsss.training.checkpoint import save_checkpoint
 
 SETTINGS = NetworkSettings("efficientnet-b0", stacks=1, features=16, modules=1, input_downsample=2)
 CONFIG = (
@@ -224,4 +225,20 @@ def test_files_from_strangers(loaded: LoadedNetwork, tmp_path: Path) -> None:
     spoilt = tensors | {"regressor.scale.2.bias": torch.full_like(tensors["regressor.scale.2.bias"], float("nan"))}
     written(about | {"config": branchless}, spoilt)
     with pytest.raises(InputError, match="regressor.scale.2.bias holds numbers that are not finite"):
+        load_network(path)
+
+
+@pytest.mark.parametrize("model", ["/dev/zero", "/dev/stdin", "x" * 5000, "a\0b"])
+def test_hand_models_that_are_no_files_are_not_read(model: str) -> None:
+    """A file of weights from a stranger names its hand model."""
+    with pytest.raises(InputError, match="no hand model"):
+        load_model(model)
+
+
+@pytest.mark.parametrize("network", ["weights", {"encoder.a": "text"}])
+def test_checkpoints_without_tensors(tmp_path: Path, network: object) -> None:
+    path = tmp_path / "a.pt"
+    config = "[network]\nencoder = 'efficientnet-b0'\nstacks = 0\n"
+    save_checkpoint(path, {"network": network, "config": config, "model": "open", "keypoint_set": "openpose"})
+    with pytest.raises(InputError, match=r"no weights by name|encoder\.a is no tensor"):
         load_network(path)

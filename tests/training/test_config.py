@@ -165,3 +165,19 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         resolve("full", tmp_path / "flat.toml")
     with pytest.raises(UserError, match="expected one of full, small"):
         resolve("medium")
+
+
+@pytest.mark.parametrize("value", ["[" * 5000, "{a=" * 3000, "9" * 5000])
+def test_values_that_no_reader_of_toml_takes(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(f"[schedule]\nsteps = {value}\n")
+    with pytest.raises(InputError, match="not TOML"):
+        resolve("small", path)
+    with pytest.raises(UserError, match=r"schedule\.steps"):
+        resolve("small", settings=(f"schedule.steps={value}",))
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e400"])
+def test_numbers_that_are_not_finite_are_refused(value: str) -> None:
+    with pytest.raises(UserError, match=r"network\.drop_connect = .*expected a finite number"):
+        resolve("small", settings=(f"network.drop_connect={value}",))

@@ -43,7 +43,7 @@ def read(content: Any, where: str) -> KeypointDocument | None:
     frames = [frame for frame in instances if isinstance(frame, dict) and "instances" in frame]
     if frames and len(frames) == len(instances):  # of a video
         entries = tuple(
-            PictureEntry(_hands(frame["instances"], meta, f"{where}: frame {number}"), frame.get("frame_id"))
+            PictureEntry(_hands(frame["instances"], meta, f"{where}: frame {number}"), _name(frame.get("frame_id")))
             for number, frame in enumerate(frames)
         )
         if len(entries) == 1:
@@ -51,6 +51,10 @@ def read(content: Any, where: str) -> KeypointDocument | None:
     else:
         entries = (PictureEntry(_hands(instances, meta, where)),)
     return KeypointDocument("MMPose", entries)
+
+
+def _name(value: Any) -> str | int | None:
+    return value if isinstance(value, (str, int)) else None
 
 
 def _all_instances(content: list[Any]) -> bool:

@@ -39,7 +39,7 @@ def read_number_lists(path: Path, shape: tuple[int, ...], what: str) -> np.ndarr
             flat, count = np.array(content, dtype=np.float64).ravel(), len(content)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}). Expected a list of {what}.") from error
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         came = mistaken_for(path)
         reason = f"it is {came}" if came.startswith(("a Git", "a web", "an empty")) else str(error)
         raise InputError(f"{path}: not a JSON list of {what} ({reason}).") from error

@@ -37,8 +37,8 @@ def contents(store: Store) -> Contents:
     lines = []
     for name, dataset in store.file.items():
         present = ""
-        if dataset.dtype.kind == "f" and dataset.ndim >= 1 and len(dataset):
-            first = dataset[(slice(None), *(0,) * (dataset.ndim - 1))]
+        if dataset.dtype.kind == "f" and dataset.ndim >= 1 and dataset.size:
+            first = store.read(name, (slice(None), *(0,) * (dataset.ndim - 1)))
             present = f"{int(np.isfinite(first).sum())} of {len(dataset)}"
         lines.append(
             FieldLine(

@@ -70,7 +70,7 @@ def _in_order(stores: list[Store]) -> list[Store]:
     for store in stores:
         attributes = store.attributes
         for key in sorted({*first, *attributes} - {*_SUMMED, *_OWN}):
-            if attributes.get(key) != first.get(key):
+            if str(attributes.get(key)) != str(first.get(key)):  # arrays have no truth of their own
                 raise InputError(
                     f"{store.path}: {key} is {attributes.get(key)!r}, but {first.get(key)!r} in {stores[0].path}. "
                     "Only shards of one run can be merged."
@@ -94,7 +94,7 @@ def _join(file: h5py.File, stores: list[Store], folder: Path, copy: bool) -> Non
         if name == "crops_jpeg_ends":  # positions are counted anew over the joined bytes
             lengths = [len(store.file["crops_jpeg"]) for store in stores]
             before = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-            data = np.concatenate([store.file[name][:] + b for store, b in zip(stores, before, strict=True)])
+            data = np.concatenate([store.read(name) + b for store, b in zip(stores, before, strict=True)])
             describe(file.create_dataset(name, data=data, track_times=False), name)
             continue
         having = [store.file[name] for store in stores if name in store.file]
@@ -116,7 +116,7 @@ def _join(file: h5py.File, stores: list[Store], folder: Path, copy: bool) -> Non
                 for start in range(0, count, 4096 if name != "crops_jpeg" else 2**24):
                     stop = min(start + (4096 if name != "crops_jpeg" else 2**24), count)
                     dataset[at + start : at + stop] = (
-                        store.file[name][start:stop]
+                        store.read(name, slice(start, stop))
                         if name in store.file
                         else np.full((stop - start, *shape), FIELDS[name].missing)
                     )
@@ -136,6 +136,10 @@ def _join(file: h5py.File, stores: list[Store], folder: Path, copy: bool) -> Non
 
 def _attributes(file: h5py.File, stores: list[Store]) -> dict[str, Any]:
     all_attributes = [store.attributes for store in stores]
+    for store, attributes in zip(stores, all_attributes, strict=True):
+        absent = [key for key in (*_SUMMED, "counts", "bad", "fingerprint") if key not in attributes]
+        if absent:
+            raise InputError(f"{store.path}: its attributes {', '.join(absent)} are missing. Make the file again.")
     counts: Counter[str] = Counter()
     for attributes in all_attributes:
         counts.update(attributes["counts"])
@@ -147,6 +151,6 @@ def _attributes(file: h5py.File, stores: list[Store]) -> dict[str, Any]:
     result["shard"] = "0/1"
     result["merged_from"] = [attributes["fingerprint"] for attributes in all_attributes]
     if any("mean_bone_9_10" in attributes for attributes in all_attributes):
-        scales = np.concatenate([store.file["scale"][:] for store in stores if "scale" in store.file])
+        scales = np.concatenate([store.read("scale") for store in stores if "scale" in store.file])
         result["mean_bone_9_10"] = float(scales[np.isfinite(scales)].mean(dtype=np.float64))
     return result
