@@ -205,7 +205,7 @@ def _checked(arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]
     numbers = {key: value for key, value in arrays.items() if key in wanted and value.dtype.kind in "fiu"}
     bad = [key for key, value in numbers.items() if not np.isfinite(value).all()]
     if bad:
-        raise InputError(f"{path}: {bad[0]!r} holds numbers that are not finite. Get the file again.")
+        raise InputError(f"{path}: {bad[0]!r} holds values that are not finite. Get the file again.")
     return {key: value.astype(np.int32 if key == "faces" else np.float64) for key, value in numbers.items()}
 
 
