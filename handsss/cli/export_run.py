@@ -7,6 +7,7 @@ from pathlib import Path
 
 from handsss.cli.console import error_console, output_console, plain, waiting
 from handsss.cli.export_target import export_target
+from handsss.cli.tables import show_table
 from handsss.io.atomic import check_writable, write_files
 from handsss.network.checkpoint import checkpoint_file, load_network
 from handsss.network.onnx.check import BATCHES, Difference, compare
@@ -41,18 +42,13 @@ def export(checkpoint: Path, output: Path | None, *, keypoints: bool, opset: int
 
 
 def _show(differences: list[Difference], quiet: bool) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table("output", "shape per image", "largest difference", "allowed", box=box.SIMPLE)
-    for column in table.columns[2:]:
-        column.justify = "right"
+    rows = []
     for item in differences:
         size = " x ".join(map(str, item.shape)) or "1"
-        table.add_row(item.output, size, f"{item.largest:.1e} {item.unit}", f"{item.allowed:g} {item.unit}")
+        rows.append([item.output, size, f"{item.largest:.1e} {item.unit}", f"{item.allowed:g} {item.unit}"])
     worst = max(differences, key=lambda item: item.largest / item.allowed)
     out = output_console(quiet=quiet)
-    out.print(table)
+    show_table(out, ["output", "shape per image", "largest difference", "allowed"], rows, right=(2, 3))
     out.print(
         f"compared with torch on {sum(BATCHES)} random images in batches of {' and '.join(map(str, BATCHES))}: "
         f"largest difference {worst.largest:.1e} {worst.unit}".rstrip()

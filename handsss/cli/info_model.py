@@ -7,6 +7,7 @@ import time
 import torch
 
 from handsss.cli.console import output_console, show_note
+from handsss.cli.tables import show_table
 from handsss.hand.load import load_model
 from handsss.network.device import choose_device
 from handsss.network.s2hand import S2Hand, parameter_counts
@@ -20,30 +21,24 @@ def show_model(preset: str, settings: tuple[str, ...], batch: int, device: str) 
     Raises:
         UserError: an unknown preset, setting or device.
     """
-    from rich import box
-    from rich.table import Table
-
     config = resolve(preset, None, settings, note=show_note)
     where = choose_device(device)
     torch.manual_seed(0)
     network = S2Hand(load_model("open"), config.network).to(where)
     console = output_console()
     shapes = _shapes(network, where)
-    table = Table("part", "parameters", "output per image", box=box.SIMPLE)
-    table.columns[1].justify = "right"
     counts = parameter_counts(network)
-    for name, count in counts.items():
-        table.add_row(name, f"{count:,}", shapes.get(name, ""))
-    table.add_row("total", f"{sum(counts.values()):,}", "")
+    parts = [[name, f"{count:,}", shapes.get(name, "")] for name, count in counts.items()]
+    parts.append(["total", f"{sum(counts.values()):,}", ""])
     console.print(f"{config.network.encoder}, preset {preset}, random weights")
-    console.print(table)
-    passes = Table("stage", "forward", "backward", "parameters with a gradient", "E", box=box.SIMPLE)
+    show_table(console, ["part", "parameters", "output per image"], parts, right=(1,), text=(2,))
+    passes = []
     for stage in (WARM_UP, *STAGES) if network.auxiliary is not None else STAGES:
         if stage == "keypoints" and network.branch is None:
             continue
-        passes.add_row(stage, *_passes(network, config, stage, batch, where))
+        passes.append([stage, *_passes(network, config, stage, batch, where)])
     console.print(f"one pass over {batch} random images on {where}, {torch.get_num_threads()} threads")
-    console.print(passes)
+    show_table(console, ["stage", "forward", "backward", "parameters with a gradient", "E"], passes)
 
 
 def _shapes(network: S2Hand, device: torch.device) -> dict[str, str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from handsss.cli.console import output_console, plain
+from handsss.cli.tables import show_table
 from handsss.evaluation.metric_tables import table_3d
-from handsss.evaluation.tables import console_table
 from handsss.network.checkpoint import (
     checkpoint_file,
     input_view_of,
@@ -36,8 +36,6 @@ def show_weights(name: str | None) -> None:
     Raises:
         InputError: not a checkpoint or weights that can be used.
     """
-    from rich import box
-    from rich.table import Table
 
     file = checkpoint_file(Path(name)) if name else bundled(OPEN)
     loaded = load_network(file)
@@ -57,13 +55,7 @@ def show_weights(name: str | None) -> None:
         ("licence", facts.get("licence", "not stated")),
         *((("note", facts["note"]),) if facts.get("note") else ()),
     ]
-    table = Table(box=box.SIMPLE, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for word, value in rows:
-        table.add_row(word, plain(str(value)))
-    out = output_console()
-    out.print(table)
+    show_table(output_console(), [], [[word, str(value)] for word, value in rows], text=(1,))
     evaluation = facts.get("evaluation")
     if isinstance(evaluation, dict):
         _figures(evaluation)
@@ -93,4 +85,5 @@ def _figures(evaluation: dict[str, Any]) -> None:
         for key, values in evaluation.items()
         if isinstance(values, dict)
     }
-    out.print(console_table(table_3d(numbers, compact=True)))
+    table = table_3d(numbers, compact=True)
+    show_table(out, table.header, table.rows, right=range(1, len(table.header)))

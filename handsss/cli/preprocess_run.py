@@ -18,6 +18,7 @@ from handsss.cli.console import (
     waiting,
 )
 from handsss.cli.progress import progress_bar
+from handsss.cli.tables import show_table
 from handsss.data.keypoints.sources import KeypointFiles
 from handsss.data.preprocess import PreprocessOptions, PreprocessSummary, preprocess
 from handsss.data.preprocess_inputs import PreprocessInputs, keypoint_source
@@ -80,22 +81,14 @@ def show_keypoints(source: KeypointFiles, count: int, unit: str, *, quiet: bool)
 
 
 def _sum_up(summary: PreprocessSummary, seconds: float, *, quiet: bool, unit: str) -> None:
-    from rich import box
-    from rich.table import Table
-
     output = output_console(quiet=quiet)
-    table = Table(box=box.SIMPLE, show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_row(f"{unit}s", str(summary.pictures))
-    table.add_row("rows", str(summary.rows))
-    for tag, count in summary.counts.items():
-        table.add_row(tag, str(count))
+    rows = [[f"{unit}s", str(summary.pictures)], ["rows", str(summary.rows)]]
+    rows += [[tag, str(count)] for tag, count in summary.counts.items()]
     if summary.bad:
-        table.add_row("left out", str(len(summary.bad)))
+        rows.append(["left out", str(len(summary.bad))])
     if summary.mean_bone is not None:
-        table.add_row("mean length of bone 9-10", f"{100 * summary.mean_bone:.2f} cm")
-    output.print(table)
+        rows.append(["mean length of bone 9-10", f"{100 * summary.mean_bone:.2f} cm"])
+    show_table(output, [], rows, right=(1,))
     for name, message in summary.bad[:_LISTED]:
         output.print(plain(f"left out: {name}: {message}"), soft_wrap=True)
     if len(summary.bad) > _LISTED:
@@ -110,28 +103,18 @@ def _sum_up(summary: PreprocessSummary, seconds: float, *, quiet: bool, unit: st
 
 def show_contents(path: Path, sheet: Path, count: int) -> None:
     """Print fields and attributes, write the contact sheet."""
-    from rich import box
-    from rich.table import Table
-
     output = output_console()
     store = Store(path)
     try:
         listing = contents(store)
-        fields = Table("field", "shape", "type", "unit", "MB", "rows that have it", box=box.SIMPLE)
-        for line in listing.fields:
-            fields.add_row(
-                line.name,
-                " x ".join(map(str, line.shape)),
-                line.dtype,
-                line.unit,
-                f"{line.megabytes:.1f}",
-                line.present,
-            )
-        output.print(fields)
-        values = Table("attribute", "value", box=box.SIMPLE)
-        for key, value in sorted(listing.attributes.items()):
-            values.add_row(key, plain(str(value)))
-        output.print(values)
+        fields = [
+            [line.name, " x ".join(map(str, line.shape)), line.dtype, line.unit, f"{line.megabytes:.1f}", line.present]
+            for line in listing.fields
+        ]
+        header = ["field", "shape", "type", "unit", "MB", "rows that have it"]
+        show_table(output, header, fields, right=(4,), text=(3, 5))
+        values = [[key, str(value)] for key, value in sorted(listing.attributes.items())]
+        show_table(output, ["attribute", "value"], values, text=(1,))
         save_sheet(store, sheet, count)
     finally:
         store.close()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from handsss.cli.console import error_console, flag, output_console, plain, show_error, typed_command
+from handsss.cli.tables import show_table, shown_path
 from handsss.reconstruction.outputs import Outcome, OutputPlan
 
 _ROWS = 30  # of the table; longer runs are read in summary.json
@@ -84,28 +85,23 @@ class Printer:
         self._line(f"summary: {plan.summary}")
 
     def _table(self, outcomes: Sequence[Outcome], plan: OutputPlan) -> None:
-        from rich import box
-        from rich.table import Table
-
         rows = [outcome for outcome in outcomes if outcome.status != "not started" and not outcome.skipped]
         if not rows:
             return
-        table = Table(box=box.SIMPLE)
-        table.add_column("photo", overflow="fold")
-        table.add_column("hands")
-        table.add_column("keypoint error\n% of the box", justify="right")
-        table.add_column("seconds", justify="right")
-        table.add_column(f"result in {plain(str(plan.folder))}", overflow="fold")
+        header = ["photo", "hands", "keypoint error, % of the box", "seconds", "result"]
+        cells = []
         for outcome in rows[:_ROWS]:
             errors = [h["reprojection_of_box"] for h in outcome.hands if "reprojection_of_box" in h]
-            table.add_row(
-                plain(outcome.image),
-                ", ".join(hand["hand"] for hand in outcome.hands) or outcome.status,
-                ", ".join(f"{100 * error:.1f}" for error in errors),
-                f"{outcome.seconds:.1f}",
-                plain(outcome.files[0].name) if outcome.hands else "",
+            cells.append(
+                [
+                    shown_path(outcome.image),
+                    ", ".join(hand["hand"] for hand in outcome.hands) or outcome.status,
+                    ", ".join(f"{100 * error:.1f}" for error in errors),
+                    f"{outcome.seconds:.1f}",
+                    shown_path(outcome.files[0]) if outcome.hands else "",
+                ]
             )
-        self.output.print(table)
+        show_table(self.output, header, cells, right=(2, 3), paths=(0, 4))
         if len(rows) > _ROWS:
             self._line(f"and {len(rows) - _ROWS} more, see {plan.summary}")
 

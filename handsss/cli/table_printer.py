@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from handsss.cli.console import error_console, output_console, plain
 from handsss.cli.progress import progress_bar
+from handsss.cli.tables import show_table
 
 if TYPE_CHECKING:
     from handsss.evaluation.options import OnProgress
@@ -46,10 +47,8 @@ class TablePrinter:
 
     def table(self, table: Table) -> None:
         """A table under its title, with its notes."""
-        from handsss.evaluation.tables import console_table
-
         self.say(table.title)
-        self._output.print(console_table(table))
+        show_table(self._output, table.header, table.rows, right=range(1, len(table.header)))
         for note in table.notes:
             self.say(note)
 

@@ -84,7 +84,7 @@ def train(
     ] = None,
     stages: Annotated[
         str | None,
-        typer.Option("--stages", metavar="A,B", help="Stages to train: some of warm-up,keypoints,shape,finetune."),
+        typer.Option("--stages", metavar="A,B", help="Stages to train, some of: warm-up, keypoints, shape, finetune."),
     ] = None,
     end_to_end: Annotated[
         bool, typer.Option("--end-to-end", help="All terms from the start, without stages; known to collapse.")

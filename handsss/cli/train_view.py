@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from handsss.cli.console import error_console, output_console, plain
+from handsss.cli.tables import show_table
 from handsss.training.launch import TrainResult
 from handsss.training.profile import PARTS, Profile
 from handsss.training.progress import Progress
@@ -159,16 +160,15 @@ def show_start(output: Console, run: TrainingRun) -> None:
 
 def show_summary(output: Console, result: TrainResult) -> None:
     """Metrics and paths at the end."""
-    from rich import box
-    from rich.table import Table
-
     if result.history:
         first, last = result.history[0], result.history[-1]
-        table = Table("on the validation data", f"step {first['step']}", f"step {last['step']}", box=box.SIMPLE)
-        for name, title in _FIGURES.items():
-            if name in last:
-                table.add_row(title, f"{first[name]:.2f}" if name in first else "", f"{last[name]:.2f}")
-        output.print(table)
+        header = ["on the validation data", f"step {first['step']}", f"step {last['step']}"]
+        rows = [
+            [title, f"{first[name]:.2f}" if name in first else "", f"{last[name]:.2f}"]
+            for name, title in _FIGURES.items()
+            if name in last
+        ]
+        show_table(output, header, rows, right=(1, 2))
     folder = result.folder
     if result.best is not None and 0 < result.best_step < result.steps:
         text = f"best aligned MPJPE: step {result.best_step}, kept in {result.best}"
@@ -184,32 +184,26 @@ def show_summary(output: Console, result: TrainResult) -> None:
 
 def show_profile(output: Console, profile: Profile) -> None:
     """Where a step's time goes."""
-    from rich import box
-    from rich.table import Table
-
-    title = f"stage {profile.stage}: {profile.steps} steps of {profile.batch} samples"
-    table = Table("part", "ms a step", "share", box=box.SIMPLE, title=title, title_justify="left")
-    table.columns[1].justify = table.columns[2].justify = "right"
-    for name in PARTS:
-        value = profile.seconds[name]
-        if value > 0:
-            table.add_row(name, f"{1000 * value:.1f}", f"{100 * value / profile.total:.1f} %")
-    table.add_row("total", f"{1000 * profile.total:.1f}", "")
-    output.print(table)
+    output.print(f"stage {profile.stage}: {profile.steps} steps of {profile.batch} samples", soft_wrap=True)
+    rows = [
+        [name, f"{1000 * value:.1f}", f"{100 * value / profile.total:.1f} %"]
+        for name in PARTS
+        if (value := profile.seconds[name]) > 0
+    ]
+    rows.append(["total", f"{1000 * profile.total:.1f}", ""])
+    show_table(output, ["part", "ms a step", "share"], rows, right=(1, 2))
     output.print(f"neither encoder nor keypoint branch: {100 * profile.rest:.1f} % of the step (without loading)")
 
 
 def show_replay(output: Console, path: Path, result: ReplayResult) -> None:
     """Terms and gradients of a kept batch."""
-    from rich import box
-    from rich.table import Table
-
     output.print(plain(f"{path}: step {result.step}, stage {result.stage}"), soft_wrap=True)
     output.print(plain(f"message then: {result.reason}"), soft_wrap=True)
-    table = Table("term", "value", "gradient", box=box.SIMPLE)
-    for name, value in result.terms.items():
-        table.add_row(name, f"{value:.6g}", "not finite" if name in result.broken_gradients else "finite")
-    output.print(table)
+    rows = [
+        [name, f"{value:.6g}", "not finite" if name in result.broken_gradients else "finite"]
+        for name, value in result.terms.items()
+    ]
+    show_table(output, ["term", "value", "gradient"], rows, right=(1,))
     if result.data:
         output.print(plain(f"the batch's {', '.join(result.data)}: NaN or infinity, in the samples {result.samples}"))
     output.print(plain(f"now: {result.message or 'all terms and gradients are finite'}"), soft_wrap=True)

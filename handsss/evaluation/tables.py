@@ -1,13 +1,10 @@
-"""Tables of figures and their writers: markdown, HTML, and the terminal."""
+"""Tables of figures and their writers: markdown and HTML."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
+from typing import NamedTuple
 
 MISSING = "–"
 _FOLDED = 8  # rows; longer tables are collapsed in HTML
@@ -42,20 +39,6 @@ def html(table: Table) -> str:
     from handsss.evaluation.html import render
 
     return render("table.html.j2", table=table, folded=len(table.rows) > _FOLDED)
-
-
-def console_table(table: Table) -> RichTable:
-    """A table for rich's console, without title and notes, which the console would wrap at the table's width."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table as RichTable
-
-    shown = RichTable(box=box.SIMPLE)
-    for column, name in enumerate(table.header):
-        shown.add_column(name, justify="left" if column == 0 else "right", no_wrap=column == 0)
-    for row in table.rows:
-        shown.add_row(*(escape(text.encode("utf-8", "backslashreplace").decode()) for text in row))
-    return shown
 
 
 def _cell(text: str) -> str:

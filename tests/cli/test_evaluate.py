@@ -82,7 +82,7 @@ def test_camera_space_in_cm(run: Run, place: Path) -> None:
     done = run("--predictions", "pred.json", "--data", "FreiHAND", "--no-procrustes", "--report", "cm", folder=place)
     assert done.returncode == 0, done.stderr
     metrics = json.loads((place / "cm" / "metrics.json").read_text())
-    row = re.search(r"raw +([0-9.]+) +([0-9.]+)", done.stdout)
+    row = re.search(r"raw\s+([0-9.]+)\s+([0-9.]+)", done.stdout)
     assert row is not None
     assert [float(text) for text in row.groups()] == pytest.approx(
         [metrics["raw"]["mpjpe_mm"] / 10, metrics["raw"]["mpvpe_mm"] / 10], abs=0.006

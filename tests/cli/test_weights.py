@@ -66,7 +66,7 @@ def test_a_run_becomes_weights_that_say_what_they_are(
         assert re.search(words, shown), (words, shown)
     assert typed("info", "weights", folder) == 0
     shown = capsys.readouterr().out
-    assert "float32" in shown and re.search(r"licence +not stated", shown)
+    assert "float32" in shown and re.search(r"licence\s+not stated", shown)
 
 
 def test_what_is_wrong_is_told_and_nothing_written(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from importlib.resources import files
 
 import jinja2
 import pytest
-from rich.console import Console
 
 from handsss.evaluation.html import render
-from handsss.evaluation.tables import Table, console_table, html, markdown, number
+from handsss.evaluation.tables import Table, html, markdown, number
 
 STRANGE = Table("<T>", ["a|b", "c"], [["x\ny", "1.0"], ["<script>alert(1)</script>", "–"]], ["note <i>"])
 
@@ -30,13 +28,6 @@ def test_tables_as_html_are_escaped() -> None:
     long = html(Table("T", ["a"], [["x"]] * 9))
     assert "<details><summary>T</summary>" in long and "<caption>" not in long
     assert long.count("<tr>") == 10
-
-
-def test_tables_on_the_terminal() -> None:
-    console = Console(file=io.StringIO(), width=80)
-    console.print(console_table(Table("T", ["a", "b"], [["[bold]x[/bold]", "1.0"]])))
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "[bold]x[/bold]" in shown and "1.0" in shown
 
 
 def test_templates_are_in_the_package() -> None:
