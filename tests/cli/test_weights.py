@@ -42,19 +42,19 @@ def test_a_run_becomes_weights_that_say_what_they_are(
     assert typed("info", "weights", "new/ours.safetensors") == 0
     shown = capsys.readouterr().out
     for words in (
-        r"name +ours",
+        r"name\s+ours",
         r"float16, int64",
-        r"SHA-256 +[0-9a-f]{64}",
-        r"hand model +open",
-        r"trained on +freihand.h5",
-        r"rows +2000",
-        r"steps +12",
-        r"licence +CC0-1.0",
-        r"note +made up \[here\]",
+        r"SHA-256\s+[0-9a-f]{64}",
+        r"hand model\s+open",
+        r"trained on\s+freihand.h5",
+        r"rows\s+2000",
+        r"steps\s+12",
+        r"licence\s+CC0-1.0",
+        r"note\s+made up \[here\]",
         r"rotated upright and zoomed until the hand's box fills 80 %",
         r"evaluated on 5 images of eval.h5",
-        r"aligned \(Procrustes\) +8.12 +– +– +– +0.500",
-        r"raw \(camera space\) +60.00",
+        r"aligned \(Procrustes\)\s+8.12\s+–\s+–\s+–\s+0.500",
+        r"raw \(camera space\)\s+60.00",
     ):
         assert re.search(words, shown), (words, shown)
     # Made again of the weights, they keep what they say of themselves.
@@ -62,7 +62,7 @@ def test_a_run_becomes_weights_that_say_what_they_are(
     capsys.readouterr()
     assert typed("info", "weights", "again.safetensors") == 0
     shown = capsys.readouterr().out
-    for words in (r"name +ours", r"licence +CC0-1.0", r"note +new", r"aligned \(Procrustes\) +8.12"):
+    for words in (r"name\s+ours", r"licence\s+CC0-1.0", r"note\s+new", r"aligned \(Procrustes\)\s+8.12"):
         assert re.search(words, shown), (words, shown)
     assert typed("info", "weights", folder) == 0
     shown = capsys.readouterr().out
