@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from handsss.errors import UserError
 
 if TYPE_CHECKING:
+    from handsss.data.mixture import WeightedStore
     from handsss.evaluation.evaluate import EvaluationResult
     from handsss.evaluation.options import OnProgress
     from handsss.reconstruction.hand import Hand
@@ -84,7 +85,7 @@ def _kept(model: str, hand: Side, side: Side, all_hands: bool, refine: bool, dev
 
 
 def train(
-    data: PathLike | None = None,
+    data: PathLike | Sequence[PathLike] | None = None,
     *,
     out: PathLike | None = None,
     preset: Literal["full", "small"] = "full",
@@ -107,7 +108,8 @@ def train(
     """Train a reconstructor from pictures and 2D keypoints, without 3D labels (S2HAND): ``handsss train``.
 
     Args:
-        data: store of ``handsss preprocess``; the newest one in the working folder if left out.
+        data: store of ``handsss preprocess``, or several that are mixed (``"FILE:2"`` draws the rows of FILE twice as
+            often); the newest one in the working folder if left out.
         out: the run's folder; runs/TIME-KIND if left out.
         preset: "full", the paper's network and schedule, or "small", for an hour on two CPU cores.
         ssl: from detected keypoints alone; False: from true keypoints and joints (FSL).
@@ -162,7 +164,7 @@ def train(
     if weights is not None:
         overrides.append(f"data.weights={json.dumps(os.fspath(weights), ensure_ascii=False)}")
     options = launch.TrainOptions(
-        data=None if data is None else Path(data),
+        data=_stores(data),
         validation=None if validation is None else Path(validation),
         out=None if out is None else Path(out),
         preset=preset,
@@ -175,6 +177,14 @@ def train(
         deadline=None if minutes is None else begun + 60 * minutes,
     )
     return launch.launch(options, runtime, callbacks)
+
+
+def _stores(data: PathLike | Sequence[PathLike] | None) -> Path | tuple[WeightedStore, ...] | None:
+    from handsss.data.mixture import parse_stores
+
+    if data is None:
+        return None
+    return Path(data) if isinstance(data, str | os.PathLike) else parse_stores(data) or None
 
 
 def check_minutes(minutes: Any, steps: int | None, settings: Sequence[str]) -> None:

@@ -16,6 +16,8 @@ EPILOG = """[bold]Examples[/bold]
 
   handsss train --ssl --data freihand_training.h5 --out runs/ours      (the paper's network and schedule)
 
+  handsss train --data freihand_training.h5 --data photos.h5:2        (mixed, photos twice as often)
+
   handsss train --fsl --baseline mano-cnn --out runs/mano-cnn-fsl
 
   handsss train --pose-prior average --set losses.w_con=0 --set losses.w_ori=0
@@ -90,9 +92,12 @@ def train(
         bool, typer.Option("--end-to-end", help="All terms from the start, without stages; known to collapse.")
     ] = False,
     data: Annotated[
-        Path | None,
+        list[str] | None,
         typer.Option(
-            "--data", metavar="FILE", help="Training store of `handsss preprocess`. Default: the newest one here."
+            "--data",
+            metavar="FILE",
+            help="Training store of `handsss preprocess`. Given several times, stores are mixed; FILE:2 draws its rows "
+            "twice as often. Default: the newest one here.",
         ),
     ] = None,
     validation: Annotated[
@@ -176,6 +181,7 @@ def train(
 
     from handsss.cli.train_fit import checked_batch, checked_minutes
     from handsss.cli.train_run import carry_on, replay_batch, show_profiles, start
+    from handsss.data.mixture import parse_stores
     from handsss.errors import UserError
     from handsss.training.launch import RuntimeOptions, TrainOptions
 
@@ -213,7 +219,7 @@ def train(
         if text is not None:
             extra.append(f"data.{name}={json.dumps(text, ensure_ascii=False)}")
     options = TrainOptions(
-        data=data,
+        data=parse_stores(data) if data else None,
         validation=validation,
         out=out,
         preset="full" if preset is None else preset.value,

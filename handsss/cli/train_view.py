@@ -147,7 +147,7 @@ def show_start(output: Console, run: TrainingRun) -> None:
     stages = ", ".join(f"{stage.name} {stage.steps}" for stage in trainer.stages)
     lines = [
         f"{what} ({run.config.network.encoder}) from {how}, on {trainer.device}",
-        f"data: {recipe.data}, {len(run.data)} rows, keypoints of the set {trainer.objective.keypoint_set}",
+        f"data: {recipe.data_words}, {len(run.data)} rows, keypoints of the set {trainer.objective.keypoint_set}",
         f"validation: {recipe.validation or 'none (give --val FILE for figures while it trains)'}",
         f"initial weights: {run.start}; hand model: {recipe.model}",
         f"average bone 9-10: {100 * trainer.objective.mean_bone:.2f} cm",

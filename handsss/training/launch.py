@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from handsss.data.dataset import HandDataset
+from handsss.data.mixture import WeightedStore
 from handsss.errors import UserError
 from handsss.network.device import choose_device
 from handsss.training.batch_size import batch_that_fits
@@ -31,15 +31,14 @@ from handsss.training.progress import Progress, TimeLimit
 from handsss.training.recipe import (
     LEAST_ROWS,
     MANO_CNN,
-    Recipe,
     as_baseline,
-    default_training_data,
     few_keypoints,
     true_keypoints_note,
     without_lifting,
 )
 from handsss.training.resume import restore_run
 from handsss.training.run import TrainingRun
+from handsss.training.run_data import recipe_of
 from handsss.training.run_files import newest_run
 from handsss.training.schedule import lr_at, position
 from handsss.training.time_budget import plan_for_time
@@ -52,7 +51,8 @@ _MAX_WORKERS = 8  # reading processes per GPU
 class TrainOptions:
     """What is trained on what."""
 
-    data: Path | None = None  # store with the training samples; None: the newest one in the working folder
+    # Store with the training samples, or several, each with its weight; None: the newest one in the working folder
+    data: Path | tuple[WeightedStore, ...] | None = None
     validation: Path | None = None  # store with true joints; None: NAME_evaluation.h5 beside NAME_training.h5
     out: Path | None = None  # the run's folder; None: runs/TIME-KIND
     preset: str = "full"  # "full": the paper's network and schedule; "small": for a CPU
@@ -185,17 +185,22 @@ def _new_run(
     if options.baseline == MANO_CNN:
         config = as_baseline(config)
     _check(config, processes, any_batch=options.fit_batch)
-    data = options.data or default_training_data()
-    validation = options.validation or validation_beside(data)
-    recipe = Recipe(data, validation, options.supervision, options.baseline, options.model)
+    recipe = recipe_of(
+        options.data,
+        options.validation,
+        supervision=options.supervision,
+        baseline=options.baseline,
+        model=options.model,
+    )
     config, left_out = without_lifting(config, recipe)
     if left_out and processes.first:
         callbacks.note(left_out)
     kind = f"{options.baseline or 's2hand'}-{options.supervision}-{options.preset}"
     folder = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}"
     if recipe.supervision == "ssl" and processes.first:
-        for warning in filter(None, (few_keypoints(data), true_keypoints_note(data))):
-            callbacks.note(warning)
+        for store in recipe.stores:
+            for warning in filter(None, (few_keypoints(store.path), true_keypoints_note(store.path))):
+                callbacks.note(warning)
     if processes.first:
         callbacks.prepare(device)
     # Before the process group: a process that runs out of memory must not leave the others waiting.
@@ -244,14 +249,6 @@ def _device(runtime: RuntimeOptions, processes: Processes) -> torch.device:
     if device.type == "cuda" and runtime.device in ("auto", "cuda") and processes.size > 1:
         return choose_device(f"cuda:{processes.local}")
     return device
-
-
-def validation_beside(data: Path) -> Path | None:
-    """NAME_evaluation.h5 beside NAME_training.h5, if it has true joints."""
-    other = data.with_name(data.name.replace("training", "evaluation"))
-    if other == data or not other.exists():
-        return None
-    return other if "joints_3d" in HandDataset(other).fields else None
 
 
 def reading_processes(asked: int | None, device: torch.device, processes: Processes) -> int:

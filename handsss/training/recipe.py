@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from handsss.data.dataset import HandDataset
+from handsss.data.mixture import MixedDataset, WeightedStore
 from handsss.data.store.reader import Store
 from handsss.errors import InputError, UserError
 from handsss.fitting.lifting import can_lift
@@ -37,6 +38,19 @@ class Recipe:
     supervision: str = "ssl"  # "ssl": detected keypoints; "fsl": true keypoints and joints
     baseline: str = ""  # "mano-cnn", or the paper's method
     model: str = "open"  # hand model: a name or a path
+    mixture: tuple[WeightedStore, ...] = ()  # all stores with training rows, where there are several; data is the first
+
+    @property
+    def stores(self) -> tuple[WeightedStore, ...]:
+        """The stores with training rows."""
+        return self.mixture or (WeightedStore(self.data),)
+
+    @property
+    def data_words(self) -> str:
+        """The training data, for people."""
+        if not self.mixture:
+            return str(self.data)
+        return " + ".join(f"{path}" + ("" if weight == 1 else f" x {weight:g}") for path, weight in self.mixture)
 
 
 def default_training_data(split: str = "training") -> Path:
@@ -88,26 +102,39 @@ def training_data(recipe: Recipe, config: TrainConfig) -> HandDataset:
     """The training rows, with true joints for full supervision.
 
     Raises:
-        InputError: not a store; no rows; too few of them; no true joints where they are needed.
+        InputError: not a store; no rows; too few of them; no true joints where they are needed; stores that cannot be
+            mixed.
     """
-    data = HandDataset(recipe.data, config.augmentation, seed=config.schedule.seed, fields=())
-    known = "joints_3d" in HandDataset(recipe.data).fields
-    if recipe.supervision == "fsl":
-        if not known:
-            raise InputError(f"{recipe.data}: has no true joints. Full supervision (fsl) needs them, ssl does not.")
-        data = HandDataset(recipe.data, config.augmentation, seed=config.schedule.seed, fields=("joints_3d",))
-    if recipe.supervision == "ssl" and _share_with_keypoints(recipe.data) == 0:
-        raise InputError(
-            f"{recipe.data}: no row has a 2D keypoint, so there is nothing to learn from. Expected keypoints in most "
-            f"of the {len(data)} rows: run `handsss preprocess` with other --keypoints."
-        )
+    parts = [_rows_of(store.path, recipe, config) for store in recipe.stores]
+    if len(parts) == 1:
+        (data,) = parts
+    else:
+        data = MixedDataset(parts, [store.weight for store in recipe.stores], seed=config.schedule.seed)
+        bones = [mean_bone_of(part.attributes, config, load_model(recipe.model))[0] for part in parts]
+        data.attributes["mean_bone_9_10"] = float(np.average(bones, weights=data.counts))
     if len(data) < config.schedule.batch:
         if len(data) < LEAST_ROWS:
-            raise InputError(f"{recipe.data}: {len(data)} rows. Expected at least {LEAST_ROWS}: give more data.")
+            raise InputError(f"{recipe.data_words}: {len(data)} rows. Expected at least {LEAST_ROWS}: give more data.")
         raise InputError(
-            f"{recipe.data}: {len(data)} rows, but a batch has {config.schedule.batch}. Give more data, or "
+            f"{recipe.data_words}: {len(data)} rows, but a batch has {config.schedule.batch}. Give more data, or "
             f"{{batch}} {len(data)} at most.",
             options=["batch"],
+        )
+    return data
+
+
+def _rows_of(path: Path, recipe: Recipe, config: TrainConfig) -> HandDataset:
+    """The training rows of one store."""
+    data = HandDataset(path, config.augmentation, seed=config.schedule.seed, fields=())
+    known = "joints_3d" in HandDataset(path).fields
+    if recipe.supervision == "fsl":
+        if not known:
+            raise InputError(f"{path}: has no true joints. Full supervision (fsl) needs them, ssl does not.")
+        data = HandDataset(path, config.augmentation, seed=config.schedule.seed, fields=("joints_3d",))
+    if recipe.supervision == "ssl" and _share_with_keypoints(path) == 0:
+        raise InputError(
+            f"{path}: no row has a 2D keypoint, so there is nothing to learn from. Expected keypoints in most "
+            f"of the {len(data)} rows: run `handsss preprocess` with other --keypoints."
         )
     return data
 
@@ -131,6 +158,8 @@ def keypoint_origin(attributes: dict[str, Any]) -> str:
     """
     source = attributes.get("keypoint_source")
     kind = source.get("source") if isinstance(source, dict) else None
+    if kind == "mixed" and isinstance(source, dict):
+        return " and ".join(sorted({keypoint_origin({"keypoint_source": part}) for part in source["parts"]}))
     if kind == "truth":
         return TRUE_KEYPOINTS
     if kind == "detect":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from handsss.data.mixture import WeightedStore
 from handsss.errors import InputError, UserError
 from handsss.network.checkpoint import load_checkpoint
 from handsss.training.config import from_toml
@@ -56,9 +57,12 @@ def restore_run(
     if steps is not None:
         content["added_steps"] = int(content.get("added_steps", 0)) + steps - int(about["steps"])
     config = from_toml(str(content["config"]), str(path))
-    data = _there(about["data"], "training")
+    mixture = tuple(
+        WeightedStore(_there(one["data"], "training"), float(one["weight"])) for one in about.get("mixture", [])
+    )
+    data = mixture[0].path if mixture else _there(about["data"], "training")
     validation = _there(about["validation"], "validation") if about["validation"] else None
-    recipe = Recipe(data, validation, about["supervision"], about["baseline"], str(content["model"]))
+    recipe = Recipe(data, validation, about["supervision"], about["baseline"], str(content["model"]), mixture)
     return TrainingRun(folder, config, recipe, device=device, processes=processes, command=command, resumed=content)
 
 

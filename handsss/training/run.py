@@ -26,6 +26,7 @@ from handsss.training.preview import save_preview
 from handsss.training.progress import NotFiniteStopError, Progress, StoppedError, TimeLimit, TimeUpError
 from handsss.training.recipe import Recipe, build, keypoint_origin, mean_bone_of, training_data
 from handsss.training.replay import keep_batch
+from handsss.training.run_data import data_facts
 from handsss.training.run_files import write_checkpoint_facts, write_run_facts
 from handsss.training.schedule import lengthened, stages_of
 from handsss.training.throughput import Throughput
@@ -114,7 +115,7 @@ class TrainingRun:
         return {
             "supervision": self.recipe.supervision,
             "baseline": self.recipe.baseline,
-            "data": str(self.recipe.data.resolve()),
+            **data_facts(self.recipe, self.data),
             "dataset": str(self.data.attributes.get("dataset", "")),
             "validation": "" if self.recipe.validation is None else str(self.recipe.validation.resolve()),
             "keypoints": keypoint_origin(self.data.attributes),

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from handsss.cli.synthesize import next_commands
-from handsss.training.launch import validation_beside
 from handsss.training.recipe import default_training_data
+from handsss.training.run_data import validation_beside
 
 
 def written_stores(commands: list[str]) -> list[Path]:

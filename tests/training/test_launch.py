@@ -21,11 +21,11 @@ from handsss.training.launch import (
     launch,
     reading_processes,
     resume,
-    validation_beside,
 )
 from handsss.training.progress import Progress, StoppedError
 from handsss.training.recipe import keypoint_origin, true_keypoints_note
 from handsss.training.run import TrainingRun
+from handsss.training.run_data import validation_beside
 from tests.training.conftest import TINY
 
 RUNTIME = RuntimeOptions("cpu", workers=0, tensorboard=False, command=("train", "it"))

@@ -44,7 +44,7 @@ class TrainedRun(NamedTuple):
     @property
     def on_truth(self) -> bool:
         """Whether it was self-supervised by ground-truth keypoints, as recorded."""
-        return self.supervision == "ssl" and self.trained.about.get("keypoints") == TRUE_KEYPOINTS
+        return self.supervision == "ssl" and TRUE_KEYPOINTS in str(self.trained.about.get("keypoints"))
 
     @property
     def step(self) -> int | None:

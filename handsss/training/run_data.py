@@ -1,0 +1,54 @@
+"""The data of a run: one store or several, the validation store beside it, and what run.json says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from handsss.data.dataset import HandDataset
+from handsss.data.mixture import MixedDataset, WeightedStore
+from handsss.training.recipe import Recipe, default_training_data, keypoint_origin
+
+
+def recipe_of(
+    data: Path | tuple[WeightedStore, ...] | None,
+    validation: Path | None,
+    *,
+    supervision: str,
+    baseline: str,
+    model: str,
+) -> Recipe:
+    """A recipe from what the user gave, with the defaults for what is left out.
+
+    Raises:
+        UserError: no data were given, and none lie in the working folder.
+    """
+    stores = data if isinstance(data, tuple) else (WeightedStore(data or default_training_data()),)
+    first = stores[0].path
+    mixture = stores if len(stores) > 1 else ()
+    return Recipe(first, validation or validation_beside(first), supervision, baseline, model, mixture)
+
+
+def validation_beside(data: Path) -> Path | None:
+    """NAME_evaluation.h5 beside NAME_training.h5, if it has true joints."""
+    other = data.with_name(data.name.replace("training", "evaluation"))
+    if other == data or not other.exists():
+        return None
+    return other if "joints_3d" in HandDataset(other).fields else None
+
+
+def data_facts(recipe: Recipe, data: HandDataset) -> dict[str, Any]:
+    """The training data in run.json and checkpoints; ``mixture`` where there are several stores."""
+    facts: dict[str, Any] = {"data": " + ".join(str(store.path.resolve()) for store in recipe.stores)}
+    if isinstance(data, MixedDataset):
+        facts["mixture"] = [
+            {
+                "data": str(store.path.resolve()),
+                "weight": store.weight,
+                "rows": len(part),
+                "rows_an_epoch": count,
+                "keypoints": keypoint_origin(part.attributes),
+            }
+            for store, part, count in zip(recipe.stores, data.parts, data.counts, strict=True)
+        ]
+    return facts
