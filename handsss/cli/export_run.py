@@ -34,7 +34,7 @@ def export(checkpoint: Path, output: Path | None, *, keypoints: bool, opset: int
     write_files({target: content})
     _show(differences, quiet)
     about = metadata(loaded, [item.output for item in differences])
-    out.print(plain(f"input: {about['preparation']} (docs/guides/export.md)"), soft_wrap=True)
+    out.print(plain(f"input: {about['preparation']}, as the metadata of the file say"), soft_wrap=True)
     if "licence" in about:
         out.print(plain(f"licence: {about['licence']}"), soft_wrap=True)
     seconds = time.perf_counter() - begin

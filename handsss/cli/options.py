@@ -93,7 +93,11 @@ SkipBadOption = Annotated[
 ]
 EncodingOption = Annotated[
     Encoding,
-    typer.Option("--encoding", rich_help_panel="Output", help="How crops are kept (docs/guides/store.md)."),
+    typer.Option(
+        "--encoding",
+        rich_help_panel="Output",
+        help="How crops are kept: jpeg (small), raw (fast to read), lzf or gzip (packed without loss).",
+    ),
 ]
 MarginOption = Annotated[
     float,

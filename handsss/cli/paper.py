@@ -21,7 +21,7 @@ app = typer.Typer(
   handsss paper figure1 runs/ours runs/ours-average --samples 3,17
 
 What a run is (ours or MANO-CNN, SSL or FSL, with or without E_con, which
-pose prior) is read from the run itself. See docs/guides/paper.md.
+pose prior) is read from the run itself.
 """,
 )
 

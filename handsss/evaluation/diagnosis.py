@@ -137,8 +137,9 @@ def _order(samples: Samples) -> str | None:
     for name in JOINT_ORDERS:
         if np.array_equal(assignment.order, reorder_indices(name, "openpose")):
             return (
-                f"The joints look swapped: they are in the order `{name}` (docs/guides/evaluate.md). "
-                f"{gain} when reordered; they were scored as they are."
+                f"The joints look swapped: they are in the order `{name}`. "
+                f"{gain} when reordered; they were scored as they are. To reorder: "
+                f"joints[:, reorder_indices({name!r}, 'openpose')] of handsss.hand.joints."
             )
     order = assignment.order
     listed = ", ".join(f"{names[order[j]]} ({order[j]}) holds {names[j]} ({j})" for j in moved[:6])

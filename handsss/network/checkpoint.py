@@ -17,6 +17,7 @@ from handsss.network.input_view import InputView
 from handsss.network.loaded import LoadedNetwork
 from handsss.network.precision import FLOAT32, for_prediction
 from handsss.network.s2hand import NetworkSettings, S2Hand
+from handsss.network.setting_kinds import mistake
 from handsss.network.setting_names import current_settings, current_weights
 from handsss.network.weights import BUNDLED, SUFFIX, bundled, read_weights
 
@@ -140,9 +141,9 @@ def _checked(values: dict[str, Any], name: str, kind: type[_Kind], file: Path) -
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        wrong = error.errors()[0]
-        where = ".".join((name, *(str(part) for part in wrong["loc"])))
-        raise InputError(f"{file}: its setting {where}: {wrong['msg']}.") from error
+        setting, words = mistake(error, kind)
+        where = f"{name}.{setting}" if setting else name
+        raise InputError(f"{file}: its setting {where}: {words}.") from error
 
 
 def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:

@@ -25,7 +25,9 @@ def choose_device(name: str = "auto") -> torch.device:
     if device.type == "cuda":
         if not torch.cuda.is_available():
             why = "this torch is built without CUDA" if torch.version.cuda is None else "torch finds no CUDA GPU"
-            raise _error(name, f"{why}. Use {{device}} cpu, or see the README on choosing a torch.")
+            raise _error(
+                name, f"{why}. Use {{device}} cpu, or install a torch built for CUDA (https://pytorch.org/get-started)."
+            )
         if device.index is not None and device.index >= torch.cuda.device_count():
             raise _error(name, f"this machine has {torch.cuda.device_count()} GPU(s), numbered from 0.")
     elif device.type != "cpu":

@@ -17,9 +17,11 @@ from handsss.data.augment import Augmentation
 from handsss.errors import InputError, UserError
 from handsss.io.content import parse_toml, read_text
 from handsss.network.s2hand import NetworkSettings
+from handsss.network.setting_kinds import expected
 from handsss.network.setting_names import Renamed, contradiction, current_name, current_settings
 from handsss.training.objective import STAGES, WARM_UP, LossWeights
 from handsss.training.schedule import WHOLE, StageSettings
+from handsss.training.setting_checks import out_of_bounds
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,8 @@ def from_toml(
         if not isinstance(values, dict):
             raise UserError(f"{where}: {section} should be a section, [{section}], with keys below it.")
         for key, value in values.items():
-            config = _with(config, section, key, value, where)
+            # A checkpoint is read whatever was allowed when it was written.
+            config = _with(config, section, key, value, where, bounded=base is not None)
     for setting in renamed:
         note(f"{where}: {setting.note}")
     return config
@@ -227,7 +230,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _with(config: TrainConfig, section: str, key: str, value: Any, where: str) -> TrainConfig:
+def _with(config: TrainConfig, section: str, key: str, value: Any, where: str, *, bounded: bool = True) -> TrainConfig:
     sections = [f.name for f in fields(config)]
     if section not in sections:
         raise UserError(f"{where}: no section {section!r}.{_nearest(section, sections)}")
@@ -240,12 +243,14 @@ def _with(config: TrainConfig, section: str, key: str, value: Any, where: str) -
     try:
         checked = TypeAdapter(kind).validate_python(value, strict=kind is bool)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise UserError(f"{where}: {section}.{key} = {value!r}: {reason}. Now it is {getattr(part, key)!r}.") from error
+        words = f"expected {expected(kind)}"
+        raise UserError(f"{where}: {section}.{key} = {value!r}: {words}. Now it is {getattr(part, key)!r}.") from error
     if isinstance(checked, float) and not math.isfinite(checked):
         raise UserError(
             f"{where}: {section}.{key} = {value!r}: expected a finite number. Now it is {getattr(part, key)!r}."
         )
+    if bounded and (words := out_of_bounds(section, key, checked)):
+        raise UserError(f"{where}: {section}.{key} = {value!r}: {words}. Now it is {getattr(part, key)!r}.")
     try:
         changed: dict[str, Any] = {section: replace(part, **{key: checked})}
     except ValueError as error:  # a word that is none of those that the section knows

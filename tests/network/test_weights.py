@@ -205,7 +205,7 @@ def test_files_from_strangers(loaded: LoadedNetwork, tmp_path: Path) -> None:
     for change, words in {
         "input_downsample = 8": "its setting network: .*input_downsample 8: expected 1, 2 or 4",
         "stacks = 1000000": "stacks 1000000: expected 0 to 16",
-        'stacks = "x"': "its setting network.stacks: Input should be a valid integer",
+        'stacks = "x"': "its setting network.stacks: expected a whole number, got 'x'",
         "sauce = 1": "unknown settings: sauce",
     }.items():
         name = change.split()[0]

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import tomllib
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from handsss.data.augment import Augmentation
 from handsss.errors import InputError, UserError
+from handsss.network.s2hand import NetworkSettings
+from handsss.network.setting_kinds import mistake
 from handsss.network.setting_names import KEYS, SECTIONS
 from handsss.network.weights import OPEN
 from handsss.training.config import PRESETS, LoggingSettings, from_toml, resolve, to_toml
+from handsss.training.setting_checks import bounds_of, out_of_bounds
 from handsss.training.trained_network import load_trained_network
 
 
@@ -54,14 +60,55 @@ def test_written_and_read_again(preset: str, tmp_path: Path) -> None:
         ("loses.w_con=1", r"no section 'loses'. Did you mean losses\?"),
         ("w_con=1", "expected section.key=value"),
         ("losses.w_con", "expected section.key=value"),
-        ("losses.w_con=much", r"losses.w_con = 'much': .*number.* Now it is 0.0002"),
-        ("losses.squared_scale=3", "losses.squared_scale = 3: .*boolean"),
-        ("schedule.batch=2.5", "schedule.batch = 2.5: .*integer"),
+        ("losses.w_con=much", r"losses.w_con = 'much': expected a number. Now it is 0.0002"),
+        ("losses.squared_scale=3", "losses.squared_scale = 3: expected true or false"),
+        ("schedule.batch=2.5", "schedule.batch = 2.5: expected a whole number"),
+        ("data.augment_on=Left", "'Left': expected one of auto, workers, device. Now it is 'auto'"),
+        ("schedule.stages=3", "schedule.stages = 3: expected a list, of which each is text"),
+        ("logging.validate_rows=-3", "logging.validate_rows = -3: expected 0 or more. Now it is 200"),
+        ("watch.validate_rows=-3", "logging.validate_rows = -3: expected 0 or more"),
+        ("shape.lr=-1e-3", r"shape.lr = -0.001: expected 0 to 10"),
+        ("augmentation.occlusion=1.5", "expected 0 to 1"),
+        ("losses.w_lifted=-1", "expected 0 or more"),
+        ("schedule.seed=-1", "expected 0 to"),
+        ("logging.picture_rows=0", "expected 1 to 64"),
     ],
 )
 def test_typos(setting: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         resolve("full", None, (setting,))
+
+
+def test_every_number_has_bounds_that_its_presets_keep() -> None:
+    for name, preset in PRESETS.items():
+        for section in fields(preset):
+            for setting in fields(getattr(preset, section.name)):
+                value = getattr(getattr(preset, section.name), setting.name)
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    where = f"{name}: {section.name}.{setting.name}"
+                    assert bounds_of(section.name, setting.name)[0] > -math.inf, where
+                    assert out_of_bounds(section.name, setting.name, value) == "", where
+                    assert out_of_bounds(section.name, setting.name, -1) != "", where
+
+
+def test_checkpoints_are_read_with_numbers_of_any_size() -> None:
+    assert from_toml("[logging]\nvalidate_rows = -3\n", "latest.pt").logging.validate_rows == -3
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"stacks": "two"}, ("stacks", "expected a whole number, got 'two'")),
+        ({"drop_connect": []}, ("drop_connect", "expected a number, got []")),
+        ({"appearance": "maybe"}, ("appearance", "expected true or false, got 'maybe'")),
+        ({"stacks": -1}, ("", "stacks -1: expected 0 to 16")),
+        (3, ("", "expected a section of settings, got int")),
+    ],
+)
+def test_settings_of_files_are_told_in_our_words(values: Any, words: tuple[str, str]) -> None:
+    with pytest.raises(ValidationError) as error:
+        TypeAdapter(NetworkSettings).validate_python(values)
+    assert mistake(error.value, NetworkSettings) == words
 
 
 OLD = """
