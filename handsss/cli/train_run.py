@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import typer
 
 from handsss.cli.compiling import compile_kernels
 from handsss.cli.console import output_console, plain, show_note
 from handsss.cli.train_view import TrainingView, show_profile, show_replay, show_summary
 from handsss.network.device import choose_device
+from handsss.training.distributed import from_environment
 from handsss.training.launch import (
     Callbacks,
     RuntimeOptions,
@@ -46,7 +50,7 @@ def carry_on(out: Path | None, runtime: RuntimeOptions, *, steps: int | None = N
 
 def show_profiles(options: TrainOptions, runtime: RuntimeOptions) -> None:
     """Measure the steps of every stage."""
-    view = TrainingView(quiet=False)
+    view = TrainingView(quiet=False, writes=False)
     for measured in profile_steps(options, runtime, _callbacks(view)):
         show_profile(output_console(), measured)
 
@@ -67,14 +71,27 @@ def _callbacks(view: TrainingView) -> Callbacks:
     return Callbacks(note=note, renamed=show_note, prepare=prepare, start=view.start, progress=view.show)
 
 
+def resume_command(folder: Path) -> str:
+    """What is typed to go on with a run, with ``torchrun`` and its processes where it was started so."""
+    command = shlex.join(["handsss", "train", "--resume", "--out", str(folder)])
+    if from_environment().size == 1:
+        return command
+    here, machines = os.environ.get("LOCAL_WORLD_SIZE"), os.environ.get("GROUP_WORLD_SIZE", "1")
+    words = f"torchrun --nproc-per-node {here or from_environment().size} -m {command}"
+    if machines != "1":
+        return f"{words} (on {machines} machines, with the options of torchrun that say so)"
+    return f"{words} (what torchrun prints below is its own report of the interruption)"
+
+
 def _shown(train: Callable[[], TrainResult], view: TrainingView) -> None:
     """Train under a live view; errors name the command that helps."""
     try:
         with view:
             result = train()
     except StoppedError as error:
-        text = f"{error} Go on with: handsss train --resume --out {error.folder}"
-        raise StoppedError(text, error.folder) from None
+        if not from_environment().first:
+            raise typer.Exit(StoppedError.exit_code) from None  # the first process says it
+        raise StoppedError(f"{error} Go on with: {resume_command(error.folder)}", error.folder) from None
     except NotFiniteStopError as error:
         text = f"{error} Look at it with: handsss train --replay {error.batch}"
         raise NotFiniteStopError(text, error.batch) from error

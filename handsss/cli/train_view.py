@@ -37,9 +37,11 @@ class TrainingView:
 
     Args:
         quiet: show nothing.
+        writes: the run writes into its folder; a profile does not.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, writes: bool = True) -> None:
+        self._writes = writes
         self.run: TrainingRun | None = None  # that is shown, once it starts
         self.quiet = quiet
         self._means: dict[str, float] = {}
@@ -54,7 +56,7 @@ class TrainingView:
 
         self.run = run
         self._line = time.monotonic()
-        show_start(output_console(quiet=self.quiet), run)
+        show_start(output_console(quiet=self.quiet), run, writes=self._writes)
         # A dumb terminal cannot be drawn over: it gets lines, like a file.
         if sys.stderr.isatty() and not self._console.is_dumb_terminal and not self.quiet:
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
@@ -138,8 +140,8 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def show_start(output: Console, run: TrainingRun) -> None:
-    """Print what is trained on what."""
+def show_start(output: Console, run: TrainingRun, *, writes: bool = True) -> None:
+    """Print what is trained on what, and where it is written."""
     recipe, trainer = run.recipe, run.trainer
     what = "MANO-CNN" if recipe.baseline else "S2HAND"
     own = f"{keypoint_origin(run.data.attributes)} alone"
@@ -152,7 +154,7 @@ def show_start(output: Console, run: TrainingRun) -> None:
         f"initial weights: {run.start}; hand model: {recipe.model}",
         f"average bone 9-10: {100 * trainer.objective.mean_bone:.2f} cm",
         f"steps of {trainer.batch} samples: {stages}" + (f"; resuming at step {trainer.step}" if trainer.step else ""),
-        f"run: {run.folder}",
+        f"run: {run.folder}" if writes else "a profile: nothing is written",
     ]
     for line in lines:
         output.print(plain(line), soft_wrap=True)

@@ -77,6 +77,7 @@ class _Opened:
     keypoints: Path | None  # the keypoint file; None: the built-in detector
     keypoint_source: str  # what kind of file that is
     inputs: list[HandInput]
+    note: str  # on the keypoint file
     left_out: list[str]  # sides of hands that were not asked for
     seconds: float
 
@@ -123,7 +124,7 @@ def _open(job: PhotoJob, pipeline: Pipeline, options: BatchOptions) -> _Opened:
     photo = read_image(job.source.path)
     size = photo.array.shape[1], photo.array.shape[0]
     camera = choose_camera(size, photo.exif, str(job.source.path), options.camera)
-    detections, given, kind = None, None, ""
+    detections, given, kind, note = None, None, "", ""
     if isinstance(job.keypoints, InputError):
         raise job.keypoints
     side = None if options.side == "auto" else options.side
@@ -131,14 +132,15 @@ def _open(job: PhotoJob, pipeline: Pipeline, options: BatchOptions) -> _Opened:
         given = job.keypoints.path
         reading = job.keypoints.read(size, hand=options.hand, side=side, keypoint_set=options.keypoint_set)
         detections = reading.hands
-        kind = f"{reading.source}, {KEYPOINTS} points" + (f"; {reading.note}" if reading.note else "")
+        note = reading.note
+        kind = f"{reading.source}, {KEYPOINTS} points" + (f"; {note}" if note else "")
     try:
         assumed = camera.source == "default"
         found = pipeline.find_hands(photo.array, camera.intrinsics, detections, box=options.box, assumed=assumed)
     except InputError as error:
         raise InputError(f"{given or job.source.path}: {error.template}", options=error.options) from error
     camera = camera.by_hands(found.intrinsics, size)
-    return _Opened(job, photo, camera, given, kind, found.inputs, found.left_out, time.perf_counter() - begin)
+    return _Opened(job, photo, camera, given, kind, found.inputs, note, found.left_out, time.perf_counter() - begin)
 
 
 def _finish(opened: Sequence[_Opened], pipeline: Pipeline, options: BatchOptions) -> Iterator[tuple[int, PhotoOutputs]]:
@@ -241,7 +243,7 @@ def _no_hand(opened: _Opened, options: BatchOptions) -> UserError:
     side = "" if options.hand == "auto" else f"{options.hand} "
     hidden = left_out_note(opened.left_out)
     if opened.keypoints is not None:
-        text = f"{opened.keypoints} shows no {side}hand"
+        text = f"{opened.keypoints} shows no {side}hand" + (f": {opened.note}" if opened.note else "")
     else:
         text = f"no {side}hand found" + ("" if options.box is None else " in the box")
     if hidden is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from efficientnet_pytorch.utils import url_map
 
 from handsss.errors import UserError
+from handsss.geometry.jit import temporary_folder
 from handsss.hand.cache import cache_directory
 from handsss.network.encoder import LITE0, Encoder
 
@@ -44,7 +44,9 @@ def initialise(encoder: Encoder, source: str) -> str:
     if encoder.name not in url_map:
         raise UserError(f"{{imagenet}} {DOWNLOAD}: no address is known for {encoder.name}.", options=["imagenet"])
     address = url_map[encoder.name]
-    folder = cache_directory() or Path(tempfile.gettempdir()) / "handsss"
+    folder = cache_directory() or temporary_folder()
+    if folder is None:
+        return f"random weights: no folder to keep {address} in; set HANDSSS_CACHE to one"
     kept = folder / "efficientnet" / address.rsplit("/", 1)[-1]
     if not kept.exists():
         prefix = kept.stem.rsplit("-", 1)[-1]  # the file's name ends with the beginning of its sha256

@@ -39,7 +39,7 @@ from handsss.training.recipe import (
 from handsss.training.resume import restore_run
 from handsss.training.run import TrainingRun
 from handsss.training.run_data import recipe_of
-from handsss.training.run_files import newest_run
+from handsss.training.run_files import newest_run, nothing_saved_yet
 from handsss.training.schedule import lr_at, position
 from handsss.training.time_budget import plan_for_time
 from handsss.training.trained_network import FINAL, LATEST
@@ -271,7 +271,7 @@ def _train(
         callbacks.start(run)
     begin = time.perf_counter()
     workers = reading_processes(runtime.workers, run.device, run.processes)
-    with _stopping(run, runtime.signals):
+    with _stopping(run, runtime.signals), nothing_saved_yet(run.folder):
         metrics = run.run(
             workers=workers,
             tensorboard=runtime.tensorboard,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import torch
 
 from handsss.errors import UserError
-from handsss.io.atomic import write_file
+from handsss.io.atomic import DiskFullError, write_file
 from handsss.network.s2hand import parameter_counts
 from handsss.training.config import TrainConfig, to_toml
 from handsss.training.trained_network import FINAL, LATEST
@@ -48,6 +50,25 @@ def write_run_facts(
         content |= {key: earlier[key] for key in _BEGINNING if key in earlier}
         content["resumes"] = [*earlier.get("resumes", []), resume]
     write_file(folder / "run.json", json.dumps(content, indent=1).encode(), resumable=True)
+
+
+@contextmanager
+def nothing_saved_yet(folder: Path) -> Iterator[None]:
+    """A full disk before the first checkpoint leaves nothing to resume: the message must not propose it.
+
+    Raises:
+        DiskFullError: as the work raises it, with what to do.
+    """
+    try:
+        yield
+    except DiskFullError as error:
+        if (folder / LATEST).exists():
+            raise
+        raise DiskFullError(
+            f"{folder}: no space left on the disk, before the first checkpoint: there is nothing to resume. Make room, "
+            "or choose another {out}, and run the same command again.",
+            options=["out"],
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

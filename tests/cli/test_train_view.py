@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from handsss.cli.train_view import TrainingView
+from handsss.cli.console import output_console
+from handsss.cli.train_view import TrainingView, show_start
 from handsss.training.progress import Progress
 from handsss.training.throughput import Remaining
 
@@ -20,7 +21,7 @@ def progress(**more: object) -> Progress:
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr("handsss.cli.train_view.show_start", lambda output, run: None)
+    monkeypatch.setattr("handsss.cli.train_view.show_start", lambda output, run, writes: None)
     monkeypatch.setattr("handsss.cli.train_view._LINE_SECONDS", -1.0)
     with TrainingView() as view:
         view.start(SimpleNamespace(folder="r"))  # type: ignore[arg-type]
@@ -35,3 +36,24 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch, capsy
         "note: step 5: worse",
         "step 5/9 shape: E 0.5, 4.0 images/s; at step 5: aligned MPJPE, mm 15.7; 2:09 elapsed, 1:01 left",
     ]
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_profile_names_no_folder(capsys: pytest.CaptureFixture[str], writes: bool) -> None:
+    run = SimpleNamespace(
+        recipe=SimpleNamespace(baseline="", supervision="fsl", validation=None, model="open", data_words="a.h5"),
+        trainer=SimpleNamespace(
+            stages=(), batch=4, step=0, device="cpu", objective=SimpleNamespace(keypoint_set="openpose", mean_bone=0.03)
+        ),
+        data=_Rows(),
+        config=SimpleNamespace(network=SimpleNamespace(encoder="efficientnet-b0")),
+        start="random weights",
+        folder="runs/new",
+    )
+    show_start(output_console(), run, writes=writes)  # type: ignore[arg-type]
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == ("run: runs/new" if writes else "a profile: nothing is written")
+
+
+class _Rows(list[int]):
+    attributes: dict[str, str] = {}  # noqa: RUF012

@@ -262,3 +262,19 @@ def test_frames_numbered_by_something_else(tmp_path: Path, frame: Any) -> None:
     video = [{"frame_id": frame, "instances": [{"keypoints": XY.tolist(), "keypoint_scores": SCORES.tolist()}]}] * 2
     with pytest.raises(InputError, match="2 entries without names"):
         read(tmp_path, video, hand="left")
+
+
+@pytest.mark.parametrize("people", [1, 3])
+@pytest.mark.parametrize("age", ["_2d", ""])
+def test_bodies_without_hands_say_what_is_missing(tmp_path: Path, people: int, age: str) -> None:
+    body = {f"pose_keypoints{age}": [1.0] * 75, f"hand_left_keypoints{age}": [], f"hand_right_keypoints{age}": []}
+    reading = read(tmp_path, {"people": [body] * people})
+    assert reading.hands == []
+    assert reading.note == "it has body keypoints and none of hands: run OpenPose with its option --hand"
+
+
+@pytest.mark.parametrize("hand", [[0.0] * 63, XYC.ravel().tolist()])
+def test_hands_that_were_looked_for_are_no_mistake(tmp_path: Path, hand: list[float]) -> None:
+    body = {"pose_keypoints_2d": [1.0] * 75, "hand_left_keypoints_2d": hand, "hand_right_keypoints_2d": []}
+    assert read(tmp_path, {"people": [body]}).note == ""
+    assert read(tmp_path, {"people": []}).note == ""

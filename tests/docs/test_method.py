@@ -92,6 +92,14 @@ def test_method_cites_every_equation_table_and_figure() -> None:
         assert f"`handsss/losses/{term}.py::{term}`" in text, term
 
 
+def test_every_term_that_a_run_shows_is_described() -> None:
+    text = (DOCS / "method.md").read_text(encoding="utf-8").partition("## Losses")[2]
+    shown = set(re.findall(r'"(E_\w+)"', (ROOT / "handsss/training/objective.py").read_text(encoding="utf-8")))
+    assert len(shown) > 12 and "E_heatmap" in shown
+    rows = " ".join(line.split("|")[1] for line in text.splitlines() if line.startswith("| E_"))
+    assert {term for term in shown if not re.search(rf"\b{term}\b", rows)} == set()
+
+
 def test_weights_are_those_of_the_code() -> None:
     text = (DOCS / "method.md").read_text(encoding="utf-8")
     table = dict(re.findall(r"^\| [^|]+ \| `losses\.(\w+)` \| ([\d.]+) \|", text, re.MULTILINE))

@@ -141,6 +141,7 @@ def test_added_steps_keep_the_last_learning_rate() -> None:
     assert [lr_at(position(longer, step)) for step in range(11)] == [*rates, *3 * [rates[-1]]]
 
 
+@pytest.mark.slow
 def test_the_best_validation_is_kept(tmp_path: Path, stores: tuple[Path, Path]) -> None:
     settings = ("schedule.stages=[shape]", "schedule.steps=3", "logging.validate_every=1", "logging.save_every=3")
     made = run(tmp_path / "b", stores, *settings, "schedule.ema_decay=0.9")

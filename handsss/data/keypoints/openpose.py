@@ -24,6 +24,7 @@ from handsss.errors import InputError
 
 KEYS = "'people' with 'hand_left_keypoints_2d', 'hand_right_keypoints_2d' (older: without _2d)"
 _HAND_KEYS = tuple((side, f"hand_{side}_keypoints{age}") for side in ("left", "right") for age in ("_2d", ""))
+_BODY = ("pose_keypoints_2d", "pose_keypoints")
 _CANVAS = (("canvas_width", "canvas_height"), ("image_width", "image_height"), ("width", "height"))
 _NAMES = ("image", "image_name", "file_name", "filename", "name")
 
@@ -42,7 +43,16 @@ def read(content: Any, where: str) -> KeypointDocument | None:
         _picture(frame, f"{where}: picture {number}" if several else where) for number, frame in enumerate(frames)
     ]
     canvas = any(entry.size is not None for entry in entries)
-    return KeypointDocument("ComfyUI's OpenPose" if canvas else "OpenPose", tuple(entries))
+    note = "" if any(entry.hands for entry in entries) else _without_hands(frames)
+    return KeypointDocument("ComfyUI's OpenPose" if canvas else "OpenPose", tuple(entries), note=note)
+
+
+def _without_hands(frames: list[dict[str, Any]]) -> str:
+    """That bodies were read and hands were not: OpenPose writes zeros for hands that it looked for and did not find."""
+    people = [person for frame in frames for person in frame["people"]]
+    if people and all(any(person.get(key) for key in _BODY) for person in people):
+        return "it has body keypoints and none of hands: run OpenPose with its option --hand"
+    return ""
 
 
 def _picture(frame: dict[str, Any], where: str) -> PictureEntry:
