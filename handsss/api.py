@@ -102,6 +102,7 @@ def train(
     device: str = "auto",
     workers: int | None = None,
     tensorboard: bool | None = None,
+    log: Sequence[str] = (),
     resume: bool = False,
     callbacks: Callbacks | None = None,
 ) -> TrainResult:
@@ -125,6 +126,7 @@ def train(
         device: "auto", "cpu", "cuda" or "cuda:1".
         workers: processes that read; by device and cores if left out.
         tensorboard: write event files; if the package is there, unless said.
+        log: further loggers, "wandb" and "mlflow".
         resume: continue the run in ``out`` (the newest one if left out) with its own settings.
         callbacks: told of the run.
 
@@ -144,7 +146,9 @@ def train(
     begun = time.monotonic()
     from handsss.training import launch
 
-    runtime = launch.RuntimeOptions(device=device, workers=workers, tensorboard=tensorboard, command=("handsss.train",))
+    names = (log,) if isinstance(log, str) else tuple(log)
+    command = ("handsss.train",)
+    runtime = launch.RuntimeOptions(device, workers, tensorboard, names, command)
     overrides = _settings(settings)
     given: dict[str, Any] = {"steps": steps, "minutes": minutes, "batch": batch, "weights": weights, "config": config}
     given |= {"data": data, "validation": validation, "settings": overrides, "baseline": baseline}

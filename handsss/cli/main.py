@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: instead of the command line's.
     """
-    from handsss.cli.console import INPUT_FAILED, INTERRUPTED, flag, show_error
+    from handsss.cli.console import INPUT_FAILED, INTERRUPTED, USAGE, flag, show_error
     from handsss.cli.output_stream import install, lost_output
     from handsss.errors import UserError
     from handsss.io.atomic import is_full, write_error
@@ -76,6 +77,9 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
         show_error("interrupted.")
         sys.exit(INTERRUPTED)
     except OSError as error:  # of a library that writes files of its own
+        if error.errno == errno.ENAMETOOLONG:
+            show_error(f"{str(error.filename)[:60]}...: the name is too long for a file. Give a shorter one.")
+            sys.exit(USAGE)
         if not is_full(error):
             raise
         place = Path(str(error.filename)) if error.filename else Path(tempfile.gettempdir())

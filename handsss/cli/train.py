@@ -163,6 +163,10 @@ def train(
         bool | None,
         typer.Option("--tensorboard/--no-tensorboard", help="Write TensorBoard files. Default: if it is installed."),
     ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option("--log", metavar="wandb|mlflow", help="Log there too (offline by default). May be repeated."),
+    ] = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Measure the time of each part of a step, stage by stage, and exit.")
     ] = False,
@@ -188,7 +192,7 @@ def train(
     if replay is not None:
         replay_batch(replay, device)
         return
-    runtime = RuntimeOptions(device, workers, tensorboard, ("handsss", *sys.argv[1:]))
+    runtime = RuntimeOptions(device, workers, tensorboard, tuple(log or ()), ("handsss", *sys.argv[1:]))
     if resume:
         given = {
             "--fsl": not ssl, "--baseline": baseline, "--preset": preset, "--pose-prior": pose_prior,

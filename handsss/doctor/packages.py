@@ -35,6 +35,8 @@ EXTRAS = {
     "heic": (("pillow_heif",), "HEIC photos"),
     "onnx": (("onnx", "onnxscript", "onnxruntime"), "export onnx"),
     "tensorboard": (("tensorboard",), "TensorBoard logs of train"),
+    "wandb": (("wandb",), "train --log wandb"),
+    "mlflow": (("mlflow",), "train --log mlflow"),
 }
 
 

@@ -54,6 +54,7 @@ class LoggingSettings:
     picture_every: int = 500  # steps between two preview sheets
     picture_rows: int = 8  # samples on a sheet
     collapse: bool = True  # stop when the hand collapses
+    to: tuple[str, ...] = ()  # further loggers: tensorboard (by itself where it is installed), wandb, mlflow
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from handsss.training.batch_size import batch_that_fits
 from handsss.training.best import BEST
 from handsss.training.config import TrainConfig, resolve, warn_renamed
 from handsss.training.distributed import Processes, from_environment, min_over_processes, process_group
+from handsss.training.loggers.fan_out import logger_names
 from handsss.training.memory import keep_memory
 from handsss.training.profile import Profile, profile
 from handsss.training.progress import Progress, TimeLimit
@@ -72,6 +73,7 @@ class RuntimeOptions:
     device: str = "auto"  # "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1"
     workers: int | None = None  # processes that read; None: by device and cores
     tensorboard: bool | None = None  # write event files too; None: if the package is installed
+    log: tuple[str, ...] = ()  # further loggers, beside those of logging.to: tensorboard, wandb, mlflow
     command: tuple[str, ...] = ()  # what the user typed, for run.json
     signals: bool = True  # Ctrl-C and SIGTERM stop after the current step, with the state saved (main thread only)
 
@@ -185,6 +187,7 @@ def _new_run(
     if options.baseline == MANO_CNN:
         config = as_baseline(config)
     _check(config, processes, any_batch=options.fit_batch)
+    logger_names((*config.logging.to, *runtime.log), runtime.tensorboard)
     recipe = recipe_of(
         options.data,
         options.validation,
@@ -267,6 +270,7 @@ def _train(
     run: TrainingRun, runtime: RuntimeOptions, callbacks: Callbacks, limit: TimeLimit | None = None
 ) -> TrainResult:
     first = run.processes.first
+    names = logger_names((*run.config.logging.to, *runtime.log), runtime.tensorboard)
     if first:
         callbacks.start(run)
     begin = time.perf_counter()
@@ -274,7 +278,8 @@ def _train(
     with _stopping(run, runtime.signals), nothing_saved_yet(run.folder):
         metrics = run.run(
             workers=workers,
-            tensorboard=runtime.tensorboard,
+            log=names,
+            note=callbacks.note,
             limit=limit,
             on_progress=callbacks.progress if first else lambda progress: None,
         )

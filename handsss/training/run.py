@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +20,11 @@ from handsss.training.collapse import CollapseError, CollapseMonitor, health
 from handsss.training.config import TrainConfig, to_toml
 from handsss.training.distributed import Processes, any_process
 from handsss.training.init_weights import initialise_network
+from handsss.training.loggers.base import RunFacts
+from handsss.training.loggers.fan_out import Loggers
 from handsss.training.metrics_logger import MetricsLogger
-from handsss.training.objective import Batch, NotFiniteError
-from handsss.training.preview import save_preview
+from handsss.training.objective import NotFiniteError
+from handsss.training.preview import PreviewSheets
 from handsss.training.progress import NotFiniteStopError, Progress, StoppedError, TimeLimit, TimeUpError
 from handsss.training.recipe import Recipe, build, keypoint_origin, mean_bone_of, training_data
 from handsss.training.replay import keep_batch
@@ -107,7 +109,7 @@ class TrainingRun:
         self.stop_asked = ""
         self._terms: dict[str, float] = {}  # of the last step
         self._warning = ""  # of the newest validation
-        self._sheet: Batch | None = None
+        self._sheets = PreviewSheets(folder, config.logging.picture_rows)
         self._command = command or []
 
     def about(self) -> dict[str, Any]:
@@ -129,7 +131,8 @@ class TrainingRun:
         self,
         *,
         workers: int = 0,
-        tensorboard: bool | None = None,
+        log: Sequence[str] = (),
+        note: Callable[[str], None] = lambda text: None,
         limit: TimeLimit | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> dict[str, float] | None:
@@ -137,7 +140,8 @@ class TrainingRun:
 
         Args:
             workers: processes that read.
-            tensorboard: write event files: see :class:`MetricsLogger`.
+            log: loggers by name: see :func:`handsss.training.loggers.fan_out.logger_names`.
+            note: told of loggers that fail.
             limit: when to stop before the last step and finish with what there is; None: never.
             on_progress: called after every step.
 
@@ -150,7 +154,10 @@ class TrainingRun:
         """
         make_folder(self.folder)
         first = self.processes.first
-        metrics = MetricsLogger(self.folder, self.trainer.step, tensorboard=tensorboard) if first else None
+        metrics = None
+        if first:
+            facts = RunFacts.of(self.folder, self.trainer.step, to_toml(self.config))
+            metrics = MetricsLogger(self.folder, self.trainer.step, loggers=Loggers(log, facts, note))
         if metrics is not None:
             bone_from = mean_bone_of(self.data.attributes, self.config, self.network.hand.model)[1]
             write_run_facts(self.folder, self.config, self.about(), self.trainer, self._command, bone_from)
@@ -200,7 +207,8 @@ class TrainingRun:
                 values |= {"bone_m": state.bone, "size_ratio": state.size_ratio, "area": state.area}
             metrics.write("train", done, values)
         if _due(done, every.picture_every) or (last and every.picture_every > 0):
-            self._draw(step, done)
+            drawn = self._sheets.save(done, self.network, step.batch, self.objective.keypoint_set)
+            metrics.loggers.picture(done, "train/samples", drawn)
         if _due(done, every.validate_every) or last:
             self._validate(metrics)
         if _due(done, every.save_every) and not last:
@@ -237,20 +245,14 @@ class TrainingRun:
         ema = self.trainer.ema  # the averaged weights are the result, where they are kept
         with nullcontext() if ema is None else ema.applied(self.network):
             figures = {"step": self.trainer.step, **self.validation(self.network)}
+            drawn = self._sheets.of_validation(self.network, self.validation) if metrics.loggers else None
         self.history = [*self.history, figures][-_HISTORY:]
         metrics.write("validation", self.trainer.step, {k: v for k, v in figures.items() if k != "step"})
+        if drawn is not None:
+            metrics.loggers.picture(self.trainer.step, "validation/samples", drawn)
         if self.best.update(figures):
             self._save_weights(BEST)
         self._warning = self.best.worse(figures)
-
-    def _draw(self, step: Step, done: int) -> None:
-        count = self.config.logging.picture_rows
-        if self._sheet is None or len(self._sheet.image) < count:
-            # The same samples on every sheet show progress; a resumed run takes its first batch's.
-            self._sheet = Batch(*(None if v is None else v[:count].clone() for v in step.batch))  # type: ignore[arg-type]
-        folder = self.folder / "pictures"
-        make_folder(folder, resumable=True)
-        save_preview(folder / f"step-{done:06d}.png", self.network, self._sheet, self.objective.keypoint_set)
 
     def save(self) -> None:
         """Save the state to resume from, and its facts beside it."""

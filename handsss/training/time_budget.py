@@ -19,7 +19,7 @@ from handsss.training.checkpoint import save_checkpoint
 from handsss.training.collapse import health
 from handsss.training.config import LoggingSettings, TrainConfig
 from handsss.training.distributed import Processes, any_process, broadcast_from_first
-from handsss.training.preview import save_preview
+from handsss.training.preview import PreviewSheets
 from handsss.training.progress import TimeLimit
 from handsss.training.recipe import Recipe
 from handsss.training.run import TrainingRun
@@ -146,7 +146,7 @@ def _logging_times(run: TrainingRun, clock: Callable[[], float]) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         if logging.picture_every > 0:
             some = type(batch)(*(None if v is None else v[: logging.picture_rows] for v in batch))  # type: ignore[arg-type]
-            save_preview(Path(folder) / "sheet.png", run.network, some, run.objective.keypoint_set)
+            PreviewSheets(Path(folder), len(some.image)).save(0, run.network, some, run.objective.keypoint_set)
         times.append(clock())
         save_checkpoint(Path(folder) / "state.pt", run.trainer.state())
         times.append(clock())

@@ -15,6 +15,7 @@ from handsss.errors import InputError
 from handsss.geometry.cameras import project
 from handsss.geometry.procrustes import procrustes
 from handsss.network.s2hand import S2Hand
+from handsss.training.objective import Batch
 
 _BATCH = 25
 
@@ -65,6 +66,19 @@ class Validation:
                     sums.setdefault("aligned_mpjpe_mm", []).append(1000 * float(miss.mean()))
         network.train(training)
         return {name: float(np.nanmean(values)) for name, values in sorted(sums.items())}
+
+    def samples(self, count: int, device: torch.device) -> Batch:
+        """The first samples, with their projected true joints as keypoints. Draws no random numbers.
+
+        Args:
+            count: at most so many.
+            device: of the tensors.
+        """
+        rows = [self.data[row] for row in self.rows[:count]]
+        image, K, truth = (torch.stack([row[name] for row in rows]).to(device) for name in ("image", "K", "joints_3d"))
+        known = torch.isfinite(truth).all(-1)
+        points = torch.where(known[..., None], project(truth, K), torch.zeros_like(truth[..., :2]))
+        return Batch(image, points, known.to(image), K)
 
 
 def _add(sums: dict[str, list[float]], name: str, values: Tensor) -> None:

@@ -89,3 +89,9 @@ def test_what_is_wrong_is_told_and_nothing_written(
     assert "not weights that can be read" in capsys.readouterr().err
     assert there.read_bytes() == b"mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.json", "there.safetensors"]
+
+
+@pytest.mark.parametrize("command", [("info", "weights"), ("export", "weights"), ("evaluate", "--checkpoint")])
+def test_names_that_are_too_long(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed(*command, "x" * 300) == 2
+    assert "x" * 200 not in capsys.readouterr().err

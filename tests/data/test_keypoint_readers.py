@@ -278,3 +278,9 @@ def test_hands_that_were_looked_for_are_no_mistake(tmp_path: Path, hand: list[fl
     body = {"pose_keypoints_2d": [1.0] * 75, "hand_left_keypoints_2d": hand, "hand_right_keypoints_2d": []}
     assert read(tmp_path, {"people": [body]}).note == ""
     assert read(tmp_path, {"people": []}).note == ""
+
+
+@pytest.mark.parametrize("content", [{"images": [], "annotations": []}, {"images": [3], "annotations": []}])
+def test_files_of_no_pictures(tmp_path: Path, content: Any) -> None:
+    with pytest.raises(InputError, match="holds no pictures"):
+        read(tmp_path, content)

@@ -330,7 +330,7 @@ def test_devices_that_are_not_there() -> None:
 
 
 def test_the_metrics_file_survives_a_kill(tmp_path: Path) -> None:
-    metrics = MetricsLogger(tmp_path, tensorboard=False)
+    metrics = MetricsLogger(tmp_path)
     for step in range(1, 5):
         metrics.write("train", step, {"E": 1.0 / step, "area": float("nan")})
     metrics.close()
@@ -338,7 +338,7 @@ def test_the_metrics_file_survives_a_kill(tmp_path: Path) -> None:
         stream.write('{"kind": "train", "step": 5, "E"')  # killed here
     lines = read_metrics(tmp_path / "metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3, 4] and lines[0]["area"] is None
-    MetricsLogger(tmp_path, 2, tensorboard=False).close()
+    MetricsLogger(tmp_path, 2).close()
     assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
@@ -347,18 +347,3 @@ def test_metrics_files_with_the_old_key_are_read(tmp_path: Path) -> None:
     assert read_metrics(tmp_path / "metrics.jsonl") == [
         {"kind": "train", "step": 1, "learning_rate": 0.001, "size_ratio": 0.9}
     ]
-
-
-def test_tensorboard_when_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("tensorboard")
-    metrics = MetricsLogger(tmp_path, tensorboard=True)
-    metrics.write("train", 1, {"E": 0.5, "stage": "shape"})
-    metrics.close()
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
-    events.Reload()
-    assert [(e.step, e.value) for e in events.Scalars("train/E")] == [(1, 0.5)]
-    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
-    with pytest.raises(UserError, match=r'pip install "handsss\[tensorboard\]"'):
-        MetricsLogger(tmp_path, tensorboard=True)

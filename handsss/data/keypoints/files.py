@@ -180,6 +180,8 @@ def _of_document(path: Path, document: KeypointDocument, pictures: Sequence[Pict
             "STEM_keypoints.json for each, or a file of many pictures."
         )
     names = [entry.name for entry in document.pictures]
+    if not names:
+        raise InputError(f"{path}: holds no pictures. Expected keypoints of {_whose(pictures)}.")
     numbers = _by_number(document, pictures)
     if numbers is None and any(name is None for name in names):
         raise InputError(

@@ -1,0 +1,1 @@
+"""Where a run's figures and pictures go besides its folder: TensorBoard, Weights & Biases, MLflow."""
