@@ -11,7 +11,7 @@ MARGIN = 0.25  # around the keypoints' box in a crop, on every side, as a share 
 BOX_MARGIN = 0.1  # around a box that a dataset gives, likewise
 FOCAL_LENGTH = 480.0  # px, usual for a crop: FreiHAND's cameras and the synthetic data's
 USUAL_BOX = 96.0  # px: the longer side of a hand's box in a crop, assumed where nothing was detected
-_LEAST_BOX = 16.0  # px: keypoints that lie closer together are a detector's mistake
+LEAST_BOX = 16.0  # px: keypoints that lie closer together are a detector's mistake
 
 
 def upright_angle(keypoints: np.ndarray, confidence: np.ndarray) -> float:
@@ -41,7 +41,7 @@ def close_up(keypoints: np.ndarray, confidence: np.ndarray, roll: float, fill: f
     detected = keypoints[confidence > 0].astype(np.float64)
     if 2 * len(detected) < len(keypoints):
         return Window.square((CROP / 2, CROP / 2), USUAL_BOX / fill, CROP, roll=roll)
-    return Window.around_points(detected, CROP, fill=fill, smallest=_LEAST_BOX, roll=roll)
+    return Window.around_points(detected, CROP, fill=fill, smallest=LEAST_BOX, roll=roll)
 
 
 def bounding_box(keypoints: np.ndarray) -> np.ndarray:

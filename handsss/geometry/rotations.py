@@ -184,3 +184,14 @@ def rotation_to_ray(points: Tensor) -> Tensor:
     sine = axis.norm(dim=-1, keepdim=True)
     angle = torch.atan2(sine, ray[:, 2:])
     return axis_angle_to_matrix(axis / sine.clamp_min(1e-9) * angle)
+
+
+def quaternion_to_matrix(values: Tensor) -> Tensor:
+    """Rotations [B, 3, 3] of quaternions [B, 4] of any length; of Gaussian ones: even over all rotations."""
+    w, x, y, z = torch.nn.functional.normalize(values, dim=1).unbind(1)
+    rows = [
+        torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], 1),
+        torch.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], 1),
+        torch.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], 1),
+    ]
+    return torch.stack(rows, 1)

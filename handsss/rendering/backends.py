@@ -29,6 +29,7 @@ class Backend:
     interpolate: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
     antialias: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
     vertex_lighting: Callable[[Tensor, Tensor, Tensor], Tensor]
+    vertex_normals: Callable[[Tensor, Tensor], Tensor]  # without gradients where a kernel does it
     # All of ``paint`` in one operation, without full-size pictures in between; it gives the background no gradient.
     fused_paint: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, bool], tuple[Tensor, Tensor, Tensor]] | None
 
@@ -88,6 +89,7 @@ def _torch() -> Backend:
         interpolate=reference.interpolate,
         antialias=reference.antialias,
         vertex_lighting=shading.vertex_lighting,
+        vertex_normals=shading.vertex_normals,
         fused_paint=None,
     )
 
@@ -102,6 +104,7 @@ def _numba() -> Backend:
         interpolate=backend.interpolate,
         antialias=backend.antialias,
         vertex_lighting=light.vertex_lighting,
+        vertex_normals=light.vertex_normals,
         fused_paint=paint.paint,
     )
 
@@ -116,6 +119,7 @@ def _triton() -> Backend:
         interpolate=backend.interpolate,
         antialias=backend.antialias,
         vertex_lighting=backend.vertex_lighting,
+        vertex_normals=shading.vertex_normals,
         fused_paint=backend.paint,
     )
 

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from handsss.data.online.detector_errors import ErrorDraws, ErrorRates, disturbed, error_factor
 from handsss.data.synthetic.poses import grasp_pose
 from handsss.fitting.problem import FitSettings, PoseSpace, reduced_model
-from handsss.geometry.rotations import axis_angle_to_matrix
+from handsss.geometry.rotations import axis_angle_to_matrix, quaternion_to_matrix
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.hand.model import HandModel
@@ -23,17 +24,6 @@ from handsss.hand.sampling import sample_poses
 
 KEYPOINT_SET = "mediapipe"
 _VIEWS = 4  # of a hand in one batch
-
-# Of errors over the hand's radius in the picture (root mean square about its middle).
-_MEDIAN_ERROR, _SPREAD, _LARGEST = 0.15, 0.75, 1.2
-_OF_LEVEL = (1.04, 0.74, 0.57, 0.61, 0.81)  # wrist, then knuckle to tip, relative to the picture's
-_ALONG, _ACROSS, _PALM = (
-    0.7,
-    0.45,
-    0.6,
-)  # correlations: of neighbours on a finger, of neighbouring fingers; palm's share
-# logit(confidence) = slope * log(size of error / pivot) + noise
-_SLOPE, _PIVOT, _DOUBT = -2.6, 0.19, 1.2
 
 
 @dataclass(frozen=True)
@@ -57,22 +47,6 @@ class Samples(NamedTuple):
     points: Tensor  # [B, 21, 3] metres, true keypoints of KEYPOINT_SET
     rays: Tensor  # [B, 21, 2] reported, on the plane z = 1
     confidence: Tensor  # [B, 21]
-
-
-def error_factor() -> Tensor:
-    """Cholesky factor [21, 21] of the errors' covariance in one direction; mean square length 1 in two."""
-    level = np.arange(4)
-    along = _ALONG ** np.abs(level[:, None] - level)
-    across = _ACROSS ** np.abs(np.arange(5)[:, None] - np.arange(5))
-    covariance = np.zeros((21, 21))
-    covariance[1:, 1:] = np.kron(across, along)
-    covariance[0, 0] = 1
-    # What moves the palm moves wrist and knuckles, and less of what hangs on them.
-    palm = np.array([0.7, *([1.0, 0.5, 0.2, 0.0] * 5)])
-    covariance = (1 - _PALM) * covariance + _PALM * (np.outer(palm, palm) + np.diag(1 - palm**2))
-    size = np.array([_OF_LEVEL[0], *(_OF_LEVEL[1:] * 5)])
-    covariance *= np.outer(size, size)
-    return torch.as_tensor(np.linalg.cholesky(covariance / (2 * np.trace(covariance) / 21)), dtype=torch.float32)
 
 
 class Sampler:
@@ -157,30 +131,17 @@ class Sampler:
     def detected(self, rays: Tensor) -> tuple[Tensor, Tensor]:
         """What a detector makes of true rays [B, 21, 2]: rays and confidences [B, 21]."""
         count, settings = len(rays), self.settings
-        radius = (rays - rays.mean(1, keepdim=True)).square().sum(-1).mean(1).sqrt()
-        size = (_MEDIAN_ERROR * torch.exp(_SPREAD * self.normal(count, 1))).clamp(max=_LARGEST)
-        of_finger = torch.exp(0.35 * self.normal(count, 5)).repeat_interleave(4, 1)
-        size = size * torch.cat([torch.ones(count, 1), of_finger], 1)
-        size = torch.where(self.uniform(count, 1) < settings.clean, 0.0, size)
-        error = (self.factor @ self.normal(count, 21, 2)) * size[..., None]
-        # A finger that was taken for another, or for something else: all of it goes, its tip most.
-        finger = (self.uniform(count, 1) * 5).long()
-        gross = (torch.arange(20) // 4 == finger) & (self.uniform(count, 1) < settings.gross)
-        reach = torch.tensor([0.2, 0.5, 0.8, 1.0]).repeat(5) * gross
-        error[:, 1:] += 0.7 * reach[..., None] * self.normal(count, 1, 2)
-        size[:, 1:] += 0.3 * reach
-        trust = torch.sigmoid(_SLOPE * (size.clamp_min(0.02) / _PIVOT).log() + _DOUBT * self.normal(count, 21))
-        lost = (self.uniform(count, 1) < settings.dropped) & (self.uniform(count, 21) < 0.4 * self.uniform(count, 1))
-        confidence = torch.where(lost, 0.0, trust.clamp_min(1e-3))
-        return rays + error * radius[:, None, None], confidence
-
-
-def quaternion_to_matrix(values: Tensor) -> Tensor:
-    """Rotations [B, 3, 3] of quaternions [B, 4] of any length; of Gaussian ones: even over all rotations."""
-    w, x, y, z = torch.nn.functional.normalize(values, dim=1).unbind(1)
-    rows = [
-        torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], 1),
-        torch.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], 1),
-        torch.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], 1),
-    ]
-    return torch.stack(rows, 1)
+        draws = ErrorDraws(
+            self.normal(count, 1),
+            self.normal(count, 5),
+            self.uniform(count, 1),
+            self.normal(count, 21, 2),
+            self.uniform(count, 1),
+            self.uniform(count, 1),
+            self.normal(count, 1, 2),
+            self.normal(count, 21),
+            self.uniform(count, 1),
+            self.uniform(count, 21),
+            self.uniform(count, 1),
+        )
+        return disturbed(rays, self.factor, draws, ErrorRates(settings.clean, settings.gross, settings.dropped))

@@ -13,8 +13,8 @@ from handsss.data.synthetic.noise import space_noise
 from handsss.geometry.mesh import vertex_normals
 
 _FILE = Path(__file__).parent / "forearm.npz"
-_BEND_OVER = 0.035  # m behind the ring over which the wrist's bend is spread
-_SEAM = 0.03  # m over which the arm takes on the ring's shape
+BEND_OVER = 0.035  # m behind the ring over which the wrist's bend is spread
+SEAM = 0.03  # m over which the arm takes on the ring's shape
 _REFINED = 1  # times that edges are halved, so that cloth can fold
 
 
@@ -27,7 +27,9 @@ class Arm(NamedTuple):
     rest: np.ndarray  # [A, 3] where the vertices lie at rest: for colours
 
 
-class _Template(NamedTuple):
+class Template(NamedTuple):
+    """A forearm and the rings of vertices that it shares with the hand."""
+
     vertices: np.ndarray
     faces: np.ndarray
     ring_hand: np.ndarray
@@ -37,14 +39,15 @@ class _Template(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _template() -> _Template:
+def template() -> Template:
+    """The forearm as it is before any hand."""
     with np.load(_FILE, allow_pickle=False) as file:
         vertices, faces = file["vertices"].astype(np.float64), file["faces"].astype(np.int64)
         ring_hand, ring_arm, wrist = file["ring_hand"].astype(int), file["ring_arm"].astype(int), file["wrist"]
     for _ in range(_REFINED):
         vertices, faces = _halve(vertices, faces)
     along = vertices[:, 0] - vertices[ring_arm, 0].mean()
-    return _Template(vertices, faces, ring_hand, ring_arm, wrist, np.maximum(along, 0))
+    return Template(vertices, faces, ring_hand, ring_arm, wrist, np.maximum(along, 0))
 
 
 def _halve(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +71,7 @@ def make_arm(hand: np.ndarray, wrist_joint: np.ndarray, bend: np.ndarray) -> Arm
         wrist_joint: [3] its wrist.
         bend: [2] radians: flexion, sideways.
     """
-    base = _template()
+    base = template()
     ring = hand[base.ring_hand]
     own = base.vertices[base.ring_arm]
     # The similarity that brings the arm's ring to the hand's, then the rest of the misfit, fading out behind it.
@@ -78,11 +81,11 @@ def make_arm(hand: np.ndarray, wrist_joint: np.ndarray, bend: np.ndarray) -> Arm
     misfit = ring - placed[base.ring_arm]
     distance = base.distance
     nearest = np.linalg.norm(base.vertices[:, None] - own[None], axis=-1).argmin(1)
-    fade = np.exp(-((distance / _SEAM) ** 2))
+    fade = np.exp(-((distance / SEAM) ** 2))
     fade[base.ring_arm] = 1
     placed += misfit[nearest] * fade[:, None]
     angle = Rotation.from_euler("ZY", bend).as_rotvec()
-    share = np.clip(distance / _BEND_OVER, 0, 1)
+    share = np.clip(distance / BEND_OVER, 0, 1)
     share = share * share * (3 - 2 * share)
     share[base.ring_arm] = 0  # the ring is not quite plane, and must not move against the hand
     bent = Rotation.from_rotvec(angle[None] * share[:, None]).apply(placed - wrist_joint) + wrist_joint

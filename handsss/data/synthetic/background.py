@@ -16,20 +16,24 @@ from handsss.io.image import IMAGE_SUFFIXES, read_image
 _LONGER = 720  # px to which photos are reduced when they are read
 
 
-def list_backgrounds(folder: Path) -> list[Path]:
+def list_backgrounds(folder: Path, option: str = "backgrounds") -> list[Path]:
     """Pictures of a folder, by name.
+
+    Args:
+        folder: of photos.
+        option: that gave it, for messages.
 
     Raises:
         InputError: no folder, or no pictures in it.
     """
     if not folder.is_dir():
         raise InputError(
-            f"{{backgrounds}} {folder}: no such folder. Expected a folder of photos without hands.",
-            options=("backgrounds",),
+            f"{{{option}}} {folder}: no such folder. Expected a folder of photos without hands.",
+            options=(option,),
         )
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise InputError(f"{{backgrounds}} {folder}: holds no pictures.", options=("backgrounds",))
+        raise InputError(f"{{{option}}} {folder}: holds no pictures.", options=(option,))
     return paths
 
 
@@ -64,7 +68,7 @@ def make_background(size: int, paths: list[Path], rng: np.random.Generator) -> n
     if paths and rng.random() > 0.125:
         srgb = _piece(_photo(paths[rng.integers(len(paths))]), size, rng)
     else:
-        srgb = _procedural(size, rng)
+        srgb = procedural(size, rng)
     linear = to_linear(srgb) * np.exp(rng.normal(0, 0.25))
     blur = rng.choice([0.0, rng.uniform(0.4, 3.5)])
     if blur > 0:
@@ -83,7 +87,7 @@ def _piece(photo: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray
     return np.asarray(piece, dtype=np.float64) / 255
 
 
-def _procedural(size: int, rng: np.random.Generator) -> np.ndarray:
+def procedural(size: int, rng: np.random.Generator) -> np.ndarray:
     """A wall or table with light falling off, and things on it: rectangles, stripes, blobs, grain."""
     rows, columns = np.mgrid[:size, :size] / size
     base = rng.uniform(0.08, 0.92, 3) * 0.4 + rng.uniform(0.1, 0.6)

@@ -17,7 +17,7 @@ from handsss.rendering.atlas import texels
 TEXTURE = 320  # px, side of the texture
 
 # Diffuse skin colours (linear RGB) from pale to dark; a tone is a point on this line.
-_TONES = np.array(
+TONES = np.array(
     [
         [0.80, 0.58, 0.48],
         [0.72, 0.48, 0.37],
@@ -27,8 +27,8 @@ _TONES = np.array(
         [0.13, 0.072, 0.050],
     ]
 )
-_TONES = _TONES.mean(1, keepdims=True) + 1.14 * (_TONES - _TONES.mean(1, keepdims=True))
-_PALM_LIGHT = np.array([0.55, 0.34, 0.26])  # towards which a dark hand's palm lies
+TONES = TONES.mean(1, keepdims=True) + 1.14 * (TONES - TONES.mean(1, keepdims=True))
+PALM_LIGHT = np.array([0.55, 0.34, 0.26])  # towards which a dark hand's palm lies
 
 
 class Surface(NamedTuple):
@@ -149,11 +149,11 @@ def skin_texture(skin: SkinParameters) -> np.ndarray:
     """The albedo [T, T, 3], linear RGB, of a skin."""
     field = surface()
     rng = np.random.default_rng(skin.seed)
-    position = skin.tone * (len(_TONES) - 1)
-    below = min(int(position), len(_TONES) - 2)
-    base = _TONES[below] + (position - below) * (_TONES[below + 1] - _TONES[below])
+    position = skin.tone * (len(TONES) - 1)
+    below = min(int(position), len(TONES) - 2)
+    base = TONES[below] + (position - below) * (TONES[below + 1] - TONES[below])
     base = base * (1 + rng.normal(0, 0.04, 3))
-    lighter = base + (0.10 + 0.42 * skin.tone) * np.maximum(_PALM_LIGHT * (1.35 - 0.6 * skin.tone) - base, 0)
+    lighter = base + (0.10 + 0.42 * skin.tone) * np.maximum(PALM_LIGHT * (1.35 - 0.6 * skin.tone) - base, 0)
     lighter = lighter * np.array([1.03, 0.97, 0.97])
     palmar = field.palmar[:, None]
     colour = base * (1 - palmar) + lighter * palmar
@@ -194,9 +194,9 @@ def _veins(colour: np.ndarray, field: Surface, skin: SkinParameters, rng: np.ran
 def arm_colour(skin: SkinParameters, points: np.ndarray) -> np.ndarray:
     """The same skin on the forearm: [N, 3] linear RGB at points [N, 3] (canonical frame)."""
     rng = np.random.default_rng(skin.seed)
-    position = skin.tone * (len(_TONES) - 1)
-    below = min(int(position), len(_TONES) - 2)
-    base = _TONES[below] + (position - below) * (_TONES[below + 1] - _TONES[below])
+    position = skin.tone * (len(TONES) - 1)
+    below = min(int(position), len(TONES) - 2)
+    base = TONES[below] + (position - below) * (TONES[below + 1] - TONES[below])
     base = base * (1 + rng.normal(0, 0.04, 3))
     colour: np.ndarray = base * (1 + 0.07 * space_noise(points, 0.012, rng, 2))[:, None]
     return np.clip(colour, 0.008, 0.95)

@@ -34,6 +34,16 @@ def _sum_normals(points: Any, faces: Any, summed: Any) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _normalise(summed: Any) -> None:
+    """Sums of normals [V, 3] to unit length, in place; those without area become zero."""
+    for v in range(summed.shape[0]):
+        squared = summed[v, 0] * summed[v, 0] + summed[v, 1] * summed[v, 1] + summed[v, 2] * summed[v, 2]
+        factor = squared * 0 if squared < _EMPTY else 1 / np.sqrt(squared)
+        for k in range(3):
+            summed[v, k] *= factor
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _unit(light: Any) -> Any:
     """The direction towards the light, and the length that it was divided by."""
     length = max(np.sqrt(light[8] * light[8] + light[9] * light[9] + light[10] * light[10]), light[8] * 0 + _SHORTEST)
@@ -147,3 +157,13 @@ def vertex_lighting(vertices: Tensor, faces: Tensor, light: Tensor) -> Tensor:
     :func:`handsss.rendering.shading.lit`."""
     result: Tensor = _VertexLighting.apply(vertices.contiguous(), faces, light.contiguous())
     return result
+
+
+def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Area-weighted unit normals [B, V, 3], without gradients; see :func:`handsss.rendering.shading.vertex_normals`."""
+    normals = torch.zeros_like(vertices, memory_format=torch.contiguous_format, requires_grad=False)
+    points, triangles, out = as_array(vertices), as_array(faces), normals.numpy()
+    for image in range(len(points)):
+        _sum_normals(points[image], triangles, out[image])
+        _normalise(out[image])
+    return normals
