@@ -18,6 +18,8 @@ EPILOG = """[bold]Examples[/bold]
 
   handsss train --data freihand_training.h5 --data photos.h5:2        (mixed, photos twice as often)
 
+  handsss train --data online:backgrounds --val evaluation.h5      (new synthetic pictures in every step)
+
   handsss train --fsl --baseline mano-cnn --out runs/mano-cnn-fsl
 
   handsss train --pose-prior average --set losses.w_con=0 --set losses.w_ori=0
@@ -95,9 +97,10 @@ def train(
         list[str] | None,
         typer.Option(
             "--data",
-            metavar="FILE",
-            help="Training store of `handsss preprocess`. Given several times, stores are mixed; FILE:2 draws its rows "
-            "twice as often. Default: the newest one here.",
+            metavar="FILE|online[:FOLDER]",
+            help="Training store of `handsss preprocess`, or online: synthetic pictures painted while it trains, "
+            "before a folder's photos. Given several times, they are mixed; FILE:2 draws its rows twice as often. "
+            "Default: the newest store here.",
         ),
     ] = None,
     validation: Annotated[

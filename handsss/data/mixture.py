@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from handsss.data.dataset import HandDataset
+from handsss.data.online.dataset import OnlineHands
 from handsss.errors import InputError, UserError
 
 _DRAW = 7  # apart from the seeds of augmentations and of the order
@@ -76,11 +77,16 @@ class MixedDataset(HandDataset):
         seed: of the drawing.
 
     Raises:
-        InputError: keypoints or joints of different definitions.
+        InputError: keypoints or joints of different definitions; two folders of online pictures.
     """
 
     def __init__(self, parts: Sequence[HandDataset], weights: Sequence[float], *, seed: int = 0) -> None:
         first = parts[0]
+        if sum(isinstance(part, OnlineHands) for part in parts) > 1:
+            raise InputError(
+                "{data} online was given twice. Expected it once: put all backgrounds into one folder.",
+                options=["data"],
+            )
         for other in parts[1:]:
             for name in _SAME:
                 if name == "keypoint_set" or "joints_3d" in first.fields:
@@ -136,6 +142,12 @@ class MixedDataset(HandDataset):
 @lru_cache(maxsize=64)
 def _order(seed: int, part: int, round_: int, rows: int) -> np.ndarray:
     return np.random.default_rng((seed, _DRAW, part, round_)).permutation(rows)
+
+
+def online_part(data: HandDataset) -> OnlineHands | None:
+    """The part of the data whose rows are painted on the training device."""
+    parts = data.parts if isinstance(data, MixedDataset) else [data]
+    return next((part for part in parts if isinstance(part, OnlineHands)), None)
 
 
 def _check_same(first: HandDataset, other: HandDataset, name: str) -> None:

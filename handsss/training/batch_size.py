@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch.utils.data import default_collate
 
 from handsss.errors import UserError
+from handsss.training.batch_rows import stacked
 from handsss.training.config import TrainConfig
 from handsss.training.distributed import Processes
 from handsss.training.memory import available_memory, peak_memory, reset_peak_memory
@@ -149,7 +149,7 @@ def step_of_every_stage(run: TrainingRun, rows: int) -> None:
     trainer = run.trainer
     for start in stage_starts(trainer.stages):
         read = trainer.reading(run.data, position(trainer.stages, start).stage.name)
-        some = default_collate([read[number] for number in range(min(rows, len(run.data), 8))])
+        some = stacked([read[number] for number in range(min(rows, len(run.data), 8))])
         repeats = -(-rows // len(some["K"]))
         row = {name: value.repeat(repeats, *[1] * (value.ndim - 1))[:rows] for name, value in some.items()}
         trainer.step = start

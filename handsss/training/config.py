@@ -65,6 +65,8 @@ class DataSettings:
     # GPU if there is one.
     augment_on: Literal["auto", "workers", "device"] = "auto"
     mean_bone: float = 0.0  # m, average length of bone 9-10 for E_s; 0: the data's own (0.0282 for FreiHAND and HO-3D)
+    online_keypoints: Literal["truth", "detector"] = "truth"  # of online pictures; detector: with its measured errors
+    online_rows: int = 32768  # online pictures that count as an epoch
     imagenet: str = ""  # ImageNet weights of the encoder: file, "package", "download"; empty: random
     weights: str = ""  # checkpoint, run's folder or weights file to start from; empty: none
 

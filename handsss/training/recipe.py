@@ -11,6 +11,8 @@ import torch
 
 from handsss.data.dataset import HandDataset
 from handsss.data.mixture import MixedDataset, WeightedStore
+from handsss.data.online.dataset import OnlineHands, backgrounds_of, is_online
+from handsss.data.online.painter import OnlineSettings
 from handsss.data.store.reader import Store
 from handsss.errors import InputError, UserError
 from handsss.fitting.lifting import can_lift
@@ -23,6 +25,7 @@ from handsss.training.objective import Objective
 
 MANO_CNN = "mano-cnn"
 TRUE_KEYPOINTS = "ground-truth keypoints"  # the origin of a store's 2D keypoints that are projections of true joints
+DISTURBED_KEYPOINTS = "true keypoints with a detector's errors"  # of online pictures
 LEAST_ROWS = 2  # of a process in a step: batch normalisation has no variance of one row
 FEW_KEYPOINTS = 0.5  # share of rows with keypoints under which a run warns
 PAPER_BONE = 0.0282  # m: average length of bone 9-10 of FreiHAND and HO-3D (supplement, section 1)
@@ -33,7 +36,7 @@ FREIHAND_SAMPLES = 32560
 class Recipe:
     """What is trained, on what."""
 
-    data: Path  # store with the training rows
+    data: Path  # store with the training rows; "online" or "online:FOLDER": pictures painted while it trains
     validation: Path | None = None  # store with true joints
     supervision: str = "ssl"  # "ssl": detected keypoints; "fsl": true keypoints and joints
     baseline: str = ""  # "mano-cnn", or the paper's method
@@ -103,9 +106,11 @@ def training_data(recipe: Recipe, config: TrainConfig) -> HandDataset:
 
     Raises:
         InputError: not a store; no rows; too few of them; no true joints where they are needed; stores that cannot be
-            mixed.
+            mixed; no backgrounds in the folder of online pictures.
     """
-    parts = [_rows_of(store.path, recipe, config) for store in recipe.stores]
+    stored = {s.path: _rows_of(s.path, recipe, config) for s in recipe.stores if not is_online(s.path)}
+    like = next(iter(stored.values())).attributes if stored else {}
+    parts = [stored[s.path] if s.path in stored else _online(s.path, config, like) for s in recipe.stores]
     if len(parts) == 1:
         (data,) = parts
     else:
@@ -121,6 +126,22 @@ def training_data(recipe: Recipe, config: TrainConfig) -> HandDataset:
             options=["batch"],
         )
     return data
+
+
+def _online(path: Path, config: TrainConfig, like: dict[str, Any]) -> OnlineHands:
+    """Pictures painted while it trains, with keypoints and joints as the stores beside them define theirs."""
+    settings = OnlineSettings(
+        backgrounds_of(path),
+        config.schedule.seed,
+        config.data.online_keypoints,
+        augmentation=config.augmentation,
+    )
+    known = load_model("open").keypoint_sets
+    if like.get("keypoint_set") in known:
+        settings = replace(settings, keypoint_set=str(like["keypoint_set"]))
+    if like.get("joints_3d_set") in known:
+        settings = replace(settings, joints_set=str(like["joints_3d_set"]))
+    return OnlineHands(settings, max(config.data.online_rows, config.schedule.batch))
 
 
 def _rows_of(path: Path, recipe: Recipe, config: TrainConfig) -> HandDataset:
@@ -141,7 +162,7 @@ def _rows_of(path: Path, recipe: Recipe, config: TrainConfig) -> HandDataset:
 
 def few_keypoints(path: Path) -> str:
     """A warning, where less than half of a store's rows have a keypoint; empty otherwise."""
-    share = _share_with_keypoints(path)
+    share = 1.0 if is_online(path) else _share_with_keypoints(path)
     if share >= FEW_KEYPOINTS:
         return ""
     return (
@@ -164,6 +185,8 @@ def keypoint_origin(attributes: dict[str, Any]) -> str:
         return TRUE_KEYPOINTS
     if kind == "detect":
         return "detected keypoints"
+    if kind == "disturbed":
+        return DISTURBED_KEYPOINTS
     if kind == "files" and isinstance(source, dict):
         return f"keypoints from files ({source.get('format') or 'JSON'})"
     return "2D keypoints of unknown origin"
@@ -184,7 +207,7 @@ def has_true_keypoints(path: Path) -> bool:
 
 def true_keypoints_note(path: Path) -> str:
     """A warning for self-supervision by ground-truth keypoints; empty for other stores."""
-    if not has_true_keypoints(path):
+    if is_online(path) or not has_true_keypoints(path):
         return ""
     return (
         f"self-supervised (SSL), but the 2D keypoints of {path} are the ground truth's: its figures are not comparable "

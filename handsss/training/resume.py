@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from handsss.data.mixture import WeightedStore
+from handsss.data.online.dataset import backgrounds_of, is_online
 from handsss.errors import InputError, UserError
 from handsss.network.checkpoint import load_checkpoint
 from handsss.training.config import from_toml
@@ -68,6 +69,7 @@ def restore_run(
 
 def _there(name: str, what: str) -> Path:
     path = Path(name)
-    if not path.exists():
-        raise InputError(f"{path}: the run's {what} data are not there any more. Put the file back to go on.")
+    folder = backgrounds_of(path) if is_online(path) else path
+    if folder is not None and not folder.exists():
+        raise InputError(f"{folder}: the run's {what} data are not there any more. Put the file back to go on.")
     return path

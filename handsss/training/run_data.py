@@ -7,6 +7,7 @@ from typing import Any
 
 from handsss.data.dataset import HandDataset
 from handsss.data.mixture import MixedDataset, WeightedStore
+from handsss.data.online.dataset import is_online, resolved
 from handsss.training.recipe import Recipe, default_training_data, keypoint_origin
 
 
@@ -31,6 +32,8 @@ def recipe_of(
 
 def validation_beside(data: Path) -> Path | None:
     """NAME_evaluation.h5 beside NAME_training.h5, if it has true joints."""
+    if is_online(data):
+        return None
     other = data.with_name(data.name.replace("training", "evaluation"))
     if other == data or not other.exists():
         return None
@@ -39,11 +42,11 @@ def validation_beside(data: Path) -> Path | None:
 
 def data_facts(recipe: Recipe, data: HandDataset) -> dict[str, Any]:
     """The training data in run.json and checkpoints; ``mixture`` where there are several stores."""
-    facts: dict[str, Any] = {"data": " + ".join(str(store.path.resolve()) for store in recipe.stores)}
+    facts: dict[str, Any] = {"data": " + ".join(str(resolved(store.path)) for store in recipe.stores)}
     if isinstance(data, MixedDataset):
         facts["mixture"] = [
             {
-                "data": str(store.path.resolve()),
+                "data": str(resolved(store.path)),
                 "weight": store.weight,
                 "rows": len(part),
                 "rows_an_epoch": count,

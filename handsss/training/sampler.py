@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from handsss.errors import UserError
+from handsss.training.batch_rows import stacked
 
 _LOG = logging.getLogger(__name__)
 _SHARED_MEMORY = "/dev/shm"
@@ -116,6 +117,7 @@ def loader(
         sampler=sampler,
         num_workers=workers,
         drop_last=True,
+        collate_fn=stacked,
         pin_memory=pin,
         # A generator of its own: the loader must not draw from the random state that a resumed run restores.
         generator=torch.Generator().manual_seed(seed),

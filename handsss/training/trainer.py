@@ -12,8 +12,11 @@ from torch.utils.data import Dataset
 
 from handsss.data.dataset import HandDataset
 from handsss.data.device_augment import RAW, augment_on_device
+from handsss.data.mixture import online_part
+from handsss.data.online.dataset import UNIFORM, OnlineHands
 from handsss.geometry.cameras import project
 from handsss.network.s2hand import S2Hand
+from handsss.training.batch_rows import joined
 from handsss.training.collapse import CollapseMonitor, health
 from handsss.training.distributed import Processes
 from handsss.training.ema import ExponentialMovingAverage
@@ -91,6 +94,7 @@ class Trainer:
         self.ema = ExponentialMovingAverage(network, ema_decay) if ema_decay > 0 else None
         self.step = 0
         self.current: tuple[Batch, str] | None = None  # batch and stage of the step that runs or ran last
+        self.online: OnlineHands | None = None  # that paints rows which are yet to be painted
         self._stage = -1
         self.optimiser = self.new_optimiser()
         module: nn.Module = Supervised(network, objective)
@@ -156,18 +160,20 @@ class Trainer:
         """The dataset at the size and with the augmentation that a stage needs."""
         if not isinstance(dataset, HandDataset):
             return dataset
+        self.online = online_part(dataset)
         least = self.network.settings.input_downsample
         if least > 1 and stage in (WARM_UP, "shape"):
             dataset = dataset.reduced(least)  # the encoder alone uses no more pixels
         return dataset.deferred() if self.finishes else dataset
 
     def as_batch(self, row: dict[str, Tensor]) -> Batch:
-        """A batch of rows on the network's device."""
+        """A batch of rows on the network's device, where online pictures are painted."""
+        row = joined(row, self._finished)
 
         def there(name: str) -> Tensor:
             return row[name].to(self.device, non_blocking=True)
 
-        image = augment_on_device(row, self.device) if RAW in row else there("image")
+        image = there("image")
         K = there("K")
         if not self.supervised:
             return Batch(image, there("keypoints_2d"), there("confidence"), K, None, row.get("index"))
@@ -175,6 +181,13 @@ class Trainer:
         known = torch.isfinite(joints).all(-1)
         projected = project(torch.where(known[..., None], joints, torch.ones_like(joints)), K)
         return Batch(image, projected, known.to(joints.dtype), K, joints, row.get("index"))
+
+    def _finished(self, row: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Rows of one kind with their images."""
+        if UNIFORM in row:
+            assert self.online is not None
+            return self.online.paint(row, self.device)
+        return {**row, "image": augment_on_device(row, self.device)} if RAW in row else row
 
     def one_step(self, batch: Batch) -> Step:
         """One step of the optimiser."""

@@ -40,9 +40,10 @@ class OnlineSettings:
     backgrounds: Path | None = None  # folder of photos without hands; None: procedural ones
     seed: int = 0
     keypoints: Literal["truth", "detector"] = "truth"  # as they are, or with the detector's measured errors
-    keypoint_set: str = "mediapipe"  # definition of the 2D keypoints; true joints follow FreiHAND's
+    keypoint_set: str = "mediapipe"  # definition of the 2D keypoints
+    joints_set: str = "freihand"  # and of the true joints
     augmentation: Augmentation = field(default_factory=Augmentation)  # of it the network's view: turning and zoom
-    poses: int = 4096  # in the bank that poses are drawn from
+    poses: int = 2048  # in the bank that poses are drawn from
 
 
 class Painted(NamedTuple):
@@ -52,7 +53,7 @@ class Painted(NamedTuple):
     keypoints_2d: Tensor  # [B, 21, 2] px at 224
     confidence: Tensor  # [B, 21]
     K: Tensor  # [B, 3, 3] px at 224
-    joints_3d: Tensor  # [B, 21, 3] m, camera frame, FreiHAND's definition
+    joints_3d: Tensor  # [B, 21, 3] m, camera frame
     vertices: Tensor  # [B, 778, 3] m, camera frame
     mano_pose: Tensor  # [B, 15, 3] axis-angle relative to the flat hand, radians
     mano_shape: Tensor  # [B, 10]
@@ -108,7 +109,7 @@ class Painter:
         pose, shape = self.bank.poses(draws), shapes(draws)
         shown: HandOutput = self.detail(axis_angle=pose, shape=shape)
         truth: HandOutput = self.hand(axis_angle=pose, shape=shape)
-        still = self.hand.keypoints(truth, "freihand")
+        still = self.hand.keypoints(truth, self.settings.joints_set)
         points = self.hand.keypoints(truth, self.settings.keypoint_set)
         placed = place(still, draws)
 
