@@ -52,8 +52,7 @@ _MAX_WORKERS = 8  # reading processes per GPU
 class TrainOptions:
     """What is trained on what."""
 
-    # Store with the training samples, or several, each with its weight; "online" or "online:FOLDER" paints pictures
-    # while it trains. None: the newest store in the working folder
+    # Store or "online:FOLDER", or several, each with its weight; None: the newest store in the working folder
     data: Path | tuple[WeightedStore, ...] | None = None
     validation: Path | None = None  # store with true joints; None: NAME_evaluation.h5 beside NAME_training.h5
     out: Path | None = None  # the run's folder; None: runs/TIME-KIND
