@@ -165,6 +165,34 @@ def forearm_zone(size: tuple[int, int], wrist: np.ndarray, outward: np.ndarray, 
     return zone
 
 
+_LIKE_HAND = 5  # percentile of the hand's own densities from which a colour is like the hand's
+
+
+def _uncovered_hand(
+    flat: np.ndarray, hand: np.ndarray, background: np.ndarray, inside: np.ndarray, order: np.ndarray
+) -> np.ndarray:
+    """Pixels of the certain background that show what the mesh misses of hand and forearm: of the hand's colour, and
+    connected with it by such pixels. A mixture that learned them would call the hand's own edge background.
+
+    Args:
+        flat: [N, 3] colours of all pixels.
+        hand, background: [h, w] bool: what the mesh is certain of.
+        inside: [h, w] bool: the mesh.
+        order: [N] permutation of all pixels.
+
+    Returns:
+        [h, w] bool; none where so much is like the hand that its colour does not tell.
+    """
+    logs = _mixture(flat, hand, order, 4).log_density(flat).reshape(hand.shape)
+    alike = logs > np.percentile(logs[hand], _LIKE_HAND)
+    labels, _ = ndimage.label(alike | inside)
+    connected = np.isin(labels, np.unique(labels[inside])) & background
+    if connected.sum() > min(0.5 * background.sum(), inside.sum()):
+        return np.zeros_like(hand)
+    grown: np.ndarray = ndimage.binary_dilation(connected, iterations=2)
+    return grown
+
+
 def segment(image: np.ndarray, silhouette: np.ndarray, forearm: np.ndarray, *, seed: int = 0) -> Segmentation | None:
     """Soft mask of the hand.
 
@@ -189,6 +217,7 @@ def segment(image: np.ndarray, silhouette: np.ndarray, forearm: np.ndarray, *, s
     colours = _opponent(image)
     grey = image.mean(-1)
     flat = colours.reshape(-1, 3)
+    sure_background &= ~_uncovered_hand(flat, sure_hand, sure_background, inside, order)
     hand, background = sure_hand, sure_background
     spatial = np.clip(depth / 0.05, -2.0, 2.0)
     probability = inside.astype(np.float32)
