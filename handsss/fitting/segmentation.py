@@ -187,7 +187,7 @@ def _uncovered_hand(
     alike = logs > np.percentile(logs[hand], _LIKE_HAND)
     labels, _ = ndimage.label(alike | inside)
     connected = np.isin(labels, np.unique(labels[inside])) & background
-    if connected.sum() > min(0.5 * background.sum(), inside.sum()):
+    if connected.sum() > 0.5 * background.sum():
         return np.zeros_like(hand)
     grown: np.ndarray = ndimage.binary_dilation(connected, iterations=2)
     return grown

@@ -46,6 +46,7 @@ def fit_shared(
     shared: Shared,
     iterations: int = 20,
     weights: Tensor | None = None,
+    priors: Literal["once", "each"] = "once",
 ) -> SharedFit:
     """Minimise the robust cost of all photos by Levenberg-Marquardt; each photo's own parameters are eliminated from
     the normal equations (Schur complement), so time grows linearly with the photos.
@@ -57,6 +58,7 @@ def fit_shared(
         shared: which parameters.
         iterations: at most.
         weights: [B] > 0 factors on the photos' costs; all the same if left out.
+        priors: those of shared parameters count once, or with each photo.
     """
     count = len(parameters.pose)
     trust = torch.ones(count, dtype=torch.float64) if weights is None else weights
@@ -68,7 +70,7 @@ def fit_shared(
         once += [problem.columns["disagreement"], problem.columns["pose"]]
     residuals = problem.residuals(parameters, observation)
     share_of = torch.ones_like(residuals)
-    for columns in once:
+    for columns in once if priors == "once" else ():
         share_of[:, columns] = (count * trust[:, None]).rsqrt()  # a prior of one thing counts once
 
     def valued(residuals: Tensor) -> tuple[Tensor, float]:
@@ -169,6 +171,10 @@ def fit_one_shape(problem: KeypointProblem, alone: HandParameters, observation: 
     """One shape for the hands of several photos, robustly: photos that it costs much more than the others (another
     person's, a wrong fit) count less.
 
+    The prior of the shape counts with each photo: errors of keypoints go together from photo to photo, and what a wrong
+    camera does to perspective too, so that their number says less than it seems. Counted once, the prior let the hand's
+    size drift (docs/lab/same-hand.md).
+
     Args:
         problem: its residuals.
         alone: each photo's own fit, [B].
@@ -179,7 +185,7 @@ def fit_one_shape(problem: KeypointProblem, alone: HandParameters, observation: 
     own = _cost_without_shape(problem, alone, observation)
     weights = torch.ones_like(own)
     for _ in range(_ROUNDS):
-        fit = fit_shared(problem, fit.parameters, observation, "shape", weights=weights)
+        fit = fit_shared(problem, fit.parameters, observation, "shape", weights=weights, priors="each")
         excess = (_cost_without_shape(problem, fit.parameters, observation) - own).clamp_min(0)
         weights = _agreement(excess)
     return OneShape(fit.parameters, weights)

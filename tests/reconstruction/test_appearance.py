@@ -109,6 +109,22 @@ def test_segmentation_finds_the_hand_from_a_rough_guess(scene: Scene) -> None:
     assert result.quality > 0.55
 
 
+def test_what_the_mesh_misses_of_the_hand_is_no_background(scene: Scene) -> None:
+    """A broad strip of the hand and a forearm beside the fit: their skin must not teach the background."""
+    rows, columns = np.indices(scene.inside.shape)
+    height = rows[scene.inside].max() - rows[scene.inside].min()
+    photo = scene.photo.copy()
+    forearm = ~scene.inside & (rows > rows[scene.inside].max() - 0.35 * height) & (abs(columns - 128) < 28)
+    photo[forearm] = photo[scene.inside][np.random.default_rng(0).integers(0, scene.inside.sum(), forearm.sum())]
+    shift = int(0.3 * np.sqrt(scene.inside.sum()))
+    fitted = scene.inside & np.roll(scene.inside, shift, axis=1)
+    result = segment(photo.astype(np.float32) / 255, fitted.astype(float), np.zeros_like(fitted))
+    assert result is not None
+    missed = scene.inside & ~fitted
+    assert (result.probability[missed] > 0.5).mean() > 0.9
+    assert (result.probability[~scene.inside & ~forearm] > 0.5).mean() < 0.05
+
+
 def test_forearm_zone_lies_behind_the_wrist() -> None:
     camera = np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
     zone = forearm_zone(
