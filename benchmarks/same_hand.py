@@ -29,6 +29,7 @@ from handsss.fitting.silhouette_fit import posed_vertices
 from handsss.geometry.cameras import intrinsics_from_fov
 from handsss.geometry.procrustes import procrustes
 from handsss.hand.joints import BONES
+from handsss.hand.result import CONTRADICTS, SharedShape
 from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
 
 PICTURES = 16
@@ -79,7 +80,10 @@ def shared(pipeline: HandPipeline, hands: list[FittedHand]) -> tuple[list[Fitted
     problem = pipeline.fitter.problem(hands[0].keypoint_set)
     alone = HandParameters.concat([one.parameters for one in hands])
     fit = fit_one_shape(problem, alone, Observation.stack([one.input.observation for one in hands]))
-    together = [one._replace(parameters=fit.parameters.select(row)) for row, one in enumerate(hands)]
+    together = []
+    for row, one in enumerate(hands):
+        whose = SharedShape(len(hands), len(hands), float(fit.weights[row]))
+        together.append(one._replace(parameters=fit.parameters.select(row), shared=whose))
     return together, fit.weights.numpy()
 
 
@@ -126,7 +130,7 @@ def main() -> None:
                 if len(hands) > 1:
                     hands, weights = shared(pipeline, hands)
                     usual += weights.tolist() if count == PICTURES else []
-                hands = pipeline.fitter.fit_outlines(hands, shape_fixed=len(hands) > 1)
+                hands = pipeline.fitter.fit_outlines(hands)
                 for name, values in errors(pipeline, hands, person, some).items():
                     row.setdefault(name, []).extend(values)
         if before is not None:
@@ -142,9 +146,9 @@ def main() -> None:
         figures[f"{count} photos"] = {name: round(float(np.mean(values)), 2) for name, values in row.items()}
     figures["weights"] = {
         "own, mean": round(float(np.mean(usual)), 3),
-        "own, share below a half": round(float(np.mean(np.array(usual) < 0.5)), 3),
+        "own, share that contradicts": round(float(np.mean(np.array(usual) < CONTRADICTS)), 3),
         "another person's, mean": round(float(np.mean(strangers)), 3),
-        "another person's, share below a half": round(float(np.mean(np.array(strangers) < 0.5)), 3),
+        "another person's, share that contradicts": round(float(np.mean(np.array(strangers) < CONTRADICTS)), 3),
     }
     print(json.dumps(figures, indent=1))
     if options.json:

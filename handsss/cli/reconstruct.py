@@ -17,6 +17,8 @@ EPILOG = """[bold]Examples[/bold]
 
   handsss reconstruct photos/ -o results --resume                (after an interruption)
 
+  handsss reconstruct photos_of_one_person/ -o results --same-hand
+
   handsss reconstruct photo.jpg -o hand.ply --intrinsics 1200,1200,640,360
 
 [bold]Exit codes[/bold]: 0 all done, 1 an input failed, 2 usage, 3 none failed but none showed a hand, \
@@ -32,6 +34,7 @@ def reconstruct(
     side: option.Side = HandSide.auto,
     box: option.Box = None,
     all_hands: option.AllHands = False,
+    same_hand: option.SameHand = False,
     model: option.Model = "open",
     checkpoint: option.Checkpoint = "auto",
     start: option.StartOption = option.Start.auto,
@@ -53,7 +56,7 @@ def reconstruct(
     quiet: option.Quiet = False,
 ) -> None:
     """Turn photos into textured 3D hand meshes."""
-    from handsss.cli.reconstruct_run import batch_options, run
+    from handsss.cli.reconstruct_run import batch_options, check_same_hand, run
     from handsss.reconstruction.inputs import expand
     from handsss.reconstruction.outputs import plan_outputs
 
@@ -70,7 +73,9 @@ def reconstruct(
         box=box,
         vertices=vertices,
         picture=picture,
+        same_hand=same_hand,
     )
+    check_same_hand(options, inputs, refine=refine, resume=resume)
     settings = {
         "hand": hand.value,
         "side": side.value,

@@ -78,6 +78,15 @@ AllHands = Annotated[
         help="Reconstruct all hands of a photo, not only the one with the highest score; one mesh file for all.",
     ),
 ]
+SameHand = Annotated[
+    bool,
+    typer.Option(
+        "--same-hand",
+        rich_help_panel="Hand",
+        help="All photos show one person's hands: one shape and one skin for all of them, left and right ones alike. "
+        "Hands that do not agree with the others count less, and are named.",
+    ),
+]
 Model = Annotated[
     str,
     typer.Option(

@@ -77,6 +77,8 @@ class Printer:
         skipped = sum(outcome.skipped for outcome in outcomes)
         of_those = f" ({skipped} of them before)" if skipped else ""
         self._line(", ".join(f"{count} {status}" for status, count in counts.items()) + of_those)
+        for line in _shared_lines(outcomes):
+            self._line(line)
         cameras = Counter(outcome.camera_source for outcome in outcomes if outcome.camera_source)
         for kind, count in Counter(outcome.keypoints for outcome in outcomes if outcome.keypoints).items():
             self._line(f"keypoints: {kind} ({count} photo{'s' if count > 1 else ''})")
@@ -107,6 +109,25 @@ class Printer:
 
     def _line(self, text: str) -> None:
         self.output.print(plain(text), soft_wrap=True)
+
+
+def _shared_lines(outcomes: Sequence[Outcome]) -> list[str]:
+    """Over what the shape is shared, and which photos contradict the others."""
+    hands = [
+        (outcome.image, hand["shared_shape"])
+        for outcome in outcomes
+        for hand in outcome.hands
+        if "shared_shape" in hand
+    ]
+    if not hands:
+        return []
+    _, first = hands[0]
+    lines = [f"one shape and skin: of {first['hands']} hands in {first['photos']} photos"]
+    against = list(dict.fromkeys(image for image, shared in hands if shared["contradicts"]))
+    if against:
+        verb = "does" if len(against) == 1 else "do"
+        lines.append(f"{', '.join(against)}: {verb} not agree with the others (another person's hand, or a wrong fit)")
+    return lines
 
 
 def _hand_line(hand: dict[str, object]) -> str:

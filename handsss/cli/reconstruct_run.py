@@ -85,12 +85,20 @@ def run(
                 progress.stage("reconstructing", count, done=skipped)
                 printer.skipped(skipped, count)
 
+            done: list[int] = []
+
             def show(outcome: Outcome) -> None:
+                done.append(1)
                 progress.advance()
                 printer.show(outcome)
 
             make = partial(make_pipeline, model, made)
-            outcomes = work(batch=batch, workers=processes, make=make, on_end=show, on_resume=skip)
+
+            def stage(name: str) -> None:
+                progress.update(sum(done))
+                progress.stage(name, count, done=sum(done))
+
+            outcomes = work(batch=batch, workers=processes, make=make, on_end=show, on_resume=skip, on_stage=stage)
     else:
         ended: list[Outcome] = []
         with waiting(printer.errors, f"reconstructing {inputs.sources[0].path}", shown=not quiet):
@@ -125,6 +133,8 @@ def with_run_options(options: BatchOptions, pipeline: HandPipeline, plan: Output
     settings, predictor = pipeline.settings, pipeline.fitter.predictor
     network = predictor.loaded.path if isinstance(predictor, NetworkPredictor) else None
     own = {name: getattr(settings, name) for name in _SETTINGS}
+    if options.same_hand:
+        own["same_hand"] = True
     return replace(options, run_options=run_options(pipeline.model, network, options, plan, **own))
 
 
@@ -140,6 +150,7 @@ def batch_options(
     box: str | None,
     vertices: bool,
     picture: bool,
+    same_hand: bool = False,
 ) -> BatchOptions:
     """What the command line says of photos and their files.
 
@@ -163,4 +174,23 @@ def batch_options(
         box=None if box is None else box_of(box),
         vertices=vertices,
         picture=picture,
+        same_hand=same_hand,
     )
+
+
+def check_same_hand(options: BatchOptions, inputs: Inputs, *, refine: bool, resume: bool) -> None:
+    """That nothing contradicts photos of one hand.
+
+    Raises:
+        UserError: an option does.
+    """
+    if not options.same_hand:
+        return
+    if not refine:
+        raise UserError(
+            "--same-hand fits one shape to all photos, but --no-refine fits nothing. Leave one of them out."
+        )
+    if resume:
+        raise UserError("--same-hand needs all photos at once, but --resume leaves some out. Leave one of them out.")
+    if any(is_stream(source.path) for source in inputs.sources):
+        raise UserError("--same-hand reads photos several times, which standard input and pipes cannot. Give files.")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from handsss.fitting.hand_input import HandInput
 from handsss.fitting.keypoint_fit import KeypointFit
 from handsss.fitting.problem import HandParameters
+from handsss.hand.result import SharedShape
 
 
 class FittedHand(NamedTuple):
@@ -19,3 +20,4 @@ class FittedHand(NamedTuple):
     predicted: bool  # the first start is the image network's
     figures: dict[str, float]  # of the outline's fit
     seconds: dict[str, float]
+    shared: SharedShape | None = None  # its shape is that of several photos

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 FORMAT_VERSION = 1
+CONTRADICTS = 0.3  # weight below which a hand does not agree with the others of its person
+
+
+class SharedShape(NamedTuple):
+    """What a hand's shape comes from, where it is that of several photos."""
+
+    photos: int  # that show the hands
+    hands: int
+    weight: float  # 0..1 of this hand: how far it agrees with the others
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether this hand does not agree with the others: another person's, or a wrong fit."""
+        return self.weight < CONTRADICTS
+
+    def to_json(self) -> dict[str, Any]:
+        """``shared_shape`` in NAME.json."""
+        return {**self._asdict(), "weight": round(self.weight, 4), "contradicts": self.contradicts}
 
 
 @dataclass(eq=False)  # arrays have no one truth value: a hand equals itself
@@ -35,11 +53,14 @@ class HandResult:
     uv: np.ndarray | None = None  # [T, 2], v up
     uv_faces: np.ndarray | None = None  # [F, 3]
     texture: np.ndarray | None = None  # [h, w, 3] uint8, unlit (albedo)
+    texture_observed: np.ndarray | None = None  # [h, w] uint8: 255 where a texel shows the photo, 0 where it is filled
     network: str = ""  # that predicted it before the fit; none: keypoints alone
     seconds: dict[str, float] = field(default_factory=dict)  # detect, predict, fit, texture, export
     handedness: float = 1.0  # probability of this side by the detector; below 0.5 where another word counted more
     side_from: str = "detector"  # who said which side it is: "detector", "keypoints" (given), "option", "fit"
     fit: dict[str, float] = field(default_factory=dict)  # reprojection_px, reprojection_of_box, silhouette_iou, ...
+
+    shared_shape: SharedShape | None = None  # shape and skin are those of several photos; None: of this one alone
 
     def to_json(self, *, vertices: bool = False) -> dict[str, Any]:
         """The entry of ``hands`` in NAME.json.
@@ -69,6 +90,8 @@ class HandResult:
             "seconds": {key: round(value, 4) for key, value in self.seconds.items()},
             "fit": {key: round(value, 5) for key, value in self.fit.items()},
         }
+        if self.shared_shape is not None:
+            entry["shared_shape"] = self.shared_shape.to_json()
         if vertices:
             entry["vertices"] = _rounded(self.vertices, 6)
         return entry

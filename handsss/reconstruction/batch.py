@@ -68,7 +68,7 @@ class PhotoJob(NamedTuple):
 
 
 @dataclass
-class _Opened:
+class OpenedPhoto:
     """A photo that was read, and its detected hands."""
 
     job: PhotoJob
@@ -101,20 +101,20 @@ def reconstruct_photos(
     Yields:
         job number and outputs of each photo, in any order. Photos without a hand have no mesh file.
     """
-    opened: list[_Opened] = []
+    opened: list[OpenedPhoto] = []
     for job in jobs:
         begin = time.perf_counter()
         try:
-            opened.append(_open(job, pipeline, options))
+            opened.append(open_photo(job, pipeline, options))
         except Exception as error:
-            yield job.number, _failed_outputs(job, error, time.perf_counter() - begin)
+            yield job.number, failed_outputs(job, error, time.perf_counter() - begin)
         if sum(one.pixels for one in opened) > _PIXELS:
             yield from _finish(opened, pipeline, options)
             opened = []
     yield from _finish(opened, pipeline, options)
 
 
-def _open(job: PhotoJob, pipeline: Pipeline, options: BatchOptions) -> _Opened:
+def open_photo(job: PhotoJob, pipeline: Pipeline, options: BatchOptions) -> OpenedPhoto:
     """Read a photo and detect its hands.
 
     Raises:
@@ -140,10 +140,12 @@ def _open(job: PhotoJob, pipeline: Pipeline, options: BatchOptions) -> _Opened:
     except InputError as error:
         raise InputError(f"{given or job.source.path}: {error.template}", options=error.options) from error
     camera = camera.by_hands(found.intrinsics, size)
-    return _Opened(job, photo, camera, given, kind, found.inputs, note, found.left_out, time.perf_counter() - begin)
+    return OpenedPhoto(job, photo, camera, given, kind, found.inputs, note, found.left_out, time.perf_counter() - begin)
 
 
-def _finish(opened: Sequence[_Opened], pipeline: Pipeline, options: BatchOptions) -> Iterator[tuple[int, PhotoOutputs]]:
+def _finish(
+    opened: Sequence[OpenedPhoto], pipeline: Pipeline, options: BatchOptions
+) -> Iterator[tuple[int, PhotoOutputs]]:
     """Reconstruct the hands of opened photos as one batch; if that fails, photo by photo, to attribute the error."""
     begin = time.perf_counter()
     inputs = [hand_input for one in opened for hand_input in one.inputs]
@@ -159,7 +161,7 @@ def _finish(opened: Sequence[_Opened], pipeline: Pipeline, options: BatchOptions
         (one,) = opened
         if isinstance(error, InputError):
             error = InputError(f"{one.keypoints or one.job.source.path}: {error.template}", options=error.options)
-        yield one.job.number, _failed_outputs(one.job, error, one.seconds + time.perf_counter() - begin)
+        yield one.job.number, failed_outputs(one.job, error, one.seconds + time.perf_counter() - begin)
         return
     seconds_per_hand = (time.perf_counter() - begin) / max(len(inputs), 1)
     remaining = iter(hands)
@@ -167,14 +169,14 @@ def _finish(opened: Sequence[_Opened], pipeline: Pipeline, options: BatchOptions
         own = [next(remaining) for _ in one.inputs]
         begin = time.perf_counter()
         try:
-            outputs = _photo_outputs(one, own, options)
+            outputs = photo_outputs(one, own, options)
         except Exception as error:
-            outputs = _failed_outputs(one.job, error, 0.0)
+            outputs = failed_outputs(one.job, error, 0.0)
         outputs.outcome.seconds = one.seconds + seconds_per_hand * len(own) + time.perf_counter() - begin
         yield one.job.number, outputs
 
 
-def _photo_outputs(opened: _Opened, hands: list[HandResult], options: BatchOptions) -> PhotoOutputs:
+def photo_outputs(opened: OpenedPhoto, hands: list[HandResult], options: BatchOptions) -> PhotoOutputs:
     """Outcome and file contents of a photo.
 
     Raises:
@@ -201,7 +203,7 @@ def _photo_outputs(opened: _Opened, hands: list[HandResult], options: BatchOptio
         document["run"] = run_record(options, facts, files)
     files[destination.document] = json_bytes(document)
     refuse_overwriting(files, {path.resolve() for path in (source.path, opened.keypoints) if path is not None})
-    note = left_out_note(opened.left_out) if hands else _no_hand(opened, options)
+    note = _contradictions(hands, left_out_note(opened.left_out)) if hands else _no_hand(opened, options)
     outcome = Outcome(
         image=source.path.as_posix(),
         status="done" if hands else "no hand",
@@ -217,7 +219,7 @@ def _photo_outputs(opened: _Opened, hands: list[HandResult], options: BatchOptio
     return PhotoOutputs(outcome, files)
 
 
-def _failed_outputs(job: PhotoJob, error: Exception, seconds: float) -> PhotoOutputs:
+def failed_outputs(job: PhotoJob, error: Exception, seconds: float) -> PhotoOutputs:
     outcome = failed(job.source.path.as_posix(), error)
     outcome.seconds = seconds
     return PhotoOutputs(outcome, {})
@@ -232,14 +234,29 @@ def failed(image: str, error: Exception) -> Outcome:
     return Outcome(image, "failed", message, trace="".join(traceback.format_exception(error)))
 
 
+def _contradictions(hands: Sequence[HandResult], other: UserError | None) -> UserError | None:
+    """Which hands do not agree with those of their person's other photos, and what else is to be said."""
+    told = [] if other is None else [other.template]
+    for hand in hands:
+        if hand.shared_shape is not None and hand.shared_shape.contradicts:
+            weight = f"weight {hand.shared_shape.weight:.2f} of 1"
+            told.append(
+                f"the {hand.hand} hand does not agree with those of the other photos ({weight}): another person's, or "
+                "a wrong fit"
+            )
+    return UserError("; ".join(told), options=() if other is None else other.options) if told else None
+
+
 def _figures(hand: HandResult) -> dict[str, Any]:
     figures: dict[str, Any] = {"hand": hand.hand, "score": round(float(hand.score), 4), "network": hand.network}
     figures |= {"handedness": round(float(hand.handedness), 4), "side_from": hand.side_from}
     figures |= {key: round(float(value), 5) for key, value in hand.fit.items()}
+    if hand.shared_shape is not None:
+        figures["shared_shape"] = hand.shared_shape.to_json()
     return figures | {"seconds": {key: round(value, 4) for key, value in hand.seconds.items()}}
 
 
-def _no_hand(opened: _Opened, options: BatchOptions) -> UserError:
+def _no_hand(opened: OpenedPhoto, options: BatchOptions) -> UserError:
     side = "" if options.hand == "auto" else f"{options.hand} "
     hidden = left_out_note(opened.left_out)
     if opened.keypoints is not None:

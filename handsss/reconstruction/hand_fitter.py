@@ -93,12 +93,11 @@ class HandFitter:
             for one, row in zip(chosen, own, strict=True)
         ]
 
-    def fit_outlines(self, hands: Sequence[FittedHand], *, shape_fixed: bool = False) -> list[FittedHand]:
+    def fit_outlines(self, hands: Sequence[FittedHand]) -> list[FittedHand]:
         """The second half of :meth:`__call__`: fitted hands after the fit to their outlines.
 
         Args:
-            hands: fitted to their keypoints.
-            shape_fixed: their shapes stay as they are.
+            hands: fitted to their keypoints; shapes that are shared stay as they are, all of them or none.
         """
         if not (self.settings.refine and self.settings.appearance):
             return list(hands)
@@ -111,7 +110,7 @@ class HandFitter:
                 self.problem(name),
                 self.layer,
                 self.settings.silhouette,
-                shape_fixed=shape_fixed,
+                shape_fixed=any(hands[row].shared is not None for row in rows),
             )
             seconds = (time.perf_counter() - begin) / len(rows)
             for number, row in enumerate(rows):

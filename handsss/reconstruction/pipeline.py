@@ -142,7 +142,22 @@ class HandPipeline:
         Returns:
             one result per input.
         """
-        return [self._result(one) for one in self.fitter(inputs)]
+        return self.finish(self.fit(inputs))
+
+    def fit(self, inputs: Sequence[HandInput]) -> list[FittedHand]:
+        """The first half of :meth:`reconstruct`: hands fitted to their keypoints."""
+        return self.fitter.fit_keypoints(inputs)
+
+    def finish(self, hands: Sequence[FittedHand]) -> list[HandResult]:
+        """The second half: outlines, light and texture. Shapes that are shared stay as they are."""
+        return [self._result(one) for one in self.fitter.fit_outlines(hands)]
+
+    @property
+    def atlas(self) -> Texels:
+        """Texels of the textures."""
+        if self._atlas is None:
+            self._atlas = texels(self.uv, self.uv_faces, self.settings.texture_size)
+        return self._atlas
 
     def _appearance(self, hand_input: HandInput, vertices: np.ndarray, parameters: HandParameters) -> Appearance | None:
         image, intrinsics = hand_input.image, hand_input.intrinsics
@@ -156,9 +171,7 @@ class HandPipeline:
         probability = None
         if segmentation is not None and segmentation.quality >= self.settings.silhouette.minimum_quality:
             probability = segmentation.probability
-        if self._atlas is None:
-            self._atlas = texels(self.uv, self.uv_faces, self.settings.texture_size)
-        return bake(vertices, self.model, crop, probability, uv=self.uv, uv_faces=self.uv_faces, atlas=self._atlas)
+        return bake(vertices, self.model, crop, probability, uv=self.uv, uv_faces=self.uv_faces, atlas=self.atlas)
 
     def _result(self, fitted: FittedHand) -> HandResult:
         """A fitted hand with its appearance, in the original image: left hands are mirrored back."""
@@ -202,6 +215,8 @@ class HandPipeline:
             uv=self.uv,
             uv_faces=self.uv_faces,
             texture=None if appearance is None else appearance.texture,
+            texture_observed=None if appearance is None else appearance.texture_observed,
+            shared_shape=fitted.shared,
             network="" if self.fitter.predictor is None else self.fitter.predictor.name,
             seconds={**_NO_TIME, **fitted.seconds, "texture": texture_seconds},
             fit=fitted.figures

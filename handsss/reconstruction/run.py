@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from handsss.data.keypoints.files import PictureKeypoints, match_keypoints
 from handsss.data.keypoints.names import Picture
@@ -18,11 +19,13 @@ from handsss.reconstruction.inputs import BatchOptions, Source
 from handsss.reconstruction.outputs import Outcome, OutputPlan, refuse_overwriting
 from handsss.reconstruction.result_json import json_bytes
 from handsss.reconstruction.resume import complete_results
+from handsss.reconstruction.same_hand import Sharing
+from handsss.reconstruction.worker import DIED, pipeline_of_worker
 
-_DIED = (
-    "a worker process died, perhaps out of memory. Results that were written are kept: run the rest with fewer "
-    "{workers} or a smaller {batch}, and {resume}."
-)
+if TYPE_CHECKING:
+    from handsss.reconstruction.pipeline import HandPipeline
+
+_Work = Callable[[Sequence[PhotoJob]], Iterable[tuple[int, PhotoOutputs]]]
 _SUMMARY_EVERY = 1.0  # seconds: rewriting it for each of ten thousand photos would take longer than the photos
 
 
@@ -38,6 +41,7 @@ def reconstruct_all(
     on_end: Callable[[Outcome], None] = lambda outcome: None,
     resume: bool = False,
     on_resume: Callable[[int], None] = lambda skipped: None,
+    on_stage: Callable[[str], None] = lambda stage: None,
 ) -> list[Outcome]:
     """Reconstruct photos and write their files, and summary.json if the results go into a folder.
 
@@ -55,6 +59,7 @@ def reconstruct_all(
         on_end: called with the outcome of each photo.
         resume: leave out photos whose results are complete: written with the same options, of the same photo.
         on_resume: called with the number of photos left out, before the work.
+        on_stage: called with the name of each stage of a run with ``same_hand``.
 
     Returns:
         one outcome per source, in the order of the sources.
@@ -70,12 +75,11 @@ def reconstruct_all(
         refuse_overwriting(written, protected)
     check_writable(plan.folder)
     if workers > 1 and make is not None:
-        work: Callable[[Sequence[PhotoJob]], Iterable[tuple[int, PhotoOutputs]]] = partial(
-            _in_worker, make=make, options=options
-        )
+        work: _Work = partial(_in_worker, make=make, options=options)
     else:
         work, workers = partial(reconstruct_photos, pipeline=pipeline, options=options), 1
     saved = 0.0
+    produced: Iterable[Iterable[tuple[int, PhotoOutputs]]]
     own = _keypoints(sources, options)
     ended: dict[int, Outcome] = complete_results(sources, plan, own, options) if resume else {}
     if resume:
@@ -87,7 +91,12 @@ def reconstruct_all(
         if number not in ended
     ]
     try:
-        for together in run_jobs(work, batches(jobs, batch, workers), workers, died=_DIED):
+        if options.same_hand:
+            shared = Sharing(cast("HandPipeline", pipeline), options, workers, make, on_stage)
+            produced = shared.outputs(partial(batches, batch=batch, workers=workers), jobs)
+        else:
+            produced = run_jobs(work, batches(jobs, batch, workers), workers, died=DIED)
+        for together in produced:
             for number, outputs in together:
                 outcome = ended[number] = _write(outputs, protected)
                 protected |= {path.resolve() for path in outcome.files}
@@ -137,15 +146,10 @@ def batches(jobs: Sequence[PhotoJob], batch: int, workers: int) -> list[Sequence
     return [jobs[begin:end] for begin, end in itertools.pairwise(borders)]
 
 
-_own: list[Pipeline] = []  # this worker process's pipeline, made with its first batch
-
-
 def _in_worker(
     jobs: Sequence[PhotoJob], make: Callable[[], Pipeline], options: BatchOptions
 ) -> list[tuple[int, PhotoOutputs]]:
-    if not _own:
-        _own.append(make())
-    return list(reconstruct_photos(jobs, _own[0], options))
+    return list(reconstruct_photos(jobs, pipeline_of_worker(make), options))
 
 
 def _write(outputs: PhotoOutputs, protected: Collection[Path]) -> Outcome:

@@ -27,6 +27,7 @@ class Appearance(NamedTuple):
     vertex_colours: np.ndarray  # [V, 3] albedo 0..1
     texture: np.ndarray  # [h, w, 3] uint8 albedo
     observed: float  # 0..1: share of texels whose colour comes from the photo
+    texture_observed: np.ndarray  # [h, w] uint8: 255 where a texel's colour comes from the photo, 0 where it is filled
 
 
 def planar_uv(model: HandModel) -> tuple[np.ndarray, np.ndarray]:
@@ -120,4 +121,6 @@ def bake(
     pixels = np.zeros((*atlas.inside.shape, 3), dtype=np.float32)
     pixels[atlas.inside] = weight * detail + (1 - weight) * base
     texture = np.round(fill_between(pixels, atlas) * 255).astype(np.uint8)
-    return Appearance(light.values, colours, texture, float((sampled.weights > 0.5).mean()))
+    observed = np.zeros(atlas.inside.shape, dtype=np.uint8)
+    observed[atlas.inside] = np.round(sampled.weights * 255)
+    return Appearance(light.values, colours, texture, float((sampled.weights > 0.5).mean()), observed)
