@@ -1,6 +1,6 @@
 """Several photos of one person's hand: what a shared shape is worth, on rendered hands of known shape.
 
-    python -m benchmarks.same_hand [--people 24] [--seed 0] [--json FILE]
+    python -m benchmarks.same_hand [--people 10] [--seed 0] [--json FILE]
 
 Each person has 16 pictures, in other poses, light and places. Their hands are detected and fitted as photos without a
 camera are, each alone, then with one shape for 4 and for all 16. Bone lengths are those of the fitted shape at rest:
@@ -113,14 +113,16 @@ def errors(pipeline: HandPipeline, hands: list[FittedHand], person: Person, rows
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--people", type=int, default=24)
+    parser.add_argument("--people", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     pipeline = HandPipeline("open", PipelineSettings(side="right"))
     rows: dict[int, dict[str, list[float]]] = {1: {}, 4: {}, PICTURES: {}}
-    strangers, ranks, usual, before = [], [], [], None
+    strangers: list[float] = []
+    usual: list[float] = []
+    before: Person | None = None
     for number in range(options.people):
         person = read(number, options.seed, pipeline)
         for count, row in rows.items():
@@ -136,11 +138,10 @@ def main() -> None:
         if before is not None:
             _, weights = shared(pipeline, [before.hands[number % len(before.hands)], *person.hands[1:]])
             strangers.append(float(weights[0]))
-            ranks.append(int((weights < weights[0]).sum()))
         before = person
-        print(
-            number, {n: {k: round(float(np.mean(v)), 2) for k, v in row.items()} for n, row in rows.items()}, flush=True
-        )
+        for count, row in rows.items():
+            means = {name: round(float(np.mean(values)), 2) for name, values in row.items()}
+            print(f"person {number + 1}, {count} photos: {means}", flush=True)
     figures: dict[str, object] = {"people": options.people, "pictures": len(rows[1]["bones_mm"])}
     for count, row in rows.items():
         figures[f"{count} photos"] = {name: round(float(np.mean(values)), 2) for name, values in row.items()}

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from handsss.errors import UserError
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 
+@overload
 def reconstruct(
     image: ImageLike,
     *,
@@ -34,11 +35,32 @@ def reconstruct(
     side: Side = "auto",
     box: Any = None,
     all_hands: bool = False,
+    same_hand: Literal[False] = False,
     model: str = "open",
     device: str = "cpu",
     refine: bool = True,
     keypoints: Any = None,
-) -> list[Hand]:
+) -> list[Hand]: ...
+
+
+@overload
+def reconstruct(image: Sequence[ImageLike], *, same_hand: Literal[True], **options: Any) -> list[list[Hand]]: ...
+
+
+def reconstruct(
+    image: ImageLike,
+    *,
+    intrinsics: Any = None,
+    hand: Side = "auto",
+    side: Side = "auto",
+    box: Any = None,
+    all_hands: bool = False,
+    same_hand: bool = False,
+    model: str = "open",
+    device: str = "cpu",
+    refine: bool = True,
+    keypoints: Any = None,
+) -> list[Hand] | list[list[Hand]]:
     """One photo to textured 3D hands. For many photos keep a :class:`handsss.Reconstructor`.
 
     Args:
@@ -51,6 +73,8 @@ def reconstruct(
             and where the detector doubts (``handedness``), as fits better.
         box: (x0, y0, x1, y1) px around the hand: the detector looks there and nowhere else.
         all_hands: every hand, not only the surest.
+        same_hand: ``image`` is a list of photos of one person's hands: they get one shape and one skin. ``keypoints``
+            then has an entry a photo.
         model: "open", "open-detail", "mano" or a path.
         device: of the network.
         refine: fit; False: the network's prediction alone.
@@ -58,7 +82,7 @@ def reconstruct(
             another source, or an array [21, 2] or [21, 3] of px and confidence in OpenPose's hand order.
 
     Returns:
-        the surest hand, or all, surest first; empty where no hand was found.
+        the surest hand, or all, surest first; empty where no hand was found. With ``same_hand`` such a list a photo.
 
     Raises:
         InputError: a photo, camera, keypoints or model that cannot be used; the message says why.
@@ -72,16 +96,22 @@ def reconstruct(
         >>> paths = hand.save("hand.glb")
         >>> hand.overlay().save("look.png")
     """
-    reconstructor = _kept(model, hand, side, all_hands, refine, device)
+    reconstructor = _kept(model, hand, side, all_hands, refine, device, same_hand)
+    if same_hand:
+        return list(reconstructor.batch(image, intrinsics=intrinsics, keypoints=keypoints, box=box))
     return reconstructor(image, intrinsics=intrinsics, keypoints=keypoints, box=box)
 
 
 @lru_cache(maxsize=2)
-def _kept(model: str, hand: Side, side: Side, all_hands: bool, refine: bool, device: str) -> Reconstructor:
+def _kept(
+    model: str, hand: Side, side: Side, all_hands: bool, refine: bool, device: str, same_hand: bool
+) -> Reconstructor:
     """A reconstructor that the next call finds again: a loop over photos loads networks once."""
     from handsss.reconstruction.reconstructor import Reconstructor
 
-    return Reconstructor(model=model, hand=hand, side=side, all_hands=all_hands, refine=refine, device=device)
+    return Reconstructor(
+        model=model, hand=hand, side=side, all_hands=all_hands, same_hand=same_hand, refine=refine, device=device
+    )
 
 
 def train(

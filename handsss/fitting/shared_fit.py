@@ -154,7 +154,8 @@ def _step(normal: _Normal, damping: float, common: Tensor) -> Tensor:
 
 
 _LEAST_EXCESS = 20.0  # squared standard deviations that a shared shape may cost any photo
-_USUAL_EXCESS = 3.0  # times the photos' median
+_LEAST_COST = 60.0  # that any photo may cost
+_USUAL = 3.0  # times the photos' median
 _ROUNDS = 3  # of reweighting
 LEAST_WEIGHT = 0.02
 
@@ -168,8 +169,8 @@ class OneShape(NamedTuple):
 
 @torch.no_grad()
 def fit_one_shape(problem: KeypointProblem, alone: HandParameters, observation: Observation) -> OneShape:
-    """One shape for the hands of several photos, robustly: photos that it costs much more than the others (another
-    person's, a wrong fit) count less.
+    """One shape for the hands of several photos, robustly: photos that cost much more than the others, or that it costs
+    much more (a wrong fit, a hand of other proportions), count less.
 
     The prior of the shape counts with each photo: errors of keypoints go together from photo to photo, and what a wrong
     camera does to perspective too, so that their number says less than it seems. Counted once, the prior let the hand's
@@ -186,15 +187,15 @@ def fit_one_shape(problem: KeypointProblem, alone: HandParameters, observation: 
     weights = torch.ones_like(own)
     for _ in range(_ROUNDS):
         fit = fit_shared(problem, fit.parameters, observation, "shape", weights=weights, priors="each")
-        excess = (_cost_without_shape(problem, fit.parameters, observation) - own).clamp_min(0)
-        weights = _agreement(excess)
+        cost = _cost_without_shape(problem, fit.parameters, observation)
+        weights = torch.minimum(_agreement((cost - own).clamp_min(0), _LEAST_EXCESS), _agreement(cost, _LEAST_COST))
     return OneShape(fit.parameters, weights)
 
 
-def _agreement(excess: Tensor) -> Tensor:
-    """Weights [B] of photos by what a shared shape costs each of them [B] (Geman-McClure)."""
-    usual = (_USUAL_EXCESS * excess.median()).clamp_min(_LEAST_EXCESS)
-    return (usual / (usual + excess)).square().mul(4).clamp(LEAST_WEIGHT, 1)
+def _agreement(cost: Tensor, least: float) -> Tensor:
+    """Weights [B] of photos by what each of them costs [B] (Geman-McClure, full up to what is usual)."""
+    usual = (_USUAL * cost.median()).clamp_min(least)
+    return (usual / (usual + cost)).square().mul(4).clamp(LEAST_WEIGHT, 1)
 
 
 def _cost_without_shape(problem: KeypointProblem, parameters: HandParameters, observation: Observation) -> Tensor:

@@ -17,12 +17,16 @@ from handsss.data.keypoints.files import keypoints_of
 from handsss.detect.boxes import box_of
 from handsss.detect.types import Detection, check_sides
 from handsss.errors import InputError, UserError
+from handsss.fitting.fitted_hand import FittedHand
 from handsss.fitting.hand_input import HandInput
 from handsss.io.camera import CameraChoice, CameraOptions, choose_camera, intrinsics_matrix
 from handsss.io.image import Photo, photo_of, read_image
 from handsss.reconstruction.hand import Hand
 from handsss.reconstruction.pipeline import HandPipeline
+from handsss.reconstruction.same_hand import common_skin
 from handsss.reconstruction.settings import PipelineSettings
+from handsss.reconstruction.shared_shape import share_shape, with_pixels, without_pixels
+from handsss.reconstruction.shared_skin import with_skin
 
 ImageLike = Any  # a path, a PIL picture, or an array [H, W, 3] uint8
 Side = Literal["auto", "left", "right"]
@@ -40,6 +44,8 @@ class Reconstructor:
             and where the detector doubts, as fits better.
         depth: the detector's metric 3D points are evidence of the fit, beside its keypoints.
         all_hands: every hand of a photo, not only the surest.
+        same_hand: all photos of a :meth:`batch` show one person's hands: they get one shape and one skin, left and
+            right ones alike. ``hand.shared_shape`` says how far each hand agrees with the others.
         refine: fit to keypoints and outline; False: the network's prediction, placed on the keypoints.
         texture: light, skin colour and texture from the photo.
         checkpoint: the network that predicts before the fit: "auto" (the one that comes along, for the open hand),
@@ -66,6 +72,7 @@ class Reconstructor:
         side: Side = "auto",
         depth: bool = True,
         all_hands: bool = False,
+        same_hand: bool = False,
         refine: bool = True,
         texture: bool = True,
         checkpoint: str | os.PathLike[str] | None = "auto",
@@ -77,7 +84,9 @@ class Reconstructor:
         if side not in ("auto", "left", "right"):
             raise ValueError(f"side is 'auto', 'left' or 'right', got {side!r}")
         check_sides(hand, side)
-        self.hand, self.side = hand, side
+        if same_hand and not refine:
+            raise UserError("same_hand fits one shape to all photos, but without refine nothing is fitted.")
+        self.hand, self.side, self.same_hand = hand, side, same_hand
         self._pipeline = HandPipeline(
             model,
             PipelineSettings(
@@ -114,6 +123,9 @@ class Reconstructor:
     ) -> Iterator[list[Hand]]:
         """The hands of many photos; those of eight photos go through network and fit together.
 
+        With ``same_hand`` all photos are read, and fitted alone, before the first hands are yielded; photos given as
+        paths are read once more later, so that their pixels are not held.
+
         Args:
             images: paths, PIL pictures or arrays; a generator is read as the results are asked for.
             intrinsics: one camera for all, see :func:`handsss.reconstruct`.
@@ -138,7 +150,12 @@ class Reconstructor:
         if box is not None and keypoints is not None:
             raise UserError("box says where the detector looks, but keypoints replace it. Leave one of them out.")
         around = None if box is None else box_of(box)
-        return self._in_batches(_paired(images, keypoints), intrinsics, around)
+        pairs = _paired(images, keypoints)
+        return (
+            self._of_one_person(pairs, intrinsics, around)
+            if self.same_hand
+            else self._in_batches(pairs, intrinsics, around)
+        )
 
     def _in_batches(
         self, pairs: Iterator[tuple[ImageLike, Any]], intrinsics: Any, box: np.ndarray | None
@@ -156,6 +173,34 @@ class Reconstructor:
             yield from self._finish(opened)
         if failure is not None:
             raise failure
+
+    def _of_one_person(
+        self, pairs: Iterator[tuple[ImageLike, Any]], intrinsics: Any, box: np.ndarray | None
+    ) -> Iterator[list[Hand]]:
+        given: list[tuple[ImageLike, _Opened]] = []
+        fitted: list[list[FittedHand]] = []
+        for image, keypoints in pairs:
+            one = self._open(image, intrinsics, keypoints, box)
+            with _named(one.name):
+                fitted.append([without_pixels(hand) for hand in self._pipeline.fit(one.inputs)] if one.inputs else [])
+            again = image if isinstance(image, (str, os.PathLike)) else one.photo
+            given.append((again, one._replace(photo=one.photo._replace(array=one.photo.array[:0]), inputs=[])))
+        photos = sum(bool(hands) for hands in fitted)
+        if photos > 1:
+            shared = iter(share_shape(self._pipeline.fitter, [hand for hands in fitted for hand in hands], photos))
+            fitted = [[next(shared) for _ in hands] for hands in fitted]
+        results = []
+        for (image, _), hands in zip(given, fitted, strict=True):
+            photo = image if isinstance(image, Photo) else _read(image)[1]
+            results.append(self._pipeline.finish(with_pixels(hands, photo.array)) if hands else [])
+        every = [result for own in results for result in own]
+        skin = common_skin(self._pipeline, lambda: iter(every)) if photos > 1 else None
+        if skin is not None:
+            for result, gain in zip(every, skin.gains, strict=True):
+                with_skin(result, skin, gain)
+        for (image, one), own in zip(given, results, strict=True):
+            photo = image if isinstance(image, Photo) else _read(image)[1]
+            yield [Hand.of(result, photo.array, one.camera, one.name, photo.notes) for result in own]
 
     def _open(self, image: ImageLike, intrinsics: Any, keypoints: Any, box: np.ndarray | None) -> _Opened:
         name, photo = _read(image)

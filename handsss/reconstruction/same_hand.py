@@ -127,7 +127,7 @@ class Sharing:
                     opened.append(one.opened)
                 yield ended
             opened.sort(key=lambda one: one.job.number)
-            skin = self._skin(results) if len(fitted) > 1 else None
+            skin = common_skin(self.pipeline, results.hands) if len(fitted) > 1 else None
             self.on_stage("writing")
             write = partial(_write, options=self.options, skin=skin)
             first, parts = 0, []
@@ -145,19 +145,25 @@ class Sharing:
         remaining = iter(share_shape(self.pipeline.fitter, [hand for one in fitted for hand in one.hands], len(fitted)))
         return [one._replace(hands=[next(remaining) for _ in one.hands]) for one in fitted]
 
-    def _skin(self, results: _Results) -> SharedSkin | None:
-        cells: list[Cells] = []
-        trust: list[float] = []
-        for hand in results.hands():
-            if hand.texture is None:
-                return None
-            cells.append(cells_of(hand))
-            trust.append(1.0 if hand.shared_shape is None else hand.shared_shape.weight)
-        if not cells:
+
+def common_skin(pipeline: HandPipeline, hands: Callable[[], Iterator[HandResult]]) -> SharedSkin | None:
+    """The skin of hands of one person; None without textures.
+
+    Args:
+        pipeline: that made them.
+        hands: iterates over them.
+    """
+    cells: list[Cells] = []
+    trust: list[float] = []
+    for hand in hands():
+        if hand.texture is None:
             return None
-        pipeline = self.pipeline
-        faces = pipeline.model.faces
-        return share_skin(cells, np.array(trust), results.hands, pipeline.atlas, faces, pipeline.uv, pipeline.uv_faces)
+        cells.append(cells_of(hand))
+        trust.append(1.0 if hand.shared_shape is None else hand.shared_shape.weight)
+    if not cells:
+        return None
+    faces = pipeline.model.faces
+    return share_skin(cells, np.array(trust), hands, pipeline.atlas, faces, pipeline.uv, pipeline.uv_faces)
 
 
 def _without_photo(opened: OpenedPhoto) -> OpenedPhoto:

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from handsss.fitting.keypoint_fit import KeypointFitter, keypoint_fitter
 from handsss.fitting.observation import Observation
 from handsss.fitting.problem import HandParameters
-from handsss.fitting.shared_fit import fit_shared, share
+from handsss.fitting.shared_fit import fit_one_shape, fit_shared, share
 from handsss.geometry.cameras import project
 from handsss.hand.load import load_model
 from handsss.hand.sampling import sample_poses
@@ -96,3 +96,31 @@ def test_the_prior_of_a_shared_shape_counts_once(fitter: KeypointFitter) -> None
     once = float(fitter.problem.robust(residuals)[0])
     fit = fit_shared(fitter.problem, four, seen, "shape", iterations=0)
     assert fit.cost == pytest.approx(4 * (once - shape) + shape, rel=1e-9)
+
+
+def test_weights_of_one_change_nothing_and_a_small_one_lets_go(fitter: KeypointFitter) -> None:
+    truth, observation = photos(fitter, 3, one_pose=False, seed=5)
+    usual = fit_shared(fitter.problem, truth, observation, "shape", 3)
+    same = fit_shared(fitter.problem, truth, observation, "shape", 3, weights=torch.ones(3, dtype=torch.float64))
+    torch.testing.assert_close(usual.parameters.shape, same.parameters.shape)
+    without = HandParameters(*(value[:2] for value in truth))
+    rest = Observation(*(value[:2] for value in observation[:3]))
+    two = fit_shared(fitter.problem, without, rest, "shape", 8, priors="each")
+    nearly = torch.tensor([1.0, 1.0, 1e-6], dtype=torch.float64)
+    three = fit_shared(fitter.problem, truth, observation, "shape", 8, weights=nearly, priors="each")
+    torch.testing.assert_close(three.parameters.shape[0], two.parameters.shape[0], atol=0.02, rtol=0)
+
+
+def test_a_photo_that_contradicts_counts_less(fitter: KeypointFitter) -> None:
+    """The keypoints of one photo are no hand's."""
+    _, observation = photos(fitter, 6, one_pose=False, seed=6)
+    alone = singly(fitter, observation)
+    agreed = fit_one_shape(fitter.problem, alone, observation)
+    torch.testing.assert_close(agreed.parameters.shape, agreed.parameters.shape[:1].expand(6, 10))
+    assert bool((agreed.weights > 0.3).all())
+    order = torch.randperm(21, generator=torch.Generator().manual_seed(0))
+    observation.keypoints[2] = observation.keypoints[2][order].clone()
+    alone = singly(fitter, observation)
+    fit = fit_one_shape(fitter.problem, alone, observation)
+    assert int(fit.weights.argmin()) == 2 and float(fit.weights[2]) < 0.3
+    assert float(fit.weights[[0, 1, 3, 4, 5]].min()) > 0.3
