@@ -57,6 +57,21 @@ def test_messages_below_the_command_line_name_no_flags(package: str) -> None:
     assert found == []
 
 
+def test_messages_cite_no_documents() -> None:
+    """An installation has none."""
+    root = Path(handsss.errors.__file__).parent
+    found, cites = [], re.compile(r"docs/|README|CONTRIBUTING|\b[a-z]+\.md\b")
+    for path in sorted(root.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
+                if cites.search(node.value):
+                    found.append(f"{path.relative_to(root)}:{node.lineno}: {node.value}")
+    assert found == []
+    assert cites.search("see docs/guides/train.md") and cites.search("as the README says")
+
+
 def test_a_long_message_keeps_its_start_and_its_end() -> None:
     """It repeats what a damaged file holds."""
     text = str(InputError(f"a.json: expected numbers, got {'x' * 1_000_000}. Write the file again."))

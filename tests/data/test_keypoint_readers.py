@@ -270,7 +270,7 @@ def test_bodies_without_hands_say_what_is_missing(tmp_path: Path, people: int, a
     body = {f"pose_keypoints{age}": [1.0] * 75, f"hand_left_keypoints{age}": [], f"hand_right_keypoints{age}": []}
     reading = read(tmp_path, {"people": [body] * people})
     assert reading.hands == []
-    assert reading.note == "it has body keypoints and none of hands: run OpenPose with its option --hand"
+    assert reading.note == "it has body keypoints and none of hands: run OpenPose with hands switched on"
 
 
 @pytest.mark.parametrize("hand", [[0.0] * 63, XYC.ravel().tolist()])

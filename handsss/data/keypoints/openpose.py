@@ -51,7 +51,7 @@ def _without_hands(frames: list[dict[str, Any]]) -> str:
     """That bodies were read and hands were not: OpenPose writes zeros for hands that it looked for and did not find."""
     people = [person for frame in frames for person in frame["people"]]
     if people and all(any(person.get(key) for key in _BODY) for person in people):
-        return "it has body keypoints and none of hands: run OpenPose with its option --hand"
+        return "it has body keypoints and none of hands: run OpenPose with hands switched on"
     return ""
 
 
