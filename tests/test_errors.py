@@ -60,14 +60,13 @@ def test_messages_below_the_command_line_name_no_flags(package: str) -> None:
 def test_messages_cite_no_documents() -> None:
     """An installation has none."""
     root = Path(handsss.errors.__file__).parent
-    found, cites = [], re.compile(r"docs/|README|CONTRIBUTING|\b[a-z]+\.md\b")
+    found, cites = [], re.compile(r"docs/|README|CONTRIBUTING")
     for path in sorted(root.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
-                if cites.search(node.value):
-                    found.append(f"{path.relative_to(root)}:{node.lineno}: {node.value}")
+        strings = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        cited = [node for node in strings if id(node) not in documents and cites.search(str(node.value))]
+        found += [f"{path.relative_to(root)}:{node.lineno}: {node.value!r}" for node in cited]
     assert found == []
     assert cites.search("see docs/guides/train.md") and cites.search("as the README says")
 

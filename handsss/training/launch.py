@@ -46,6 +46,7 @@ from handsss.training.time_budget import plan_for_time
 from handsss.training.trained_network import FINAL, LATEST
 
 _MAX_WORKERS = 8  # reading processes per GPU
+_SAME_INTERRUPT = 3.0  # s
 
 
 @dataclass(frozen=True)
@@ -307,9 +308,15 @@ def _stopping(run: TrainingRun, wanted: bool) -> Iterator[None]:
         yield
         return
 
+    asked = 0.0
+
     def ask(number: int, _frame: object) -> None:
-        if run.stop_asked and number == signal.SIGINT:
+        nonlocal asked
+        # torchrun passes on the Ctrl-C that the terminal sent to its processes as well: both are one.
+        again = run.processes.size == 1 or time.monotonic() - asked > _SAME_INTERRUPT
+        if run.stop_asked and number == signal.SIGINT and again:
             raise KeyboardInterrupt
+        asked = time.monotonic()
         run.stop_asked = "interrupted" if number == signal.SIGINT else "stopped by SIGTERM"
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

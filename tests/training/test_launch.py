@@ -6,6 +6,7 @@ import json
 import signal
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import pytest
@@ -13,6 +14,7 @@ import torch
 
 from handsss.errors import UserError
 from handsss.network.checkpoint import load_checkpoint
+from handsss.training import launch as launch_module
 from handsss.training.distributed import Processes
 from handsss.training.launch import (
     Callbacks,
@@ -127,3 +129,20 @@ def test_in_a_thread_signals_are_left_alone(tmp_path: Path, stores: tuple[Path, 
     thread.start()
     thread.join()
     assert len(errors) == 1 and errors[0].startswith("asked: saved at step 1 of 3")
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_an_interrupt_that_torchrun_passes_on_is_the_same_one(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal sends it to all processes of the group, and torchrun again to its own."""
+    run = SimpleNamespace(stop_asked="", processes=Processes(0, size, 0))
+    with launch_module._stopping(run, wanted=True):  # type: ignore[arg-type]
+        signal.raise_signal(signal.SIGINT)
+        assert run.stop_asked == "interrupted"
+        if size == 1:
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            return
+        signal.raise_signal(signal.SIGINT)
+        monkeypatch.setattr(launch_module, "_SAME_INTERRUPT", -1.0)  # later
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
