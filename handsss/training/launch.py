@@ -7,8 +7,6 @@ state on Ctrl-C and SIGTERM.
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,11 +40,11 @@ from handsss.training.run import TrainingRun
 from handsss.training.run_data import recipe_of
 from handsss.training.run_files import newest_run, nothing_saved_yet
 from handsss.training.schedule import lr_at, position
+from handsss.training.stopping import stopping
 from handsss.training.time_budget import plan_for_time
 from handsss.training.trained_network import FINAL, LATEST
 
 _MAX_WORKERS = 8  # reading processes per GPU
-_SAME_INTERRUPT = 3.0  # s
 
 
 @dataclass(frozen=True)
@@ -276,7 +274,7 @@ def _train(
         callbacks.start(run)
     begin = time.perf_counter()
     workers = reading_processes(runtime.workers, run.device, run.processes)
-    with _stopping(run, runtime.signals), nothing_saved_yet(run.folder):
+    with stopping(run, runtime.signals), nothing_saved_yet(run.folder):
         metrics = run.run(
             workers=workers,
             log=names,
@@ -299,29 +297,3 @@ def _train(
         max(run.best.step, 0),
         run.throughput.elapsed,
     )
-
-
-@contextmanager
-def _stopping(run: TrainingRun, wanted: bool) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run after the current step; a second Ctrl-C at once."""
-    if not wanted or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    asked = 0.0
-
-    def ask(number: int, _frame: object) -> None:
-        nonlocal asked
-        # torchrun passes on the Ctrl-C that the terminal sent to its processes as well: both are one.
-        again = run.processes.size == 1 or time.monotonic() - asked > _SAME_INTERRUPT
-        if run.stop_asked and number == signal.SIGINT and again:
-            raise KeyboardInterrupt
-        asked = time.monotonic()
-        run.stop_asked = "interrupted" if number == signal.SIGINT else "stopped by SIGTERM"
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

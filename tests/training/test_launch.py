@@ -14,7 +14,7 @@ import torch
 
 from handsss.errors import UserError
 from handsss.network.checkpoint import load_checkpoint
-from handsss.training import launch as launch_module
+from handsss.training import stopping as stopping_module
 from handsss.training.distributed import Processes
 from handsss.training.launch import (
     Callbacks,
@@ -135,7 +135,7 @@ def test_in_a_thread_signals_are_left_alone(tmp_path: Path, stores: tuple[Path, 
 def test_an_interrupt_that_torchrun_passes_on_is_the_same_one(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The terminal sends it to all processes of the group, and torchrun again to its own."""
     run = SimpleNamespace(stop_asked="", processes=Processes(0, size, 0))
-    with launch_module._stopping(run, wanted=True):  # type: ignore[arg-type]
+    with stopping_module.stopping(run, wanted=True):  # type: ignore[arg-type]
         signal.raise_signal(signal.SIGINT)
         assert run.stop_asked == "interrupted"
         if size == 1:
@@ -143,6 +143,6 @@ def test_an_interrupt_that_torchrun_passes_on_is_the_same_one(size: int, monkeyp
                 signal.raise_signal(signal.SIGINT)
             return
         signal.raise_signal(signal.SIGINT)
-        monkeypatch.setattr(launch_module, "_SAME_INTERRUPT", -1.0)  # later
+        monkeypatch.setattr(stopping_module, "_SAME_INTERRUPT", -1.0)  # later
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
