@@ -28,25 +28,16 @@ PathLike = str | os.PathLike[str]
 
 @overload
 def reconstruct(
-    image: ImageLike,
-    *,
-    intrinsics: Any = None,
-    hand: Side = "auto",
-    side: Side = "auto",
-    box: Any = None,
-    all_hands: bool = False,
-    same_hand: Literal[False] = False,
-    model: str = "open",
-    device: str = "cpu",
-    refine: bool = True,
-    keypoints: Any = None,
-) -> list[Hand]: ...
-
-
+    image: ImageLike, *, same_hand: Literal[False] = ..., intrinsics: Any = ..., hand: Side = ..., side: Side = ...,
+    box: Any = ..., all_hands: bool = ..., model: str = ..., device: str = ..., refine: bool = ...,
+    keypoints: Any = ...,
+) -> list[Hand]: ...  # fmt: skip
 @overload
-def reconstruct(image: Sequence[ImageLike], *, same_hand: Literal[True], **options: Any) -> list[list[Hand]]: ...
-
-
+def reconstruct(
+    image: Sequence[ImageLike], *, same_hand: Literal[True], intrinsics: Any = ..., hand: Side = ..., side: Side = ...,
+    box: Any = ..., all_hands: bool = ..., model: str = ..., device: str = ..., refine: bool = ...,
+    keypoints: Any = ...,
+) -> list[list[Hand]]: ...  # fmt: skip
 def reconstruct(
     image: ImageLike,
     *,

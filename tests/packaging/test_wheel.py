@@ -37,7 +37,7 @@ def test_the_wheel_holds_what_the_program_needs(wheel: Path) -> None:
     tracked = subprocess.run(["git", "ls-files", "handsss"], cwd=ROOT, capture_output=True, text=True, check=False)
     if tracked.returncode == 0 and tracked.stdout:
         assert set(tracked.stdout.split()) <= names
-    assert {"handsss/py.typed", "handsss/samples/nocurl.jpg"} <= names
+    assert {"handsss/py.typed", "handsss/samples/nocurl.jpg", "handsss/samples/palm.jpg"} <= names
     assert not any(name.startswith(("tests/", "docs/", "benchmarks/", "tools/")) for name in names)
 
 
