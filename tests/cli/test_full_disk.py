@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 
 import handsss
+from tests.fuzz.stores import make_store
+from tests.training.conftest import TINY as SETTINGS
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
+
+TINY = [f"--set={one}" for one in (*SETTINGS, "schedule.steps=2", "logging.picture_every=1")]
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,9 +31,19 @@ pytestmark = [
         (["reconstruct", str(SAMPLE), "-o", "out/hand.glb"], "out/hand.*"),
         (["synthesize", "-n", "1", "--eval", "1", "-o", "out"], "out/*.json"),
         (["export", "weights", "handsss-open-b0", "-o", "out.safetensors"], "out.safetensors"),
+        (["export", "onnx", "handsss-open-b0", "-o", "out.onnx"], "out.onnx"),
+        (["demo", "-o", "out"], "out/*.glb"),
+        (["preprocess", "inspect", "a.h5", "--sheet", "out.png"], "out.png"),
+        (["preprocess", "merge", "a.h5", "--copy", "-o", "out.h5"], "out.h5"),
+        (["preprocess", "images", str(SAMPLE.parent), "-o", "out.h5"], "out.h5"),
+        (["evaluate", "--checkpoint", "handsss-open-b0", "--data", "a.h5", "--report", "out"], "out/*.html"),
+        (["train", "--preset", "small", "--data", "a.h5", "--out", "out", *TINY], "out/final.pt"),
     ],
+    ids=lambda value: "-".join(word for word in value[:2] if "/" not in word) if isinstance(value, list) else "",
 )
 def test_full_disk(tmp_path: Path, command: list[str], absent: str) -> None:
+    make_store(tmp_path / "a.h5", "jpeg")
+
     def limit() -> None:
         import resource
 

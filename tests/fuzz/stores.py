@@ -24,7 +24,14 @@ from tests.fuzz.mutate import mutated_bytes
 from tests.fuzz.target import Check, Draw, Target
 
 _SECRET = b"a line of another file that nobody should see in a store" * 40
-_ATTRIBUTES = {"dataset": "freihand", "split": "training", "samples": 3, "keypoint_set": "openpose", "pictures": 3}
+_ATTRIBUTES = {
+    "dataset": "freihand",
+    "split": "training",
+    "samples": 3,
+    "keypoint_set": "openpose",
+    "pictures": 3,
+    "joints_3d_set": "openpose",
+}
 _OTHERS = {
     "rows": 3,
     "rows_with_keypoints": 3,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 
 import numpy as np
 
 from handsss.training.loggers.base import RunFacts
+
+_WRITER = "_AsyncWriterThread"
 
 
 class TensorBoardLogger:
@@ -20,6 +23,7 @@ class TensorBoardLogger:
         from torch.utils.tensorboard import SummaryWriter
         from torch.utils.tensorboard.summary import hparams
 
+        _silence_writer()
         purged = facts.step + 1 if facts.step else None  # steps from here on were lost, and are made again
         self._writer = SummaryWriter(str(facts.folder / "tensorboard"), purge_step=purged)
         if facts.step == 0:
@@ -41,3 +45,15 @@ class TensorBoardLogger:
 
     def close(self) -> None:
         self._writer.close()
+
+
+def _silence_writer() -> None:
+    """Let no traceback of TensorBoard's writing thread reach the screen: its error comes with the next event."""
+    before = threading.excepthook
+
+    def hook(arguments: threading.ExceptHookArgs) -> None:
+        if type(arguments.thread).__name__ != _WRITER:
+            before(arguments)
+
+    if before.__module__ != __name__:
+        threading.excepthook = hook
