@@ -20,6 +20,7 @@ BOUNDS: dict[tuple[str, str], tuple[float, float]] = {
     ("network", "focal"): _NOT_NEGATIVE,
     ("losses", "*"): _NOT_NEGATIVE,
     ("data", "mean_bone"): (0, 1),
+    ("data", "online_rows"): (2, 2**40),
     ("schedule", "steps"): _NOT_NEGATIVE,
     ("schedule", "batch"): (1, math.inf),
     ("schedule", "grad_clip"): _NOT_NEGATIVE,

@@ -15,7 +15,7 @@ from handsss.data.synthetic.noise import space_noise
 from handsss.hand.load import load_model
 
 _PATTERNS = 24  # of folds and weaves
-_RING = 0.010  # m between rings of vertices; the hem pulls one of them to itself, so that its edge is sharp
+_RING = 0.021  # m between rings of vertices; the hem pulls one of them to itself, so that its edge is sharp
 _SLEEVED = 0.55  # share of arms in sleeves
 
 
@@ -35,7 +35,7 @@ class ArmMaker:
     """
 
     def __init__(self, device: torch.device) -> None:
-        base = template()
+        base = template(refined=0)
         model = load_model("open-detail")
         ring, own = model.v_template[base.ring_hand], base.vertices[base.ring_arm]
         turn = Rotation.align_vectors(ring - ring.mean(0), own - own.mean(0))[0]

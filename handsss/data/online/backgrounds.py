@@ -47,7 +47,7 @@ class Backgrounds:
         values = torch.from_numpy(small).to(device).float() / 255
         self._levels = {1: self.bank}
         self.mean = values.mean((1, 2))  # [P, 3] of sRGB
-        self.amplitude = torch.fft.rfft2(values, dim=(1, 2), norm="ortho").abs()  # [P, 56, 29, 3]
+        self.amplitude = torch.fft.rfft2(values, dim=(1, 2)).abs()  # [P, 56, 29, 3]
 
     def choose(self, draws: Draws) -> Tensor:
         """[B] which picture of the bank is behind each hand."""

@@ -56,25 +56,26 @@ def shade(surface: Lit, casters: Casters, tint: Tensor, draws: Draws) -> Tensor:
     for number in range(3):
         towards = _towards(draws.n("lamps")[:, 3 * number : 3 * number + 3], number == 0)
         if number == 0:
-            power = between(u[:, :1], 0.35, 1.25) * white
-            reached = _reached(surface, casters, towards)
+            power = between(u[:, :1], 0.3, 1.15) * white
         else:
             power = (
                 between(u[:, number : number + 1], 0.05, 0.45)
                 * tints[:, number]
                 * (u[:, number + 2 : number + 3] < 0.5)
             )
-            reached = None
         cosine = normals @ towards[..., None]  # [B, V, 1]
         plain = cosine.clamp_min(0)
         beyond = (((cosine + _WRAP) / (1 + _WRAP)).clamp_min(0) - plain) * skin[..., None]
-        half = torch.nn.functional.normalize(view + towards[:, None], dim=-1)
-        glance = (normals * half).sum(-1, keepdim=True).clamp_min(0).pow(28) * (cosine > 0)
-        gloss = torch.lerp(2 * between(u[:, 5:6], 0.0, 0.2)[..., None], torch.full_like(plain, 0.1), skin[..., None])
-        if reached is not None:
-            plain, beyond, glance = plain * reached, beyond * reached, glance * reached
-        light = light + power[:, None] * (plain + beyond * reds)
-        shine = shine + power[:, None] * (glance * gloss)
+        diffuse = plain + beyond * reds
+        if number == 0:
+            reached = _reached(surface, casters, towards)
+            diffuse = diffuse * reached
+            half = torch.nn.functional.normalize(view + towards[:, None], dim=-1)
+            glance = (normals * half).sum(-1, keepdim=True).clamp_min(0) * (cosine > 0)
+            glance = glance.square().square().square().square().square()  # Blinn and Phong's 32nd power
+            gloss = torch.lerp(between(u[:, 5:6], 0.0, 0.4)[..., None], torch.full_like(plain, 0.1), skin[..., None])
+            shine = power[:, None] * (glance * gloss * reached)
+        light = light + power[:, None] * diffuse
     return albedo * light + shine
 
 
@@ -82,8 +83,8 @@ def _room(normals: Tensor, tint: Tensor, draws: Draws) -> Tensor:
     """Irradiance [B, V, 3] of a room: second-order spherical harmonics, bright above, as coloured as what is seen."""
     u = draws.u("ambient")
     grey = tint.mean(1, keepdim=True).clamp_min(0.02)
-    colour = torch.lerp(torch.ones_like(tint), (tint / grey).clamp(0.4, 2.0), 0.5 * u[:, 1:2])
-    strength = between(u[:, :1], 0.22, 0.65)
+    colour = torch.lerp(torch.ones_like(tint), (tint / grey).clamp(0.6, 1.6), 0.4 * u[:, 1:2])
+    strength = between(u[:, :1], 0.2, 0.58)  # less than where hollows are darkened: this is their mean
     floor = between(u[:, 2:3], 0.35, 0.9)
     coefficients = draws.n("harmonics").reshape(-1, 9, 3)
     scale = normals.new_tensor([0.06, 0.10, 0.08, 0.10, 0.08, 0.08, 0.05, 0.08, 0.08])[:, None]

@@ -30,7 +30,7 @@ from handsss.hand.load import load_model
 from handsss.rendering.backends import choose
 from handsss.rendering.pipeline import render
 
-_CHUNK = 4  # pictures whose pixels are in work at once on a CPU: what its cache holds
+_CHUNK = 8  # pictures whose pixels are in work at once on a CPU: what its cache holds
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class Painter:
             )
             masks[rows] = (rendered.face_id >= 0) & (rendered.face_id < self.hand_faces)
             amplitude = self.backgrounds.amplitude[spectra[rows]] if self.backgrounds.photos else None
-            pictures[rows] = degrader(rendered.colour, chosen.part(rows), draws.part(rows), view.scale[rows], amplitude)
+            degrader(rendered.colour, chosen.part(rows), view.scale[rows], amplitude, pictures[rows])
         return pictures.permute(0, 3, 1, 2), masks
 
 

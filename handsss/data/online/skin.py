@@ -72,7 +72,7 @@ class SkinPainter:
         colour = torch.lerp(base, palm * base.new_tensor([1.03, 0.97, 0.97]), self.palmar)
         which = (u[:, 2, 0, 0] * _PATTERNS).long().clamp_max(_PATTERNS - 1)
         blotches = self.blotches[which][..., None]
-        colour = colour * (1 + 0.08 * blotches)
+        colour = colour * (1 + 0.10 * blotches)
         red = (0.35 + 0.65 * redness) * (1 - 0.55 * tone)
         flush = red * (0.55 * self.fingertip + 0.22 * self.palmar * (blotches > 0.25))
         lines = between(u[:, 4], 0.15, 0.5) * 1.5 * self.lines  # wider and fainter than in a fine texture

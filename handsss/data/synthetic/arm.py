@@ -38,13 +38,13 @@ class Template(NamedTuple):
     distance: np.ndarray
 
 
-@lru_cache(maxsize=1)
-def template() -> Template:
-    """The forearm as it is before any hand."""
+@lru_cache(maxsize=2)
+def template(refined: int = _REFINED) -> Template:
+    """The forearm as it is before any hand; its edges are halved ``refined`` times."""
     with np.load(_FILE, allow_pickle=False) as file:
         vertices, faces = file["vertices"].astype(np.float64), file["faces"].astype(np.int64)
         ring_hand, ring_arm, wrist = file["ring_hand"].astype(int), file["ring_arm"].astype(int), file["wrist"]
-    for _ in range(_REFINED):
+    for _ in range(refined):
         vertices, faces = _halve(vertices, faces)
     along = vertices[:, 0] - vertices[ring_arm, 0].mean()
     return Template(vertices, faces, ring_hand, ring_arm, wrist, np.maximum(along, 0))
