@@ -166,6 +166,7 @@ def forearm_zone(size: tuple[int, int], wrist: np.ndarray, outward: np.ndarray, 
 
 
 _LIKE_HAND = 5  # percentile of the hand's own densities from which a colour is like the hand's
+_MOST_UNCOVERED = 0.3  # of the background: more is floor or wood of the skin's colour
 
 
 def _uncovered_hand(
@@ -187,7 +188,7 @@ def _uncovered_hand(
     alike = logs > np.percentile(logs[hand], _LIKE_HAND)
     labels, _ = ndimage.label(alike | inside)
     connected = np.isin(labels, np.unique(labels[inside])) & background
-    if connected.sum() > 0.5 * background.sum():
+    if connected.sum() > _MOST_UNCOVERED * background.sum():
         return np.zeros_like(hand)
     grown: np.ndarray = ndimage.binary_dilation(connected, iterations=2)
     return grown
