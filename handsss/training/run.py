@@ -28,7 +28,7 @@ from handsss.training.preview import PreviewSheets
 from handsss.training.progress import NotFiniteStopError, Progress, StoppedError, TimeLimit, TimeUpError
 from handsss.training.recipe import Recipe, build, keypoint_origin, mean_bone_of, training_data
 from handsss.training.replay import keep_batch
-from handsss.training.run_data import data_facts
+from handsss.training.run_data import check_backgrounds, data_facts
 from handsss.training.run_files import write_checkpoint_facts, write_run_facts
 from handsss.training.schedule import lengthened, stages_of
 from handsss.training.throughput import Throughput
@@ -78,6 +78,7 @@ class TrainingRun:
             self.start = initialise_network(self.network, config.data, recipe.model)
         else:
             self.start = str(resumed["about"]["start"])
+            check_backgrounds(resumed["about"], self.data)
         schedule = config.schedule
         stages = stages_of(config.stage_settings(), rows=len(self.data), batch=schedule.batch, steps=schedule.steps)
         self.added_steps = 0 if resumed is None else int(resumed.get("added_steps", 0))

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from handsss.data.dataset import HandDataset
-from handsss.data.mixture import MixedDataset, WeightedStore
+from handsss.data.mixture import MixedDataset, WeightedStore, online_part
 from handsss.data.online.dataset import is_online, resolved
+from handsss.errors import InputError
 from handsss.training.recipe import Recipe, default_training_data, keypoint_origin
 
 
@@ -43,6 +44,9 @@ def validation_beside(data: Path) -> Path | None:
 def data_facts(recipe: Recipe, data: HandDataset) -> dict[str, Any]:
     """The training data in run.json and checkpoints; ``mixture`` where there are several stores."""
     facts: dict[str, Any] = {"data": " + ".join(str(resolved(store.path)) for store in recipe.stores)}
+    online = online_part(data)
+    if online is not None:
+        facts["backgrounds"] = online.attributes["backgrounds"]
     if isinstance(data, MixedDataset):
         facts["mixture"] = [
             {
@@ -55,3 +59,21 @@ def data_facts(recipe: Recipe, data: HandDataset) -> dict[str, Any]:
             for store, part, count in zip(recipe.stores, data.parts, data.counts, strict=True)
         ]
     return facts
+
+
+def check_backgrounds(about: dict[str, Any], data: HandDataset) -> None:
+    """That a resumed run's online pictures have the backgrounds that it began with.
+
+    Args:
+        about: facts of its checkpoint.
+        data: its training data now.
+
+    Raises:
+        InputError: files of the folder have come, gone or changed their size.
+    """
+    online = online_part(data)
+    if online is not None and about.get("backgrounds") != online.attributes["backgrounds"]:
+        raise InputError(
+            f"{online.settings.backgrounds}: its pictures are not those that the run began with. Put them back to go "
+            "on."
+        )

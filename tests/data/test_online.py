@@ -15,12 +15,16 @@ from handsss.data.online import backgrounds as backgrounds_module
 from handsss.data.online.backgrounds import Backgrounds, sampled
 from handsss.data.online.dataset import OnlineHands, backgrounds_of, is_online, resolved
 from handsss.data.online.draws import Draws, draw
+from handsss.data.online.hollows import Hollows
 from handsss.data.online.painter import OnlineSettings, Painted, Painter
 from handsss.data.online.view import views
 from handsss.errors import InputError
 from handsss.geometry.cameras import project
+from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
+from handsss.hand.sampling import euler_matrices
 from handsss.rendering import backends
+from handsss.rendering.shading import vertex_normals
 
 CPU = torch.device("cpu")
 SMALL = 4  # pictures of 56 px
@@ -225,3 +229,20 @@ def test_names_of_online_data(tmp_path: Path) -> None:
     assert backgrounds_of(Path("online")) is None and backgrounds_of(Path("online:a/b")) == Path("a/b")
     assert resolved(Path("online")) == Path("online")
     assert str(resolved(Path("online:a"))) == f"online:{Path('a').resolve()}"
+
+
+def test_hollows_are_darker_in_a_fist_than_in_an_open_hand() -> None:
+    model = load_model("open-detail")
+    layer = HandLayer(model, flat_hand_mean=True)
+    angles = np.zeros((1, 15, 3))
+    angles[0, :12, 1] = np.deg2rad(70)
+    assert model.bone_frames is not None
+    matrices = torch.eye(3).expand(2, 15, 3, 3).clone()
+    matrices[1] = torch.as_tensor(euler_matrices(angles, model.bone_frames)[0], dtype=torch.float32)
+    hands = layer(matrices=matrices)
+    normals = vertex_normals(hands.vertices, layer.faces)
+    share = Hollows(CPU)(hands.vertices, normals, layer.keypoints(hands, "freihand"))[..., 0]
+    assert share.min() >= 0.25 and share.max() <= 1
+    assert share[0].mean() > share[1].mean() + 0.03 and share[0].median() > 0.9
+    moved = Hollows(CPU)(hands.vertices + 0.7, normals, layer.keypoints(hands, "freihand") + 0.7)[..., 0]
+    assert torch.allclose(share, moved, atol=1e-3)

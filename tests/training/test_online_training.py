@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from handsss.data.mixture import MixedDataset, WeightedStore, parse_stores
+from handsss.data.online.dataset import OnlineHands
+from handsss.data.online.painter import OnlineSettings
 from handsss.errors import InputError
 from handsss.network.checkpoint import load_checkpoint
 from handsss.training.batch_rows import joined, stacked
@@ -17,7 +19,7 @@ from handsss.training.progress import Progress, StoppedError
 from handsss.training.recipe import DISTURBED_KEYPOINTS, Recipe, few_keypoints, true_keypoints_note
 from handsss.training.resume import restore_run
 from handsss.training.run import TrainingRun
-from handsss.training.run_data import validation_beside
+from handsss.training.run_data import check_backgrounds, data_facts, validation_beside
 from tests.training.conftest import TINY
 
 CPU = torch.device("cpu")
@@ -101,3 +103,15 @@ def test_rows_of_several_kinds_keep_their_order() -> None:
     assert done.keys() == {"image", "index"}
     assert done["image"].tolist() == [[1], [0], [1]] and done["index"].tolist() == [1, 0, 1]
     assert stacked([first, first]).keys() == first.keys()
+
+
+def test_other_backgrounds_are_told_when_a_run_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"one")
+    data = OnlineHands(OnlineSettings(folder), 8)
+    about = data_facts(Recipe(Path(f"online:{folder}")), data)
+    check_backgrounds(about, data)
+    (folder / "b.jpg").write_bytes(b"another")
+    with pytest.raises(InputError, match="photos: its pictures are not those that the run began with"):
+        check_backgrounds(about, OnlineHands(OnlineSettings(folder), 8))

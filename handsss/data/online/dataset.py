@@ -14,7 +14,7 @@ from torch import Tensor
 from handsss.data.dataset import ALWAYS, HandDataset
 from handsss.data.online.draws import Draws, draw
 from handsss.data.online.painter import OnlineSettings, Painter
-from handsss.data.synthetic.background import list_backgrounds
+from handsss.data.synthetic.background import digest, list_backgrounds
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 
@@ -55,8 +55,7 @@ class OnlineHands(HandDataset):
     """
 
     def __init__(self, settings: OnlineSettings, rows: int) -> None:
-        if settings.backgrounds is not None:
-            list_backgrounds(settings.backgrounds, "data")
+        photos = [] if settings.backgrounds is None else list_backgrounds(settings.backgrounds, "data")
         self.settings = settings
         self.path = Path(NAME if settings.backgrounds is None else f"{NAME}:{settings.backgrounds}")
         self.augmentation, self.seed, self.epoch = settings.augmentation, settings.seed, 0
@@ -68,6 +67,7 @@ class OnlineHands(HandDataset):
             "keypoint_source": {"source": source},
             "keypoint_set": settings.keypoint_set,
             "joints_3d_set": settings.joints_set,
+            "backgrounds": digest(photos),
             "mean_bone_9_10": _mean_bone(settings.joints_set),
         }
         self._painters: dict[str, Painter] = {}

@@ -25,6 +25,7 @@ class Lit(NamedTuple):
     normals: Tensor  # [B, V, 3] unit
     albedo: Tensor  # [B, V, 3] linear RGB
     skin: Tensor  # [B, V] 1 skin, 0 something else
+    open: Tensor  # [B, V, 1] share of the room's light that reaches it
 
 
 class Casters(NamedTuple):
@@ -44,8 +45,8 @@ def shade(surface: Lit, casters: Casters, tint: Tensor, draws: Draws) -> Tensor:
         tint: [B, 3] mean colour of the surroundings, linear.
         draws: of the pictures.
     """
-    vertices, normals, albedo, skin = surface
-    light = _room(normals, tint, draws)
+    vertices, normals, albedo, skin, reached_by_room = surface
+    light = _room(normals, tint, draws) * reached_by_room
     view = -torch.nn.functional.normalize(vertices, dim=-1)
     u = draws.u("lamps")
     warmth = 0.12 * draws.n("white")[:, :1]
@@ -84,7 +85,7 @@ def _room(normals: Tensor, tint: Tensor, draws: Draws) -> Tensor:
     u = draws.u("ambient")
     grey = tint.mean(1, keepdim=True).clamp_min(0.02)
     colour = torch.lerp(torch.ones_like(tint), (tint / grey).clamp(0.6, 1.6), 0.4 * u[:, 1:2])
-    strength = between(u[:, :1], 0.2, 0.58)  # less than where hollows are darkened: this is their mean
+    strength = between(u[:, :1], 0.22, 0.65)
     floor = between(u[:, 2:3], 0.35, 0.9)
     coefficients = draws.n("harmonics").reshape(-1, 9, 3)
     scale = normals.new_tensor([0.06, 0.10, 0.08, 0.10, 0.08, 0.08, 0.05, 0.08, 0.08])[:, None]

@@ -17,6 +17,7 @@ from handsss.data.online.backgrounds import Backgrounds
 from handsss.data.online.degrade import Degrader
 from handsss.data.online.detector_errors import ErrorDraws, ErrorRates, disturbed, error_factor
 from handsss.data.online.draws import Draws
+from handsss.data.online.hollows import Hollows
 from handsss.data.online.light import Casters, Lit, shade
 from handsss.data.online.objects import SLOTS, ThingMaker
 from handsss.data.online.placement import place
@@ -85,6 +86,7 @@ class Painter:
         detail = load_model("open-detail")
         self.detail = HandLayer(detail, flat_hand_mean=True).to(device)
         self.hand = HandLayer(load_model("open"), flat_hand_mean=True).to(device)
+        self.hollows = Hollows(device)
         self.factor = error_factor().to(device)
         self.degraders: dict[int, Degrader] = {}
         count, arm = detail.vertex_count, len(self.arms.start)
@@ -174,11 +176,16 @@ class Painter:
         held = things.vertices.flatten(1, 2) @ turn
         points = torch.cat([in_camera(torch.cat([shown.vertices, arms.vertices], 1)) @ turn, held], 1)
         hand = self.skin.colours(draws)
+        normals = choose("auto", self.device).vertex_normals(points, self.faces)
+        count = hand.shape[1]
+        lit = torch.ones_like(points[..., :1])
+        lit[:, :count] = self.hollows(points[:, :count], normals[:, :count], joints @ turn)
         surface = Lit(
             points,
-            choose("auto", self.device).vertex_normals(points, self.faces),
+            normals,
             torch.cat([hand, arms.colours, things.colours.flatten(1, 2)], 1),
             torch.cat([torch.ones_like(hand[..., 0]), arms.skin, torch.zeros_like(held[..., 0])], 1),
+            lit,
         )
         return _Scene(surface, Casters(torch.cat([vertices, held], 1), self.casting_faces, vertices.shape[1]))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,6 +37,14 @@ def list_backgrounds(folder: Path, option: str = "backgrounds") -> list[Path]:
     if not paths:
         raise InputError(f"{{{option}}} {folder}: holds no pictures.", options=(option,))
     return paths
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Sixteen hexadecimal digits that change with the names and sizes of files."""
+    listed = hashlib.sha256()
+    for path in paths:
+        listed.update(f"{path.name} {path.stat().st_size}\n".encode())
+    return listed.hexdigest()[:16]
 
 
 @lru_cache(maxsize=256)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from handsss.data.resumable_jobs import Blocks, check_resume
-from handsss.data.synthetic.background import list_backgrounds
+from handsss.data.synthetic.background import digest, list_backgrounds
 from handsss.data.synthetic.scene import SceneSettings, make_scene
 from handsss.errors import UserError
 from handsss.io.atomic import atomic_path, remove_temporary_files, write_error, write_file
@@ -136,16 +135,13 @@ def _sweep(root: Path) -> None:
 
 
 def _plan(counts: dict[str, int], scene: SceneSettings) -> dict[str, Any]:
-    listed = hashlib.sha256()
-    for path in scene.backgrounds:
-        listed.update(f"{path.name} {path.stat().st_size}\n".encode())
     settings = {key: value for key, value in asdict(scene).items() if key != "backgrounds"}
     return {
         "generator": GENERATOR,
         "pictures": counts,
         "scene": settings,
         "backgrounds": len(scene.backgrounds),
-        "backgrounds_hash": listed.hexdigest()[:16],
+        "backgrounds_hash": digest(scene.backgrounds),
         "block": BLOCK,
     }
 
