@@ -22,7 +22,7 @@ EPILOG = """[bold]Examples[/bold]
   handsss reconstruct photo.jpg -o hand.ply --intrinsics 1200,1200,640,360
 
 [bold]Exit codes[/bold]: 0 all done, 1 an input failed, 2 usage, 3 none failed but none showed a hand, \
-130 interrupted.
+4 a hand is doubtful (--max-error), 130 interrupted.
 """
 
 
@@ -47,6 +47,7 @@ def reconstruct(
     fov: option.Fov = None,
     keypoints: option.Keypoints = None,
     keypoint_set: option.KeypointSet = None,
+    max_error: option.MaxError = None,
     vertices: option.Vertices = False,
     picture: option.Picture = True,
     texture_size: option.TextureSize = 512,
@@ -74,6 +75,8 @@ def reconstruct(
         vertices=vertices,
         picture=picture,
         same_hand=same_hand,
+        max_error=max_error,
+        refine=refine,
     )
     check_same_hand(options, inputs, refine=refine, resume=resume)
     settings = {

@@ -188,6 +188,15 @@ KeypointSet = Annotated[
         help="Keypoint definition of --keypoints. Default: openpose.",
     ),
 ]
+MaxError = Annotated[
+    float | None,
+    typer.Option(
+        "--max-error",
+        metavar="MM",
+        rich_help_panel="Output",
+        help="Hands with a larger expected error are written but called doubtful, and the exit code is 4.",
+    ),
+]
 Vertices = Annotated[
     bool, typer.Option("--vertices", rich_help_panel="Output", help="Write the vertices into the .json too.")
 ]

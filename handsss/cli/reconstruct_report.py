@@ -90,20 +90,23 @@ class Printer:
         rows = [outcome for outcome in outcomes if outcome.status != "not started" and not outcome.skipped]
         if not rows:
             return
-        header = ["photo", "hands", "keypoint error, % of the box", "seconds", "result"]
+        header = ["photo", "hands", "keypoint error, % of the box", "expected error, mm", "seconds", "result"]
         cells = []
         for outcome in rows[:_ROWS]:
+            expected = [h["expected_error_mm"] for h in outcome.hands if "expected_error_mm" in h]
             errors = [h["reprojection_of_box"] for h in outcome.hands if "reprojection_of_box" in h]
+            doubt = " doubtful" if outcome.status == "doubtful" else ""
             cells.append(
                 [
                     shown_path(outcome.image),
                     ", ".join(hand["hand"] for hand in outcome.hands) or outcome.status,
                     ", ".join(f"{100 * error:.1f}" for error in errors),
+                    ", ".join(f"{error:.0f}" for error in expected) + doubt,
                     f"{outcome.seconds:.1f}",
                     shown_path(outcome.files[0]) if outcome.hands else "",
                 ]
             )
-        show_table(self.output, header, cells, right=(2, 3), paths=(0, 4))
+        show_table(self.output, header, cells, right=(2, 3, 4), paths=(0, 5))
         if len(rows) > _ROWS:
             self._line(f"and {len(rows) - _ROWS} more, see {plan.summary}")
 
@@ -137,6 +140,9 @@ def _hand_line(hand: dict[str, object]) -> str:
         text += f", joints {100 * error:.1f} % of the hand's box from the keypoints"
     if isinstance(overlap, float):
         text += f", silhouette overlap {100 * overlap:.0f} %"
+    expected = hand.get("expected_error_mm")
+    if isinstance(expected, float):
+        text += f", expected error {expected:.0f} mm"
     return text
 
 

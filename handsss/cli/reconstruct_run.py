@@ -150,6 +150,8 @@ def batch_options(
     box: str | None,
     vertices: bool,
     picture: bool,
+    max_error: float | None,
+    refine: bool,
     same_hand: bool = False,
 ) -> BatchOptions:
     """What the command line says of photos and their files.
@@ -164,6 +166,10 @@ def batch_options(
         raise UserError(f"--keypoints {keypoints}: no such file or folder. Expected JSON.")
     if box is not None and keypoints is not None:
         raise UserError("--box says where the detector looks, but --keypoints replace it. Leave one of them out.")
+    if max_error is not None and not max_error > 0:
+        raise UserError(f"--max-error {max_error:g}: expected millimetres above 0.")
+    if max_error is not None and not refine:
+        raise UserError("--max-error needs the fit, whose traces the error is expected by. Leave --no-refine out.")
     check_sides(hand, side)
     return BatchOptions(
         camera=camera,
@@ -174,6 +180,7 @@ def batch_options(
         box=None if box is None else box_of(box),
         vertices=vertices,
         picture=picture,
+        max_error=max_error,
         same_hand=same_hand,
     )
 

@@ -59,8 +59,14 @@ class HandResult:
     handedness: float = 1.0  # probability of this side by the detector; below 0.5 where another word counted more
     side_from: str = "detector"  # who said which side it is: "detector", "keypoints" (given), "option", "fit"
     fit: dict[str, float] = field(default_factory=dict)  # reprojection_px, reprojection_of_box, silhouette_iou, ...
-
     shared_shape: SharedShape | None = None  # shape and skin are those of several photos; None: of this one alone
+    # [21] mm: expected distance of each joint from the truth after similarity alignment; None: nobody knows
+    expected_joint_errors: np.ndarray | None = None
+
+    @property
+    def expected_error(self) -> float | None:
+        """mm: the expected aligned MPJPE, the mean of ``expected_joint_errors``; None where there are none."""
+        return None if self.expected_joint_errors is None else float(self.expected_joint_errors.mean())
 
     def to_json(self, *, vertices: bool = False) -> dict[str, Any]:
         """The entry of ``hands`` in NAME.json.
@@ -92,6 +98,9 @@ class HandResult:
         }
         if self.shared_shape is not None:
             entry["shared_shape"] = self.shared_shape.to_json()
+        if self.expected_joint_errors is not None:
+            entry["expected_error_mm"] = round(float(self.expected_joint_errors.mean()), 2)
+            entry["expected_joint_errors_mm"] = _rounded(self.expected_joint_errors, 2)
         if vertices:
             entry["vertices"] = _rounded(self.vertices, 6)
         return entry

@@ -36,6 +36,8 @@ def npz_bytes(hands: Sequence[HandResult]) -> bytes:
         arrays["uv_faces"] = np.stack([np.asarray(hand.uv_faces) for hand in hands])
     if all(hand.texture is not None for hand in hands):
         arrays["texture"] = np.stack([np.asarray(hand.texture) for hand in hands])
+    if all(hand.expected_joint_errors is not None for hand in hands):
+        arrays["expected_joint_errors_mm"] = np.stack([np.asarray(hand.expected_joint_errors) for hand in hands])
     stream = BytesIO()
     np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     return stream.getvalue()

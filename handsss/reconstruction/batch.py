@@ -22,7 +22,7 @@ from handsss.io.image import Photo, read_image
 from handsss.mesh_io.export import mesh_files
 from handsss.mesh_io.obj import png_bytes
 from handsss.reconstruction.inputs import BatchOptions, Source
-from handsss.reconstruction.outputs import Destination, Outcome, refuse_overwriting
+from handsss.reconstruction.outputs import Destination, Outcome, refuse_overwriting, status_of
 from handsss.reconstruction.result_json import json_bytes, photo_document
 from handsss.reconstruction.resume import photo_facts, run_record
 from handsss.reconstruction.side import FoundHands, left_out_note
@@ -206,7 +206,7 @@ def photo_outputs(opened: OpenedPhoto, hands: list[HandResult], options: BatchOp
     note = _contradictions(hands, left_out_note(opened.left_out)) if hands else _no_hand(opened, options)
     outcome = Outcome(
         image=source.path.as_posix(),
-        status="done" if hands else "no hand",
+        status=status_of([hand.expected_error for hand in hands], options.max_error),
         message="" if note is None else str(note),
         error=note,
         camera=opened.camera.sentence,
@@ -253,6 +253,8 @@ def _figures(hand: HandResult) -> dict[str, Any]:
     figures |= {key: round(float(value), 5) for key, value in hand.fit.items()}
     if hand.shared_shape is not None:
         figures["shared_shape"] = hand.shared_shape.to_json()
+    if hand.expected_error is not None:
+        figures["expected_error_mm"] = round(hand.expected_error, 2)
     return figures | {"seconds": {key: round(value, 4) for key, value in hand.seconds.items()}}
 
 

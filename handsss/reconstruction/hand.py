@@ -45,6 +45,8 @@ class Hand(HandResult):
         vertex_colours: [V, 3] 0..1, skin without light; ``texture`` [512, 512, 3] uint8 with ``uv`` and ``uv_faces``.
         light: [11] ambient and directional intensity, their colours, direction (S2HAND's light).
         fit: reprojection error in px and as a share of the hand's box, overlap of silhouettes, where measured.
+        expected_joint_errors: [21] mm, expected distance of each joint from the truth after similarity alignment;
+            ``expected_error`` is their mean. None for hands that were not fitted.
         photo: [H, W, 3] uint8 RGB, upright: the photo.
         camera: where the intrinsics come from, as a sentence and a word.
         name: the photo's path, "" for an array.

@@ -42,6 +42,7 @@ class BatchOptions:
     picture: bool = True  # draw the overview picture
     same_hand: bool = False  # all photos show one person's hands: one shape and skin
     run_options: Mapping[str, Any] = field(default_factory=dict)  # written into NAME.json, to resume
+    max_error: float | None = None  # mm of expected error above which a hand is doubtful
 
 
 class Inputs(NamedTuple):

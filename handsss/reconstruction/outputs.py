@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -14,7 +14,21 @@ from handsss.reconstruction.inputs import Inputs, Source
 
 DEFAULT_FOLDER = "hands"
 DEFAULT_FORMAT = ".obj"
-Status = Literal["done", "no hand", "failed", "not started"]
+# "doubtful": written, but a hand's expected error is larger than the user accepts.
+Status = Literal["done", "doubtful", "no hand", "failed", "not started"]
+
+
+def status_of(expected: Sequence[float | None], max_error: float | None) -> Status:
+    """How a photo ended whose hands have these expected errors (None: not estimated).
+
+    Args:
+        expected: mm, one entry a hand.
+        max_error: mm above which a hand is doubtful; None: none is.
+    """
+    if not expected:
+        return "no hand"
+    limit = float("inf") if max_error is None else max_error
+    return "doubtful" if any(error is not None and error > limit for error in expected) else "done"
 
 
 @dataclass

@@ -13,9 +13,10 @@ import torch
 from handsss.detect.boxes import check_inside
 from handsss.detect.types import Detection
 from handsss.fitting.depth import depth_residuals
+from handsss.fitting.expected_error import expected_errors
 from handsss.fitting.fitted_hand import FittedHand
 from handsss.fitting.hand_input import HandInput, hand_inputs, mirror_result
-from handsss.fitting.network_prediction import Predictor
+from handsss.fitting.network_prediction import Predictor, group_rows
 from handsss.fitting.observation import Observation
 from handsss.fitting.problem import HandParameters
 from handsss.fitting.silhouette_fit import posed_vertices, segment_hand
@@ -150,7 +151,17 @@ class HandPipeline:
 
     def finish(self, hands: Sequence[FittedHand]) -> list[HandResult]:
         """The second half: outlines, light and texture. Shapes that are shared stay as they are."""
-        return [self._result(one) for one in self.fitter.fit_outlines(hands)]
+        fitted = self.fitter.fit_outlines(hands)
+        results = [self._result(one) for one in fitted]
+        if self.settings.refine:  # what the error is expected by are traces of the fit
+            for name, rows in group_rows([one.keypoint_set for one in fitted]).items():
+                begin = time.perf_counter()
+                errors = expected_errors(self.fitter.problem(name), [fitted[row] for row in rows])
+                seconds = (time.perf_counter() - begin) / len(rows)
+                for row, error in zip(rows, errors, strict=True):
+                    results[row].expected_joint_errors = error
+                    results[row].seconds["fit"] += seconds
+        return results
 
     @property
     def atlas(self) -> Texels:

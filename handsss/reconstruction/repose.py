@@ -27,8 +27,8 @@ def repose(
     """The same hand with other parameters: new vertices and joints, the same texture, vertex colours and light.
 
     Parameters that are not given keep their values. All of them are the hand's own: those of a left hand are a left
-    hand's, as :class:`HandResult` has them. ``keypoints_2d`` stay those of the photo; ``fit`` and ``seconds`` are
-    empty, since they say nothing of the new pose.
+    hand's, as :class:`HandResult` has them. ``keypoints_2d`` stay those of the photo; ``fit``, ``seconds`` and
+    the expected errors are empty, since they say nothing of the new pose.
 
     Args:
         hand: any reconstructed hand.
@@ -82,6 +82,7 @@ def repose(
         rotation=turn if turn.ndim == 1 else matrix_to_axis_angle(batch(turn))[0].numpy(),
         translation=new_translation,
         fit={},
+        expected_joint_errors=None,
         seconds={},
     )
 

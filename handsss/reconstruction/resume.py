@@ -20,10 +20,10 @@ from handsss.io.camera import choose_camera
 from handsss.io.content import read_text
 from handsss.io.image import is_stream
 from handsss.reconstruction.inputs import BatchOptions, Source
-from handsss.reconstruction.outputs import Destination, Outcome, OutputPlan
+from handsss.reconstruction.outputs import Destination, Outcome, OutputPlan, status_of
 from handsss.version import __version__
 
-_ALWAYS = ("hand", "score", "network", "handedness", "side_from")
+_ALWAYS = ("hand", "score", "network", "handedness", "side_from", "expected_error_mm")
 
 
 def run_options(
@@ -110,7 +110,7 @@ def complete_results(
             continue  # the run says what is wrong
         folder = destination.document.parent
         if run["inputs"] == facts and all(_size(folder / name) == size for name, size in run["files"].items()):
-            complete[number] = _outcome(source, destination, document)
+            complete[number] = _outcome(source, destination, document, options)
     return complete
 
 
@@ -151,7 +151,7 @@ def _document(path: Path) -> dict[str, Any] | None:
     return content if all(isinstance(run.get(key), dict) for key in ("options", "inputs", "files")) else None
 
 
-def _outcome(source: Source, destination: Destination, document: Mapping[str, Any]) -> Outcome:
+def _outcome(source: Source, destination: Destination, document: Mapping[str, Any], options: BatchOptions) -> Outcome:
     """What an earlier run reported of a photo."""
     folder = destination.document.parent
     hands = [
@@ -161,7 +161,7 @@ def _outcome(source: Source, destination: Destination, document: Mapping[str, An
     files = [folder / name for name in (*document["run"]["files"], destination.document.name)]
     return Outcome(
         image=source.path.as_posix(),
-        status="done" if hands else "no hand",
+        status=status_of([hand.get("expected_error_mm") for hand in hands], options.max_error),
         camera=document["camera"]["description"],
         camera_source=document["camera"]["source"],
         notes=list(document["image_notes"]),

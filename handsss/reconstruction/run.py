@@ -166,12 +166,14 @@ def _write(outputs: PhotoOutputs, protected: Collection[Path]) -> Outcome:
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
-    """0 all done, 1 some input failed, 3 none failed but none showed a hand, 130 interrupted."""
+    """0 all done, 1 some input failed, 4 a hand is doubtful, 3 none showed a hand, 130 interrupted."""
     statuses = {outcome.status for outcome in outcomes}
     if "not started" in statuses:
         return 130
     if "failed" in statuses:
         return 1
+    if "doubtful" in statuses:
+        return 4
     return 0 if "done" in statuses else 3
 
 

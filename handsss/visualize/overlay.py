@@ -60,7 +60,8 @@ def overlay(
         image: [H, W, 3] uint8, the photo.
         hands: any number; parts outside the photo are not drawn.
         textured: draw them with their own texture and light; otherwise in one colour.
-        skeleton: draw the 21 joints and the bones too.
+        skeleton: draw the 21 joints and the bones too, joints in the colours of their expected errors where those are
+            known (:func:`handsss.visualize.skeleton.error_colours`).
         opacity: of the meshes, 0..1.
 
     Returns:
@@ -115,7 +116,8 @@ def _draw_skeleton(picture: np.ndarray, hand: HandResult) -> None:
     if box is None:
         return
     size = box.size[0] * _SUPERSAMPLING, box.size[1] * _SUPERSAMPLING
-    layer = skeleton_layer(size, (hand.joints_2d - box[:2]) * _SUPERSAMPLING, unit * _SUPERSAMPLING)
+    inside, errors = (hand.joints_2d - box[:2]) * _SUPERSAMPLING, hand.expected_joint_errors
+    layer = skeleton_layer(size, inside, unit * _SUPERSAMPLING, errors=errors)
     # Premultiplied colours, so that transparent pixels do not darken the lines' edges.
     reduced = layer.convert("RGBa").resize(box.size, Image.Resampling.BOX).convert("RGBA")
     photo = Image.fromarray(np.ascontiguousarray(picture[box.rows, box.columns])).convert("RGBA")

@@ -65,11 +65,15 @@ def _photo_panels(image: np.ndarray, hand: HandResult, shown: PhotoPanel) -> lis
     confidence = np.nan_to_num(hand.keypoints_2d[:, 2])
     photo, box = shown.image, box_of(shown.window)
     part = (box[2] - box[0]) / max(1, min(image.shape[:2]))
+    errors = hand.expected_joint_errors
     plain = draw_inset(photo, image, box) if part < _SMALL_HAND else photo
     return [
         ("photo", plain),
         (f"detected keypoints ({hand.keypoint_set})", draw_skeleton(photo, detected, confidence)),
-        ("joints of the fitted hand", draw_offsets(draw_skeleton(photo, fitted), detected, fitted, confidence)),
+        (
+            "joints of the fitted hand" + ("" if errors is None else ", green 5 to red 20 mm"),
+            draw_offsets(draw_skeleton(photo, fitted, errors=errors), detected, fitted, confidence),
+        ),
         ("mesh", overlay_clay(hand, shown)),
         ("texture and light", overlay_textured(hand, shown)),
     ]
@@ -81,6 +85,8 @@ def _figures(hand: HandResult) -> str:
         parts.append(f"joints {100 * hand.fit['reprojection_of_box']:.1f} % of the hand's box from the keypoints")
     if "silhouette_iou" in hand.fit:
         parts.append(f"silhouette overlap {100 * hand.fit['silhouette_iou']:.0f} %")
+    if hand.expected_error is not None:
+        parts.append(f"expected error {hand.expected_error:.0f} mm")
     distance = float(np.median(hand.vertices[:, 2]))
     parts.append(f"{100 * distance:.0f} cm from the camera")
     return "   ".join(parts)

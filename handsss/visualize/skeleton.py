@@ -13,6 +13,8 @@ from handsss.hand.joints import BONES
 WRIST = (245, 245, 245)
 FINGER_COLOURS = ((255, 82, 82), (255, 190, 40), (70, 214, 90), (64, 156, 255), (208, 104, 255))
 PAPER, INK, FAINT = (255, 255, 255), (38, 40, 44), (120, 124, 130)
+ERROR_STOPS = (5.0, 10.0, 20.0)  # mm
+ERROR_COLOURS = ((40, 200, 80), (255, 214, 40), (235, 40, 40))
 SEEN = 0.35  # confidence below which a keypoint is drawn hollow
 
 
@@ -21,29 +23,46 @@ def joint_colour(joint: int) -> tuple[int, int, int]:
     return WRIST if joint == 0 else FINGER_COLOURS[(joint - 1) // 4]
 
 
+def error_colours(errors: np.ndarray) -> list[tuple[int, int, int]]:
+    """Colours of joints by their expected error: green up to 5 mm, over yellow, to red from 20 mm.
+
+    Args:
+        errors: [21] mm.
+    """
+    rows = [np.interp(errors, ERROR_STOPS, [colour[channel] for colour in ERROR_COLOURS]) for channel in range(3)]
+    return [(int(r), int(g), int(b)) for r, g, b in np.stack(rows, 1).round()]
+
+
 @lru_cache(maxsize=16)
 def font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     """Pillow's own font, so that none has to be installed."""
     return ImageFont.load_default(size)
 
 
-def draw_skeleton(image: np.ndarray, points: np.ndarray, confidence: np.ndarray | None = None) -> np.ndarray:
+def draw_skeleton(
+    image: np.ndarray, points: np.ndarray, confidence: np.ndarray | None = None, errors: np.ndarray | None = None
+) -> np.ndarray:
     """Bones and joints on a panel.
 
     Args:
         image: [S, S, 3] uint8.
         points: [21, 2] panel pixels.
         confidence: [21] 0..1: faint bones and hollow joints where it is low; joints at 0 are left out.
+        errors: [21] mm: joints get the colours of their expected errors, see :func:`error_colours`.
 
     Returns:
         [S, S, 3] uint8.
     """
-    layer = skeleton_layer((image.shape[1], image.shape[0]), points, image.shape[0] / 100, confidence)
+    layer = skeleton_layer((image.shape[1], image.shape[0]), points, image.shape[0] / 100, confidence, errors)
     return np.asarray(Image.alpha_composite(Image.fromarray(image).convert("RGBA"), layer).convert("RGB"))
 
 
 def skeleton_layer(
-    size: tuple[int, int], points: np.ndarray, unit: float, confidence: np.ndarray | None = None
+    size: tuple[int, int],
+    points: np.ndarray,
+    unit: float,
+    confidence: np.ndarray | None = None,
+    errors: np.ndarray | None = None,
 ) -> Image.Image:
     """Bones and joints on a transparent RGBA image.
 
@@ -51,7 +70,7 @@ def skeleton_layer(
         size: width, height, px.
         points: [21, 2] px; joints that are not finite are left out.
         unit: px; bones are about one unit wide.
-        confidence: as for :func:`draw_skeleton`.
+        confidence, errors: as for :func:`draw_skeleton`.
     """
     sure = np.ones(21) if confidence is None else np.clip(np.nan_to_num(confidence), 0, 1)
     sure = np.where(np.isfinite(points).all(1), sure, 0)
@@ -66,13 +85,14 @@ def skeleton_layer(
                 colour = (20, 20, 24, alpha // 2) if shade else (*joint_colour(child), alpha)
                 ends = [tuple(points[parent]), tuple(points[child])]
                 draw.line(ends, fill=colour, width=max(1, round(width)))
+    colours = [joint_colour(joint) for joint in range(21)] if errors is None else error_colours(errors)
     for joint, (x, y) in enumerate(points):
         if sure[joint] > 0:
             radius = unit * (0.9 + 0.75 * sure[joint])
             box = (x - radius, y - radius, x + radius, y + radius)
             hollow = sure[joint] < SEEN
-            edge = (*joint_colour(joint), 255) if hollow else (20, 20, 24, 230)
-            fill = (20, 20, 24, 90) if hollow else (*joint_colour(joint), 255)
+            edge = (*colours[joint], 255) if hollow else (20, 20, 24, 230)
+            fill = (20, 20, 24, 90) if hollow else (*colours[joint], 255)
             draw.ellipse(box, fill=fill, outline=edge, width=max(1, round(0.35 * unit)))
     return layer
 

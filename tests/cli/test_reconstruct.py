@@ -121,6 +121,39 @@ def test_no_hand_exits_with_3(command: Run, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "bare.json").read_text())["hands"] == []
 
 
+def test_doubtful_hands_are_written_and_exit_with_4(command: Run, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "good.jpg").write_bytes(SAMPLE.read_bytes())
+    code, out, err = command("reconstruct", photos, "-o", "results", "--max-error", "0.6", "--no-picture")
+    assert code == 4, err
+    assert "1 doubtful" in out
+    (entry,) = json.loads((tmp_path / "results/summary.json").read_text())
+    assert entry["status"] == "doubtful"
+    (hand,) = json.loads((tmp_path / "results/good.json").read_text())["hands"]
+    joints = hand["expected_joint_errors_mm"]
+    assert len(joints) == 21
+    assert (
+        hand["expected_error_mm"] == entry["hands"][0]["expected_error_mm"] == pytest.approx(sum(joints) / 21, abs=0.02)
+    )
+    code, out, _ = command("reconstruct", photos, "-o", "results", "--max-error", "100", "--no-picture")
+    assert code == 0
+    assert "1 done" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--max-error", "0"), "--max-error 0: expected millimetres"),
+        (("--max-error", "9", "--no-refine"), "--no-refine"),
+    ],
+)
+def test_limits_of_error_that_make_no_sense(command: Run, options: tuple[str, ...], message: str) -> None:
+    code, _, err = command("reconstruct", SAMPLE, *options)
+    assert code == 2
+    assert message in err
+
+
 def test_without_the_picture(command: Run, tmp_path: Path) -> None:
     code, out, err = command("reconstruct", SAMPLE, "-o", "hand.ply", "--no-picture")
     assert code == 0, err

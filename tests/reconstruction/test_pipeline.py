@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,23 @@ def test_without_refinement_the_start_is_kept(photo: np.ndarray, camera: np.ndar
     start = HandPipeline("open", PipelineSettings(refine=False, texture_size=64))(photo, camera, [detection])[0]
     assert "silhouette_iou" not in start.fit
     assert start.fit["reprojection_of_box"] > 0.02
+    assert start.expected_error is None
     assert np.isfinite(start.vertices).all()
+
+
+def test_worse_keypoints_are_expected_to_be_worse(
+    photo: np.ndarray, camera: np.ndarray, detection: Detection, left: HandResult
+) -> None:
+    """The detector's keypoints, and the same 6 % of the hand's box off them, with less confidence and no depth."""
+    size = np.ptp(detection.keypoints[:, :2], axis=0).max()
+    off = detection.keypoints.copy()
+    off[:, :2] += np.random.default_rng(0).normal(0, 0.06 * size, (21, 2))
+    off[:, 2] *= 0.4
+    doubted = replace(detection, keypoints=off, world=None, score=0.6)
+    (worse,) = HandPipeline("open", PipelineSettings(appearance=False))(photo, camera, [doubted])
+    assert left.expected_joint_errors is not None and left.expected_joint_errors.shape == (21,)
+    assert worse.expected_error > 1.5 * left.expected_error
+    assert 2 < left.expected_error < 12
 
 
 def test_side_and_number_of_hands(photo: np.ndarray, camera: np.ndarray, detection: Detection) -> None:

@@ -68,6 +68,18 @@ def test_complete_results_are_skipped_and_reported(tmp_path: Path, hand: HandRes
     assert summary[0]["hands"][0]["reprojection_px"] == 2.5
 
 
+def test_another_limit_of_error_needs_no_new_reconstruction(tmp_path: Path, hand: HandResult) -> None:
+    photos(tmp_path / "in", a=200, b=3)
+    doubted = replace(hand, expected_joint_errors=np.full(21, 9.0))
+    first, _, _ = run(tmp_path, Resumed(doubted), BatchOptions(max_error=8.9))
+    assert [one.status for one in first] == ["doubtful", "no hand"]
+    for limit, status in ((9.1, "done"), (None, "done"), (8.9, "doubtful")):
+        again, made, skipped = run(tmp_path, Resumed(doubted), BatchOptions(max_error=limit))
+        assert (made, skipped) == ([], 2)
+        assert again[0].status == status
+        assert again[0].hands[0]["expected_error_mm"] == 9.0
+
+
 def cut_off(out: Path) -> None:
     (out / "a.obj").write_bytes((out / "a.obj").read_bytes()[:100])
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from handsss.visualize.overlay import overlay
+from handsss.visualize.skeleton import ERROR_COLOURS, error_colours
 from tests.conftest import MakeHand
 
 GREY = np.full((240, 320, 3), 128, np.uint8)
@@ -68,3 +69,15 @@ def test_mistakes_are_told(make_hand: MakeHand) -> None:
         overlay(np.zeros((4, 4, 3)), [])
     with pytest.raises(ValueError, match="opacity: expected 0 to 1, got 2"):
         overlay(GREY, [], opacity=2)
+
+
+def test_joints_have_the_colours_of_their_expected_errors(make_hand: MakeHand) -> None:
+    hand = replace(make_hand("right", size=(320, 240)), expected_joint_errors=np.full(21, 3.0))
+    hand.expected_joint_errors[8] = 40.0  # the tip of the index finger
+    picture = overlay(GREY, [hand], skeleton=True, opacity=0)
+    for joint, colour in ((8, ERROR_COLOURS[-1]), (12, ERROR_COLOURS[0])):
+        x, y = np.floor(hand.joints_2d[joint]).astype(int)
+        assert np.abs(picture[y, x].astype(int) - colour).max() < 60
+    green, middle, red = error_colours(np.array([0.0, 7.5, 90.0]))
+    assert (green, red) == (ERROR_COLOURS[0], ERROR_COLOURS[-1])
+    assert middle == (148, 207, 60)

@@ -1,0 +1,1 @@
+"""Trains the network of expected errors."""
