@@ -47,7 +47,7 @@ def test_default_data_profile_and_info(tmp_path: Path, stores: Stores) -> None: 
     for stage, parts in (("keypoints", ("keypoint branch backward",)), ("finetune", ("encoder backward", "render"))):
         part = done.stdout.split(f"stage {stage}:")[1].split("stage ")[0]
         for word in ("load", "losses", "optimiser", *parts):
-            assert re.search(rf"{word}\s+[0-9.]+ +[0-9.]+ %", part), (word, part)
+            assert re.search(rf"{word}\s+[0-9.]+\s+[0-9.]+ %", part), (word, part)
         assert re.search(r"neither encoder nor keypoint branch: [0-9.]+ % of the step", done.stdout)
     assert not (tmp_path / "runs").exists()
 
