@@ -67,9 +67,9 @@ def at(mask: Tensor, points: Tensor) -> Tensor:
 
 
 def test_the_same_numbers_give_the_same_pictures_in_any_batch(painter: Painter) -> None:
-    whole = painter(numbers(0, 6), SMALL)
-    again = painter(numbers(0, 6), SMALL)
-    parts = [painter(numbers(0, 1), SMALL), painter(numbers(1, 6), SMALL)]
+    whole = painter(numbers(0, 6), SMALL, masks=True)
+    again = painter(numbers(0, 6), SMALL, masks=True)
+    parts = [painter(numbers(0, 1), SMALL, masks=True), painter(numbers(1, 6), SMALL, masks=True)]
     for name, value in whole._asdict().items():
         assert torch.equal(value, getattr(again, name)), name
         other = torch.cat([getattr(part, name) for part in parts])
@@ -93,9 +93,9 @@ def test_rows_epochs_and_seeds_give_other_pictures() -> None:
 @pytest.mark.slow
 def test_plain_torch_paints_the_same(painter: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that differs between devices is the renderer's backend, and the background's sampling (below)."""
-    kernels = painter(numbers(0, 1), SMALL)
+    kernels = painter(numbers(0, 1), SMALL, masks=True)
     monkeypatch.setattr(backends, "choose_name", lambda name, device: "torch")
-    plain = painter(numbers(0, 1), SMALL)
+    plain = painter(numbers(0, 1), SMALL, masks=True)
     assert ((kernels.image - plain.image).abs() > 2.1 / 255).float().mean() < 2e-3
     assert (kernels.mask != plain.mask).float().mean() < 1e-3
 
@@ -112,8 +112,9 @@ def test_both_samplers_of_backgrounds_agree(painter: Painter) -> None:
 
 
 def test_joints_are_where_the_hand_is_drawn(painter: Painter) -> None:
-    painted = painter(with_objects(numbers(0, 16), 1.0), 2)
+    painted = painter(with_objects(numbers(0, 16), 1.0), 2, masks=True)
     inside = ((painted.keypoints_true > 2) & (painted.keypoints_true < 222)).all(-1)
+    assert painted.mask is not None
     hits = at(painted.mask, painted.keypoints_true)[inside]
     assert hits.float().mean() > 0.93  # sleeves hide some wrists
     assert inside.float().mean() > 0.9
@@ -128,7 +129,8 @@ def test_joints_are_where_the_hand_is_drawn(painter: Painter) -> None:
 
 
 def test_hands_stand_out_from_their_backgrounds(painter: Painter) -> None:
-    painted = painter(with_objects(numbers(0, 8), 1.0), 2)
+    painted = painter(with_objects(numbers(0, 8), 1.0), 2, masks=True)
+    assert painted.mask is not None
     share = painted.mask.float().mean((1, 2))
     assert (share > 0.005).all() and (share < 0.8).all()
     hand, behind = painted.image * painted.mask[:, None], painted.image * ~painted.mask[:, None]
@@ -137,8 +139,9 @@ def test_hands_stand_out_from_their_backgrounds(painter: Painter) -> None:
 
 
 def test_objects_cover_hands(painter: Painter) -> None:
-    free = painter(with_objects(numbers(0, 16), 1.0), SMALL)
-    covered = painter(with_objects(numbers(0, 16), 0.0), SMALL)
+    free = painter(with_objects(numbers(0, 16), 1.0), SMALL, masks=True)
+    covered = painter(with_objects(numbers(0, 16), 0.0), SMALL, masks=True)
+    assert covered.mask is not None and free.mask is not None
     assert not (covered.mask & ~free.mask).any()
     assert (free.mask & ~covered.mask).sum() > 0.1 * free.mask.sum()
     assert torch.equal(free.keypoints_true, covered.keypoints_true)  # the truth does not care

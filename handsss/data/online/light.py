@@ -54,8 +54,9 @@ def shade(surface: Lit, casters: Casters, tint: Tensor, draws: Draws) -> Tensor:
     shine = torch.zeros_like(light)
     tints = (1 + 0.12 * draws.n("lamp_colours").reshape(-1, 3, 3)).clamp(0.5, 1.5)
     reds = light.new_tensor([1.0, 0.4, 0.2])  # red light goes deepest into skin
-    for number in range(3):
-        towards = _towards(draws.n("lamps")[:, 3 * number : 3 * number + 3], number == 0)
+    lamps = [_towards(draws.n("lamps")[:, 3 * k : 3 * k + 3], k == 0) for k in range(3)]
+    cosines = normals @ torch.stack(lamps, 2)  # [B, V, 3]
+    for number, towards in enumerate(lamps):
         if number == 0:
             power = between(u[:, :1], 0.3, 1.15) * white
         else:
@@ -64,7 +65,7 @@ def shade(surface: Lit, casters: Casters, tint: Tensor, draws: Draws) -> Tensor:
                 * tints[:, number]
                 * (u[:, number + 2 : number + 3] < 0.5)
             )
-        cosine = normals @ towards[..., None]  # [B, V, 1]
+        cosine = cosines[..., number : number + 1]
         plain = cosine.clamp_min(0)
         beyond = (((cosine + _WRAP) / (1 + _WRAP)).clamp_min(0) - plain) * skin[..., None]
         diffuse = plain + beyond * reds
@@ -116,7 +117,7 @@ def _reached(surface: Lit, casters: Casters, towards: Tensor) -> Tensor:
     # The axis that is least along the light, so that the side is well defined.
     across = torch.nn.functional.one_hot(towards.abs().argmin(1), 3).to(towards.dtype)
     side = torch.nn.functional.normalize(torch.linalg.cross(across, towards), dim=1)
-    axes = torch.stack([side, torch.linalg.cross(towards, side), -towards], 1)  # [B, 3, 3]
+    axes = torch.stack([side, torch.linalg.cross(side, towards), -towards], 1)  # [B, 3, 3], right-handed
 
     def seen(points: Tensor) -> Tensor:
         local = (points - middle) @ axes.transpose(1, 2)
@@ -124,7 +125,7 @@ def _reached(surface: Lit, casters: Casters, towards: Tensor) -> Tensor:
         return torch.cat([flat, local[..., 2:] + 1], -1)  # a lamp a metre away, without perspective
 
     screen = torch.where(casters.vertices[..., 2:] < 0, -1.0, seen(casters.vertices)).contiguous()
-    _, depth = choose("auto", screen.device).rasterise(screen, casters.faces, _SHADOW, _SHADOW, False)
+    _, depth = choose("auto", screen.device).rasterise(screen, casters.faces, _SHADOW, _SHADOW, True)
     flat = depth.reshape(len(depth), -1)
     points = seen(surface.vertices + _OFF_SURFACE * surface.normals)
     share = torch.zeros_like(points[..., 0])

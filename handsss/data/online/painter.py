@@ -59,7 +59,7 @@ class Painted(NamedTuple):
     mano_pose: Tensor  # [B, 15, 3] axis-angle relative to the flat hand, radians
     mano_shape: Tensor  # [B, 10]
     keypoints_true: Tensor  # [B, 21, 2] px at 224
-    mask: Tensor  # [B, S, S] bool: pixels whose centre shows the hand
+    mask: Tensor | None  # [B, S, S] bool: pixels whose centre shows the hand
 
 
 class _Scene(NamedTuple):
@@ -100,12 +100,13 @@ class Painter:
         self.casting_faces = torch.as_tensor(np.concatenate(parts), device=device)
 
     @torch.no_grad()
-    def __call__(self, draws: Draws, reduction: int = 1) -> Painted:
+    def __call__(self, draws: Draws, reduction: int = 1, *, masks: bool = False) -> Painted:
         """Paint pictures.
 
         Args:
             draws: of the pictures, on the CPU.
             reduction: pictures have 224 / reduction px.
+            masks: give the hands' masks, too.
         """
         chosen, draws = draws, draws.to(self.device)
         pose, shape = self.bank.poses(draws), shapes(draws)
@@ -123,10 +124,18 @@ class Painter:
         view = views(keypoints, confidence, self.settings.augmentation, draws)
         turn = view.rotation.transpose(1, 2)
         joints = in_camera(still)
-        vertices = in_camera(truth.vertices) @ turn
-        scene = self._scene(shown, in_camera, joints, vertices, turn, draws)
+        # Both rotations as one: the camera's, then the view's.
+        whole = placed.rotation.transpose(1, 2) @ turn
+        shift = placed.translation[:, None] @ turn
+
+        def in_view(values: Tensor) -> Tensor:
+            return torch.baddbmm(shift, values, whole)
+
+        vertices = in_view(truth.vertices)
+        scene = self._scene(shown, in_view, joints, vertices, turn, draws)
         K = view.intrinsics(placed.K)
-        image, mask = self._pictures(scene, K, view, chosen, draws, CROP // reduction)
+        mask = torch.empty(0, dtype=torch.bool, device=self.device) if masks else None
+        image = self._pictures(scene, K, view, chosen, draws, CROP // reduction, mask)
         return Painted(
             image,
             torch.where(confidence[..., None] > 0, view.pixels(keypoints), 0.0),
@@ -163,7 +172,7 @@ class Painter:
     def _scene(
         self,
         shown: HandOutput,
-        in_camera: Callable[[Tensor], Tensor],
+        in_view: Callable[[Tensor], Tensor],
         joints: Tensor,
         vertices: Tensor,
         turn: Tensor,
@@ -174,7 +183,7 @@ class Painter:
         arms = self.arms(shown.vertices, shown.kinematic_joints[:, 0], base, draws)
         things = self.things(joints, draws)
         held = things.vertices.flatten(1, 2) @ turn
-        points = torch.cat([in_camera(torch.cat([shown.vertices, arms.vertices], 1)) @ turn, held], 1)
+        points = torch.cat([in_view(torch.cat([shown.vertices, arms.vertices], 1)), held], 1)
         hand = self.skin.colours(draws)
         normals = choose("auto", self.device).vertex_normals(points, self.faces)
         count = hand.shape[1]
@@ -190,9 +199,9 @@ class Painter:
         return _Scene(surface, Casters(torch.cat([vertices, held], 1), self.casting_faces, vertices.shape[1]))
 
     def _pictures(
-        self, scene: _Scene, K: Tensor, view: Views, chosen: Draws, draws: Draws, side: int
-    ) -> tuple[Tensor, Tensor]:
-        """Images [B, 3, S, S] and masks [B, S, S]."""
+        self, scene: _Scene, K: Tensor, view: Views, chosen: Draws, draws: Draws, side: int, masks: Tensor | None
+    ) -> Tensor:
+        """Images [B, 3, S, S]; masks are filled with [B, S, S]."""
         which = self.backgrounds.choose(draws)
         maps = self.backgrounds.placed(draws, view.inverse)
         spectra = (draws.u("spectrum")[:, 2] * self.backgrounds.photos).long()
@@ -205,7 +214,8 @@ class Painter:
         degrader = self.degraders[side]
         step = _CHUNK if self.device.type == "cpu" else len(K)
         pictures = colours.new_empty(len(K), side, side, 3)
-        masks = torch.empty(len(K), side, side, dtype=torch.bool, device=K.device)
+        if masks is not None:
+            masks.resize_(len(K), side, side)
         for first in range(0, len(K), step):
             rows = slice(first, first + step)
             rendered = render(
@@ -217,10 +227,11 @@ class Painter:
                 background=self.backgrounds.sample(which[rows], maps[rows], side),
                 cull=True,
             )
-            masks[rows] = (rendered.face_id >= 0) & (rendered.face_id < self.hand_faces)
+            if masks is not None:
+                masks[rows] = (rendered.face_id >= 0) & (rendered.face_id < self.hand_faces)
             amplitude = self.backgrounds.amplitude[spectra[rows]] if self.backgrounds.photos else None
             degrader(rendered.colour, chosen.part(rows), view.scale[rows], amplitude, pictures[rows])
-        return pictures.permute(0, 3, 1, 2), masks
+        return pictures.permute(0, 3, 1, 2)
 
 
 def to_srgb(linear: Tensor) -> Tensor:
