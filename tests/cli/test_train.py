@@ -103,6 +103,6 @@ def test_info_model(tmp_path: Path) -> None:
     for text in ("m_h 1280 x 7 x 7, m_l 24 x 56 x 56", "778 x 3", "keypoints 1 x 21 x 2", "f_base"):
         assert text in done.stdout
     for stage in ("keypoints", "shape", "finetune"):
-        assert re.search(rf"{stage}\s+\d+ ms\s+\d+ ms\s+[\d,]+ ", done.stdout), done.stdout
+        assert re.search(rf"{stage}\s+\d+ ms\s+\d+ ms\s+[\d,]+\s", done.stdout), done.stdout
     wrong = run("info", "model", "--preset", "medium", folder=tmp_path)
     assert wrong.returncode == 2 and "expected one of full, small" in wrong.stderr
