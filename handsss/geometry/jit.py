@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import numba
 from numba.core import config as _config
 
+from handsss.geometry.jit_cache import make_safe
+
 config: Any = _config  # its attributes are set at run time
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -63,6 +65,10 @@ def _enable_cache(dispatcher: Any, source: Path) -> None:
         _enable_elsewhere(dispatcher)
     own: Any = getattr(dispatcher, "_cache", None)
     if hasattr(own, "save_overload"):
+        try:
+            make_safe(own, source)
+        except (AttributeError, OSError):  # another version of numba, or a source that is no file: nothing is kept
+            own.disable()
         own.save_overload = _forgiving(own.save_overload)
         own.load_overload = _forgiving(own.load_overload)
 

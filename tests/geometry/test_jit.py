@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numba.core import caching
 
-from handsss.geometry import jit
+from handsss.geometry import jit, jit_cache
 
 
 def doubled(values: np.ndarray) -> np.ndarray:
@@ -59,6 +59,51 @@ def test_without_a_home_no_folder_called_tilde_is_made(monkeypatch: pytest.Monke
     monkeypatch.setattr(jit, "_writable", lambda folder: False)
     assert jit.njit(cache=True)(doubled)(np.arange(2.0)).tolist() == [0, 2]
     assert not (no_folder / "~").exists()
+
+
+def written(folder: Path, kind: str) -> list[Path]:
+    return sorted(folder.rglob(f"*.{kind}"))
+
+
+def test_code_is_written_before_the_list_that_names_it(no_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full for machine code, not for the short list: nothing is listed, and the next call compiles."""
+    real = caching.IndexDataCacheFile._save_data
+
+    def full(self: Any, name: str, data: Any) -> None:
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_save_data", full)
+    assert jit.njit(cache=True)(doubled)(np.arange(3.0)).tolist() == [0, 2, 4]
+    assert not written(no_folder, "nbi") and not written(no_folder, "nbc")
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_save_data", real)
+    assert jit.njit(cache=True)(doubled)(np.arange(3.0)).tolist() == [0, 2, 4]
+    assert len(written(no_folder, "nbc")) == 1
+
+
+def test_signatures_and_sources_never_share_a_file(no_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes that compile at once see no list of the other's; so do two versions of the source."""
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_load_index", lambda self: {})
+    jit.njit(cache=True)(doubled)(np.arange(3.0))
+    jit.njit(cache=True)(doubled)(np.arange(3, dtype=np.float32))
+    assert len(written(no_folder, "nbc")) == 2
+    monkeypatch.setattr(jit_cache, "folder_stamp", lambda folder: "another source")
+    jit.njit(cache=True)(doubled)(np.arange(3.0))
+    assert len(written(no_folder, "nbc")) == 3
+
+
+def test_kept_code_is_used_until_a_file_beside_it_changes(no_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hits() -> int:
+        compiled: Any = jit.njit(cache=True)(doubled)
+        assert compiled(np.arange(3.0)).tolist() == [0, 2, 4]
+        return sum(compiled.stats.cache_hits.values())
+
+    assert (hits(), hits()) == (0, 1)
+    stamp = jit_cache.folder_stamp(no_folder)
+    (no_folder / "called.py").write_text("LEAST = 3\n")
+    jit_cache.folder_stamp.cache_clear()
+    assert jit_cache.folder_stamp(no_folder) != stamp
+    monkeypatch.setattr(jit_cache, "folder_stamp", lambda folder: "called.py changed")
+    assert hits() == 0
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), EOFError("cut off")])
