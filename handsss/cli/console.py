@@ -40,14 +40,14 @@ def output_console(*, quiet: bool = False) -> Console:
     """For results, on stdout."""
     from rich.console import Console
 
-    return Console(quiet=quiet, highlight=False)
+    return Console(quiet=quiet, highlight=False, emoji=False)
 
 
 def error_console() -> Console:
     """For errors and progress, on stderr."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 @contextmanager

@@ -52,6 +52,8 @@ class Printer:
         for hand in outcome.hands:
             self._line(_hand_line(hand))
             self._line(_time_line(hand))
+        if outcome.status == "doubtful":
+            self._line("doubtful: the expected error is above --max-error")
         names = ", ".join(str(path) for path in outcome.files)
         self._line(f"wrote {names} in {outcome.seconds:.1f} s")
 

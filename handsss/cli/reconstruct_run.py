@@ -166,7 +166,7 @@ def batch_options(
         raise UserError(f"--keypoints {keypoints}: no such file or folder. Expected JSON.")
     if box is not None and keypoints is not None:
         raise UserError("--box says where the detector looks, but --keypoints replace it. Leave one of them out.")
-    if max_error is not None and not max_error > 0:
+    if max_error is not None and not 0 < max_error < float("inf"):
         raise UserError(f"--max-error {max_error:g}: expected millimetres above 0.")
     if max_error is not None and not refine:
         raise UserError("--max-error needs the fit, whose traces the error is expected by. Leave --no-refine out.")

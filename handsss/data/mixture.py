@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from copy import copy
@@ -48,6 +47,9 @@ def parse_stores(texts: Sequence[str | os.PathLike[str]]) -> tuple[WeightedStore
     return stores
 
 
+_LEAST_WEIGHT, _LARGEST_WEIGHT = 0.001, 1000
+
+
 def _parsed(text: str) -> WeightedStore:
     head, colon, tail = text.rpartition(":")
     if not colon or not head or Path(text).exists():
@@ -56,9 +58,10 @@ def _parsed(text: str) -> WeightedStore:
         weight = float(tail)
     except ValueError:
         return WeightedStore(Path(text))
-    if not (math.isfinite(weight) and weight > 0):
+    if not _LEAST_WEIGHT <= weight <= _LARGEST_WEIGHT:  # False for NaN
         raise UserError(
-            f"{{data}} {text}: the weight {tail} is not above 0. Expected FILE or FILE:WEIGHT, such as {head}:2.",
+            f"{{data}} {text}: the weight {tail} is not between {_LEAST_WEIGHT} and {_LARGEST_WEIGHT}. "
+            f"Expected FILE or FILE:WEIGHT, such as {head}:2.",
             options=["data"],
         )
     return WeightedStore(Path(head), weight)

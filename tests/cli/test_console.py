@@ -39,4 +39,7 @@ def test_an_interrupted_folder_names_it(monkeypatch: pytest.MonkeyPatch, capsys:
         "error: interrupted: 2 of 3 photos done; their results are in out. Go on with: handsss reconstruct in -o out "
         "--resume",
     ]
-    assert out.splitlines()[1:3] == ["in/b.jpg\tleft\t2.0\t0.0\tout/b.obj", "2 done, 1 not started (1 of them before)"]
+    assert out.splitlines()[1:3] == [
+        "in/b.jpg\tleft\t2.0\t\t0.0\tout/b.obj",
+        "2 done, 1 not started (1 of them before)",
+    ]

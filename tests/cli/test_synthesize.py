@@ -35,7 +35,9 @@ def test_training_finds_what_the_commands_write(
         store.touch()
     assert train == "handsss train --preset small"
     assert default_training_data() == stores[0]
-    monkeypatch.setattr("handsss.training.launch.HandDataset", lambda path: type("Data", (), {"fields": ["joints_3d"]}))
+    monkeypatch.setattr(
+        "handsss.training.run_data.HandDataset", lambda path: type("Data", (), {"fields": ["joints_3d"]})
+    )
     assert validation_beside(stores[0]) == (stores[1] if evaluation else None)
 
     *second, train = next_commands(Path("my hands"), evaluation=evaluation)  # the default names are taken now

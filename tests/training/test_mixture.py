@@ -142,7 +142,7 @@ def test_names_and_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         WeightedStore(Path("C:\\data\\b.h5"), 3.0),
     )
     for wrong in ("a.h5:0", "a.h5:-1", "a.h5:nan", "a.h5:inf"):
-        with pytest.raises(UserError, match="is not above 0"):
+        with pytest.raises(UserError, match="is not between 0.001 and 1000"):
             parse_stores([wrong])
     with pytest.raises(UserError, match="given twice"):
         parse_stores(["a.h5", "./a.h5:2"])
