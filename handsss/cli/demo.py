@@ -14,7 +14,7 @@ EPILOG = """[bold]Examples[/bold]
 
   handsss demo -o first
 
-  handsss demo --photo palm
+  handsss demo --photo back
 
 [bold]Exit codes[/bold]: as `handsss reconstruct`: 0 done, 1 the photo or an output failed, 2 usage, 3 no hand, \
 130 interrupted.
@@ -36,8 +36,8 @@ def demo(
     ] = Path("demo-output"),
     photo: Annotated[
         SamplePhoto,
-        typer.Option("--photo", help="Which of the bundled photos: a pointing finger, a palm, or the back of a hand."),
-    ] = SamplePhoto.nocurl,
+        typer.Option("--photo", help="Which photo: a palm, a pointing finger (nocurl), or the back of a hand."),
+    ] = SamplePhoto.palm,
 ) -> None:
     """Turn a bundled sample photo into a textured mesh and an overview. Needs no file of yours and no network."""
     from handsss.cli.console import output_console, plain

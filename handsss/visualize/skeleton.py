@@ -13,6 +13,7 @@ from handsss.hand.joints import BONES
 WRIST = (245, 245, 245)
 FINGER_COLOURS = ((255, 82, 82), (255, 190, 40), (70, 214, 90), (64, 156, 255), (208, 104, 255))
 PAPER, INK, FAINT = (255, 255, 255), (38, 40, 44), (120, 124, 130)
+BONE = (205, 208, 214)
 ERROR_STOPS = (5.0, 10.0, 20.0)  # mm
 ERROR_COLOURS = ((40, 200, 80), (255, 214, 40), (235, 40, 40))
 SEEN = 0.35  # confidence below which a keypoint is drawn hollow
@@ -82,7 +83,8 @@ def skeleton_layer(
             strength = min(sure[parent], sure[child])
             if strength > 0:
                 alpha = int(130 + 125 * strength)
-                colour = (20, 20, 24, alpha // 2) if shade else (*joint_colour(child), alpha)
+                own = joint_colour(child) if errors is None else BONE  # fingers' hues would be read as errors
+                colour = (20, 20, 24, alpha // 2) if shade else (*own, alpha)
                 ends = [tuple(points[parent]), tuple(points[child])]
                 draw.line(ends, fill=colour, width=max(1, round(width)))
     colours = [joint_colour(joint) for joint in range(21)] if errors is None else error_colours(errors)

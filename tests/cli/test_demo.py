@@ -52,9 +52,9 @@ def test_what_fails_is_told_with_the_codes_of_reconstruct(
     (tmp_path / "taken").touch()
     done = program("demo", "-o", "taken", folder=tmp_path)
     assert done.returncode == 2 and "expected a folder" in done.stderr and "-o taken" in done.stderr
-    Image.new("RGB", (64, 64), (90, 120, 90)).save(tmp_path / "nocurl.jpg")
+    Image.new("RGB", (64, 64), (90, 120, 90)).save(tmp_path / "palm.jpg")
     monkeypatch.setattr(demo, "SAMPLES", tmp_path)
     assert program("demo", folder=tmp_path).returncode == 3
-    (tmp_path / "nocurl.jpg").write_bytes(b"")
+    (tmp_path / "palm.jpg").write_bytes(b"")
     done = program("demo", folder=tmp_path)
     assert done.returncode == 1 and "mesh:" not in done.stdout
