@@ -203,7 +203,9 @@ def photo_outputs(opened: OpenedPhoto, hands: list[HandResult], options: BatchOp
         document["run"] = run_record(options, facts, files)
     files[destination.document] = json_bytes(document)
     refuse_overwriting(files, {path.resolve() for path in (source.path, opened.keypoints) if path is not None})
-    note = _contradictions(hands, left_out_note(opened.left_out)) if hands else _no_hand(opened, options)
+    note = (
+        _contradictions(hands, left_out_note(opened.left_out)) if hands else _no_hand(opened, options, destination.mesh)
+    )
     outcome = Outcome(
         image=source.path.as_posix(),
         status=status_of([hand.expected_error for hand in hands], options.max_error),
@@ -258,13 +260,15 @@ def _figures(hand: HandResult) -> dict[str, Any]:
     return figures | {"seconds": {key: round(value, 4) for key, value in hand.seconds.items()}}
 
 
-def _no_hand(opened: OpenedPhoto, options: BatchOptions) -> UserError:
+def _no_hand(opened: OpenedPhoto, options: BatchOptions, mesh: Path) -> UserError:
     side = "" if options.hand == "auto" else f"{options.hand} "
     hidden = left_out_note(opened.left_out)
     if opened.keypoints is not None:
         text = f"{opened.keypoints} shows no {side}hand" + (f": {opened.note}" if opened.note else "")
     else:
         text = f"no {side}hand found" + ("" if options.box is None else " in the box")
+    if mesh.exists():
+        text += f" ({mesh.name} there is of an earlier run)"
     if hidden is not None:
         return UserError(f"{text}: {hidden.template}", options=hidden.options)
     return UserError(text if opened.keypoints else f"{text}; a larger, sharper photo of the whole hand may help")

@@ -107,7 +107,10 @@ def _of_folder(folder: Path) -> list[Path]:
     found = [path for path in content if _is_photo(path)]
     if not found:
         inside = f"{len(content)} other entries" if content else "it is empty"
-        raise InputError(f"{folder}: no images in this folder ({inside}). Expected files such as .jpg, .png or .webp.")
+        below = f" '{folder}/**/*' takes those of its folders." if any(path.is_dir() for path in content) else ""
+        raise InputError(
+            f"{folder}: no images in this folder ({inside}). Expected files such as .jpg, .png or .webp.{below}"
+        )
     return _sorted(found)
 
 

@@ -119,6 +119,10 @@ def test_no_hand_exits_with_3(command: Run, tmp_path: Path) -> None:
     assert "no hand found" in err
     assert not (tmp_path / "bare.obj").exists()
     assert json.loads((tmp_path / "bare.json").read_text())["hands"] == []
+    (tmp_path / "bare.obj").write_text("# a mesh")  # stays, and is named: it could be the user's own
+    code, _, err = command("reconstruct", tmp_path / "wall.png", "-o", "bare.obj")
+    assert code == 3
+    assert "bare.obj there is of an earlier run" in err
 
 
 def test_doubtful_hands_are_written_and_exit_with_4(command: Run, tmp_path: Path) -> None:
@@ -241,6 +245,10 @@ def test_folder_without_images(command: Run, tmp_path: Path) -> None:
     assert code == 2
     assert "empty" in err
     assert "no image" in err.lower() or "no photo" in err.lower()
+    (tmp_path / "empty/inner").mkdir()
+    code, _, err = command("reconstruct", "empty", "-o", "results")
+    assert code == 2
+    assert "'empty/**/*'" in err
 
 
 def test_unwritable_output(command: Run, tmp_path: Path) -> None:
