@@ -23,7 +23,7 @@ from handsss.fitting.keypoint_fit import KeypointFitter
 from handsss.fitting.observation import observation_of
 from handsss.fitting.problem import FitSettings, HandParameters
 from handsss.fitting.silhouette_fit import posed_vertices
-from handsss.geometry.procrustes import procrustes
+from handsss.geometry.procrustes import aligned_distances
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.io.image import read_image
@@ -74,8 +74,7 @@ def errors(rows: list[Row], settings: FitSettings, camera: str, depth: bool) -> 
         vertices = posed_vertices(layer, fitter.problem, HandParameters.concat([one.parameters for one in fits]))
         own = np.stack([weights @ one for one in vertices.double().numpy()])
         truth = np.stack([row.joints for row in some])
-        apart = np.linalg.norm(procrustes(own, truth, reflection=False)(own) - truth, axis=2)
-        result += (1e3 * apart.mean(1)).tolist()
+        result += (1e3 * aligned_distances(own, truth).mean(1)).tolist()
     return np.array(result)
 
 

@@ -28,7 +28,7 @@ from handsss.fitting.levenberg_marquardt import minimise
 from handsss.fitting.observation import observation_of
 from handsss.fitting.problem import FitSettings, HandParameters, KeypointProblem, Observation
 from handsss.geometry.cameras import intrinsics_from_fov, project
-from handsss.geometry.procrustes import procrustes
+from handsss.geometry.procrustes import aligned_distances
 from handsss.hand.layer import HandLayer
 from handsss.hand.limits import limit_excess, mano_angles
 from handsss.hand.load import load_model
@@ -119,7 +119,7 @@ def from_truth(model: HandModel, given: Hands, settings: FitSettings) -> dict[st
 def scores(problem: KeypointProblem, found: HandParameters, given: Hands) -> dict[str, float]:
     """Errors of the 21 joints after similarity alignment."""
     joints = problem.keypoints(found)[0].numpy()
-    errors = np.linalg.norm(procrustes(joints, given.joints)(joints) - given.joints, axis=2).mean(1)
+    errors = aligned_distances(joints, given.joints).mean(1)
     return {
         "aligned_mm": 1e3 * float(errors.mean()),
         "median_mm": 1e3 * float(np.median(errors)),

@@ -22,15 +22,15 @@ from PIL import Image
 
 from handsss.data.synthetic.scene import SceneSettings, make_scene
 from handsss.fitting.fitted_hand import FittedHand
-from handsss.fitting.observation import Observation
 from handsss.fitting.problem import HandParameters
-from handsss.fitting.shared_fit import fit_one_shape
 from handsss.fitting.silhouette_fit import posed_vertices
 from handsss.geometry.cameras import intrinsics_from_fov
-from handsss.geometry.procrustes import procrustes
+from handsss.geometry.procrustes import aligned_distances
 from handsss.hand.joints import BONES
-from handsss.hand.result import CONTRADICTS, SharedShape
-from handsss.reconstruction.pipeline import HandPipeline, PipelineSettings
+from handsss.hand.result import CONTRADICTS
+from handsss.reconstruction.pipeline import HandPipeline
+from handsss.reconstruction.settings import PipelineSettings
+from handsss.reconstruction.shared_shape import share_shape
 
 PICTURES = 16
 _TOGETHER = 8
@@ -77,14 +77,8 @@ def bone_lengths(pipeline: HandPipeline, shape: np.ndarray) -> np.ndarray:
 
 def shared(pipeline: HandPipeline, hands: list[FittedHand]) -> tuple[list[FittedHand], np.ndarray]:
     """Hands of one shape, and their weights."""
-    problem = pipeline.fitter.problem(hands[0].keypoint_set)
-    alone = HandParameters.concat([one.parameters for one in hands])
-    fit = fit_one_shape(problem, alone, Observation.stack([one.input.observation for one in hands]))
-    together = []
-    for row, one in enumerate(hands):
-        whose = SharedShape(len(hands), len(hands), float(fit.weights[row]))
-        together.append(one._replace(parameters=fit.parameters.select(row), shared=whose))
-    return together, fit.weights.numpy()
+    together = share_shape(pipeline.fitter, hands, len(hands))
+    return together, np.array([one.shared.weight for one in together if one.shared is not None])
 
 
 def errors(pipeline: HandPipeline, hands: list[FittedHand], person: Person, rows: list[int]) -> dict[str, list[float]]:
@@ -95,7 +89,7 @@ def errors(pipeline: HandPipeline, hands: list[FittedHand], person: Person, rows
         vertices = posed_vertices(pipeline.fitter.layer, problem, parameters).double().numpy()
     weights = pipeline.model.keypoint_set("freihand").vertex_weights
     own, truth = np.stack([weights @ one for one in vertices]), person.joints[rows]
-    apart = np.linalg.norm(procrustes(own, truth, reflection=False)(own) - truth, axis=2)
+    apart = aligned_distances(own, truth)
     result: dict[str, list[float]] = {"aligned_mpjpe_mm": (1e3 * apart.mean(1)).tolist()}
     true = bone_lengths(pipeline, person.shape)
     for shape in parameters.shape.numpy():

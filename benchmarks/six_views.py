@@ -27,7 +27,7 @@ from handsss.fitting.observation import Observation, observation_of
 from handsss.fitting.problem import FitSettings, HandParameters
 from handsss.fitting.shared_fit import fit_shared, share
 from handsss.geometry.cameras import intrinsics_from_fov, project
-from handsss.geometry.procrustes import procrustes
+from handsss.geometry.procrustes import aligned_distances
 from handsss.hand.load import load_model
 from handsss.io.image import read_image
 from handsss.reconstruction.likely_camera import likely_intrinsics
@@ -139,9 +139,7 @@ def row(
         misses += seen.tolist()
         own = points.numpy()
         target = np.repeat(truth[shape][None], len(own), 0)
-        errors += (
-            1e3 * np.linalg.norm(procrustes(own, target, reflection=False)(own) - target, axis=2).mean(1)
-        ).tolist()
+        errors += (1e3 * aligned_distances(own, target).mean(1)).tolist()
         apart.append(disagreement(own))
     return {
         "views": len(errors),

@@ -30,7 +30,7 @@ from handsss.fitting.observation import Observation, observation_of
 from handsss.fitting.problem import FitSettings, HandParameters
 from handsss.fitting.silhouette_fit import posed_vertices
 from handsss.geometry.cameras import project
-from handsss.geometry.procrustes import procrustes
+from handsss.geometry.procrustes import aligned_distances
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 
@@ -121,7 +121,7 @@ def score(way: Way, rows: Rows) -> dict[str, float]:
         miss = (points - observation.keypoints).norm(dim=1)[used].mean() / observation.size
         misses.append(float(miss))
     found = np.stack(joints)
-    errors = np.linalg.norm(procrustes(found, rows.truth, reflection=False)(found) - rows.truth, axis=2).mean(1)
+    errors = aligned_distances(found, rows.truth).mean(1)
     return {
         "aligned_mpjpe_mm": 1e3 * float(errors.mean()),
         "aligned_median_mm": 1e3 * float(np.median(errors)),

@@ -85,18 +85,14 @@ def run(
                 progress.stage("reconstructing", count, done=skipped)
                 printer.skipped(skipped, count)
 
-            done: list[int] = []
-
             def show(outcome: Outcome) -> None:
-                done.append(1)
                 progress.advance()
                 printer.show(outcome)
 
             make = partial(make_pipeline, model, made)
 
             def stage(name: str) -> None:
-                progress.update(sum(done))
-                progress.stage(name, count, done=sum(done))
+                progress.stage(name, count, done=progress.pace.done)
 
             outcomes = work(batch=batch, workers=processes, make=make, on_end=show, on_resume=skip, on_stage=stage)
     else:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from handsss.cli.console import error_console, output_console, plain
+from handsss.cli.progress import clock_time
 from handsss.cli.tables import show_table
 from handsss.training.launch import TrainResult
 from handsss.training.profile import PARTS, Profile
@@ -93,7 +94,7 @@ class TrainingView:
             figures = {k: v for k, v in p.validation.items() if k in _FIGURES}
             shown = ", ".join(f"{_FIGURES[name]} {value:.1f}" for name, value in figures.items())
             text += f"; at step {p.validation['step']:.0f}: {shown}"
-        return f"{text}; {_duration(p.elapsed)} elapsed, {_left(p)} left"
+        return f"{text}; {clock_time(p.elapsed)} elapsed, {_left(p)} left"
 
     def _table(self, p: Progress) -> Table:
         from rich import box
@@ -110,7 +111,7 @@ class TrainingView:
             ("stage", p.stage),
             ("learning rate", f"{p.lr:.2e}"),
             ("images/s", f"{p.images_per_second:.1f}"),
-            ("elapsed", _duration(p.elapsed)),
+            ("elapsed", clock_time(p.elapsed)),
             ("time left", _left(p)),
             ("gradient", f"{p.gradient:.3g}"),
         ]
@@ -131,13 +132,7 @@ class TrainingView:
 
 
 def _left(p: Progress) -> str:
-    return f"{'about ' if p.remaining.rough and p.step < p.total else ''}{_duration(p.remaining.seconds)}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{'about ' if p.remaining.rough and p.step < p.total else ''}{clock_time(p.remaining.seconds)}"
 
 
 def show_start(output: Console, run: TrainingRun, *, writes: bool = True) -> None:
@@ -178,8 +173,8 @@ def show_summary(output: Console, result: TrainResult) -> None:
     if result.steps < result.total:
         done = f"the time was up after step {result.steps} of {result.total}, before the end of the schedule"
         output.print(plain(f"{done}; --resume trains the remaining steps"), soft_wrap=True)
-    whole = f", {_duration(result.elapsed)} with what went before" if result.elapsed > result.seconds + 1 else ""
-    output.print(plain(f"trained in {_duration(result.seconds)}{whole}: {result.checkpoint}"), soft_wrap=True)
+    whole = f", {clock_time(result.elapsed)} with what went before" if result.elapsed > result.seconds + 1 else ""
+    output.print(plain(f"trained in {clock_time(result.seconds)}{whole}: {result.checkpoint}"), soft_wrap=True)
     output.print(plain(f"figures: {folder / 'metrics.jsonl'}; pictures: {folder / 'pictures'}"), soft_wrap=True)
     output.print(plain(f"next: handsss evaluate --checkpoint {folder}"), soft_wrap=True)
 

@@ -31,6 +31,16 @@ def world_in_camera(world: np.ndarray, keypoints: np.ndarray, intrinsics: np.nda
     return turned
 
 
+def depth_distances(points: Tensor, world: Tensor) -> Tensor:
+    """[B, 21] metres between a hand's keypoints and the detector's 3D points, about their middle and at one size.
+
+    Args:
+        points: [B, 21, 3] metres, camera axes.
+        world: [21, 4] as in :class:`handsss.fitting.observation.Observation`.
+    """
+    return depth_residuals(points, world[:, :3], torch.ones(21, dtype=torch.float64)).norm(dim=-1)
+
+
 def depth_residuals(points: Tensor, world: Tensor, certainty: Tensor) -> Tensor:
     """How far a hand's keypoints lie from the detector's 3D points, in standard deviations.
 

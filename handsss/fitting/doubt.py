@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from handsss.fitting.depth import depth_residuals
+from handsss.fitting.depth import depth_distances
 from handsss.fitting.fitted_hand import FittedHand
+from handsss.fitting.keypoint_fit import COST_SHARE
 from handsss.fitting.observation import Observation
 from handsss.fitting.posterior import aligned_deviations
 from handsss.fitting.problem import HandParameters, KeypointProblem
 from handsss.geometry.cameras import project
-from handsss.geometry.procrustes import procrustes
+from handsss.geometry.procrustes import aligned_distances
 from handsss.hand.joints import OPENPOSE_PARENTS
 
 # By joint, then by hand. Distances are logarithms of millimetres.
@@ -40,15 +41,14 @@ OF_HANDS = (
     "palm",  # towards the camera: -1..1
 )
 # What a hand may lack, and the features that are zero then.
-OPTIONAL = {
-    "depth": ("depth_spread", "off_depth"),
-    "network": ("predicted",),
-    "outline": ("moved", "overlap"),
-    "segmentation": ("segmentation",),
-}
+OPTIONAL = (
+    "depth",  # depth_spread, off_depth
+    "network",  # predicted
+    "outline",  # moved, overlap
+    "segmentation",  # segmentation
+)
 FEATURES = len(OF_JOINTS) * 2 + len(OF_HANDS) + len(OPTIONAL)
 _LEAST = 0.1  # mm
-_COST_SHARE = 0.1  # of squared standard deviations whose errors are not independent, as for sides
 
 
 def features_of(problem: KeypointProblem, hands: Sequence[FittedHand]) -> np.ndarray:
@@ -88,14 +88,13 @@ def _of_hand(
     one: FittedHand, points: Tensor, deviation: np.ndarray, off: np.ndarray, starts: np.ndarray, refined: np.ndarray
 ) -> np.ndarray:
     own, detection = points.numpy(), one.input.detection
-    keypoints = detection.keypoints
-    used = np.isfinite(keypoints).all(1) & (keypoints[:, 2] > 0)
+    used = (one.input.observation.confidence > 0).numpy()
     costs = one.fit.costs.numpy()
-    weights = np.exp(-_COST_SHARE * (costs - costs.min()))
+    weights = np.exp(-COST_SHARE * (costs - costs.min()))
     chosen = refined[int(costs.argmin())]
     joints = dict.fromkeys(OF_JOINTS, np.zeros(21)) | {
         "deviation": _log(deviation),
-        "confidence": np.where(used, keypoints[:, 2], 0.0),
+        "confidence": np.where(used, detection.keypoints[:, 2], 0.0),
         "off_keypoint": np.log(np.where(used, off, off[used].mean()) + 1e-3),
         "hypotheses": _log(np.sqrt(weights @ _apart(refined, own) ** 2 / weights.sum())),
         "starts": _log(_apart(starts, own).mean(0)),
@@ -113,8 +112,7 @@ def _of_hand(
     if world is not None:
         has["depth"] = 1.0
         joints["depth_spread"] = _log(1e3 * world[:, 3].numpy())
-        far = depth_residuals(points[None], world[:, :3], torch.ones(21, dtype=torch.float64))
-        joints["off_depth"] = _log(1e3 * far[0].norm(dim=-1).numpy())
+        joints["off_depth"] = _log(1e3 * depth_distances(points[None], world)[0].numpy())
     if one.predicted:
         has["network"] = 1.0
         joints["predicted"] = _log(_apart(starts[:1], own)[0])
@@ -137,8 +135,7 @@ def _log(millimetres: np.ndarray) -> np.ndarray:
 
 def _apart(others: np.ndarray, own: np.ndarray) -> np.ndarray:
     """[N, 21] mm between other hands [N, 21, 3] and one [21, 3], after similarity alignment of each."""
-    target = np.broadcast_to(own, others.shape)
-    distances: np.ndarray = 1e3 * np.linalg.norm(procrustes(others, target)(others) - target, axis=2)
+    distances: np.ndarray = 1e3 * aligned_distances(others, np.broadcast_to(own, others.shape))
     return distances
 
 

@@ -18,6 +18,9 @@ from handsss.fitting.problem import FitSettings, HandParameters, KeypointProblem
 from handsss.hand.load import load_model
 from handsss.hand.model import HandModel
 
+# Costs are sums of squared standard deviations whose errors are not independent: where fits are weighed against each
+# other, they count this share (docs/lab/detector.md).
+COST_SHARE = 0.1
 _KEPT = 3  # hypotheses that are refined to the end
 Start = Literal["auto", "lifted", "search"]
 

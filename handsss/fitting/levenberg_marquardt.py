@@ -34,6 +34,14 @@ class _Work(NamedTuple):
         return _Work(self.parameters.select(index), *(value[index] for value in self[1:]))
 
 
+def moved_by_differences(parameters: HandParameters) -> tuple[HandParameters, Tensor]:
+    """Hands [B * P] moved by ``DIFFERENCE`` along each parameter, and [B * P] which hand each of them is."""
+    batch = len(parameters.pose)
+    rows = torch.arange(batch).repeat_interleave(PARAMETERS)
+    deltas = (torch.eye(PARAMETERS, dtype=torch.float64) * DIFFERENCE).repeat(batch, 1)
+    return retract(parameters.select(rows), deltas), rows
+
+
 def jacobian(
     problem: KeypointProblem, parameters: HandParameters, observation: Observation, residuals: Tensor | None = None
 ) -> Tensor:
@@ -46,9 +54,8 @@ def jacobian(
     if residuals is None:
         residuals = problem.residuals(parameters, observation)
     batch, count = residuals.shape
-    rows = torch.arange(batch).repeat_interleave(PARAMETERS)
-    deltas = (torch.eye(PARAMETERS, dtype=torch.float64) * DIFFERENCE).repeat(batch, 1)
-    moved = problem.residuals(retract(parameters.select(rows), deltas), observation.select(rows))
+    hands, rows = moved_by_differences(parameters)
+    moved = problem.residuals(hands, observation.select(rows))
     moved = moved.reshape(batch, PARAMETERS, count)
     return ((moved - residuals[:, None]) / DIFFERENCE).transpose(1, 2)
 

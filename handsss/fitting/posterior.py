@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from handsss.fitting.levenberg_marquardt import DIFFERENCE
+from handsss.fitting.levenberg_marquardt import DIFFERENCE, moved_by_differences
 from handsss.fitting.observation import Observation
-from handsss.fitting.problem import PARAMETERS, HandParameters, KeypointProblem, retract
+from handsss.fitting.problem import PARAMETERS, HandParameters, KeypointProblem
 
 _DAMPING = 1e-6  # added to the diagonal of the normal equations, squared reciprocal standard deviations
 
@@ -31,9 +31,7 @@ def aligned_deviations(problem: KeypointProblem, hands: HandParameters, observat
     points, local = problem.keypoints(hands)
     residuals = problem.residuals_of(hands, points, local, observation)
     _, weights = problem.robust(residuals)
-    rows = torch.arange(batch).repeat_interleave(PARAMETERS)
-    deltas = (torch.eye(PARAMETERS, dtype=torch.float64) * DIFFERENCE).repeat(batch, 1)
-    moved = retract(hands.select(rows), deltas)
+    moved, rows = moved_by_differences(hands)
     moved_points, moved_local = problem.keypoints(moved)
     changes = problem.residuals_of(moved, moved_points, moved_local, observation.select(rows))
     slopes = (changes.reshape(batch, PARAMETERS, -1) - residuals[:, None]) / DIFFERENCE * weights[:, None]

@@ -169,22 +169,18 @@ _LIKE_HAND = 5  # percentile of the hand's own densities from which a colour is 
 _MOST_UNCOVERED = 0.3  # of the background: more is floor or wood of the skin's colour
 
 
-def _uncovered_hand(
-    flat: np.ndarray, hand: np.ndarray, background: np.ndarray, inside: np.ndarray, order: np.ndarray
-) -> np.ndarray:
+def _uncovered_hand(logs: np.ndarray, hand: np.ndarray, background: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Pixels of the certain background that show what the mesh misses of hand and forearm: of the hand's colour, and
     connected with it by such pixels. A mixture that learned them would call the hand's own edge background.
 
     Args:
-        flat: [N, 3] colours of all pixels.
+        logs: [h, w] log densities of the hand's colours.
         hand, background: [h, w] bool: what the mesh is certain of.
         inside: [h, w] bool: the mesh.
-        order: [N] permutation of all pixels.
 
     Returns:
         [h, w] bool; none where so much is like the hand that its colour does not tell.
     """
-    logs = _mixture(flat, hand, order, 4).log_density(flat).reshape(hand.shape)
     alike = logs > np.percentile(logs[hand], _LIKE_HAND)
     labels, _ = ndimage.label(alike | inside)
     connected = np.isin(labels, np.unique(labels[inside])) & background
@@ -218,12 +214,14 @@ def segment(image: np.ndarray, silhouette: np.ndarray, forearm: np.ndarray, *, s
     colours = _opponent(image)
     grey = image.mean(-1)
     flat = colours.reshape(-1, 3)
-    sure_background &= ~_uncovered_hand(flat, sure_hand, sure_background, inside, order)
+    log_hand = _mixture(flat, sure_hand, order, 4).log_density(flat)
+    sure_background &= ~_uncovered_hand(log_hand.reshape(inside.shape), sure_hand, sure_background, inside)
     hand, background = sure_hand, sure_background
     spatial = np.clip(depth / 0.05, -2.0, 2.0)
     probability = inside.astype(np.float32)
-    for _ in range(2):
-        log_hand = _mixture(flat, hand, order, 4).log_density(flat)
+    for round_ in range(2):
+        if round_ > 0:
+            log_hand = _mixture(flat, hand, order, 4).log_density(flat)
         log_background = _mixture(flat, background, order, 6).log_density(flat)
         logit = np.clip(log_hand - log_background, -5, 5).reshape(inside.shape) + spatial
         probability = 1 / (1 + np.exp(-logit))

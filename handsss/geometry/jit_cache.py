@@ -31,10 +31,6 @@ class CacheFile(IndexDataCacheFile):  # type: ignore[misc]
         overloads[key] = name
         self._save_index(overloads)
 
-    def load(self, key: Any) -> Any:
-        """Machine code of a signature; None where there is none of this source."""
-        return super().load(key) if self._load_index().get(key) == self._own_name(key) else None
-
     def _own_name(self, key: Any) -> str:
         digest = hashlib.sha256(repr((self._source_stamp, key)).encode()).hexdigest()[:24]
         return f"{Path(self._index_name).stem}.{digest}.nbc"

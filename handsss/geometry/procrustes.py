@@ -68,6 +68,16 @@ def procrustes(source: np.ndarray, target: np.ndarray, *, reflection: bool = Fal
     return Similarity(factor, rotation, mean_source, mean_target, mirrored if reflection else np.zeros_like(mirrored))
 
 
+def aligned_distances(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """[..., P] distances between points after the proper similarity (without mirroring) that takes source to target.
+
+    Args:
+        source, target: [..., P, 3], same units.
+    """
+    distances: np.ndarray = np.linalg.norm(procrustes(source, target)(source) - target, axis=-1)
+    return distances
+
+
 def no_alignment(count: int) -> Similarity:
     """The identity for ``count`` hands: camera space as it is."""
     return _unrotated(np.ones(count), np.zeros((count, 3)), np.zeros((count, 3)))

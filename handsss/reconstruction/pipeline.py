@@ -12,7 +12,7 @@ import torch
 
 from handsss.detect.boxes import check_inside
 from handsss.detect.types import Detection
-from handsss.fitting.depth import depth_residuals
+from handsss.fitting.depth import depth_distances
 from handsss.fitting.expected_error import expected_errors
 from handsss.fitting.fitted_hand import FittedHand
 from handsss.fitting.hand_input import HandInput, hand_inputs, mirror_result
@@ -244,5 +244,4 @@ def _depth_figures(points: torch.Tensor, observation: Observation) -> dict[str, 
     size, mm; nothing without such points."""
     if observation.world is None:
         return {}
-    apart = depth_residuals(points, observation.world[:, :3], torch.ones(21, dtype=torch.float64))
-    return {"depth_mm": 1e3 * float(apart.norm(dim=-1).mean())}
+    return {"depth_mm": 1e3 * float(depth_distances(points, observation.world).mean())}

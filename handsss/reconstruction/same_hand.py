@@ -175,7 +175,6 @@ def _fit(jobs: Sequence[PhotoJob], own: Callable[[], HandPipeline], options: Bat
     """Ended photos, and fitted ones."""
     pipeline = own()
     ended: list[Numbered] = []
-    opened: list[OpenedPhoto] = []
     fitted: list[_Fitted] = []
     for job in jobs:
         begin = time.perf_counter()
@@ -187,7 +186,6 @@ def _fit(jobs: Sequence[PhotoJob], own: Callable[[], HandPipeline], options: Bat
                 bare = replace(_without_photo(one), seconds=time.perf_counter() - begin)
                 fitted.append(_Fitted(bare, hands))
             else:
-                opened.append(one)
                 ended.append((job.number, photo_outputs(one, [], options)))
         except Exception as error:
             ended.append((job.number, failed_outputs(job, error, time.perf_counter() - begin)))

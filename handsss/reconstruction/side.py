@@ -11,12 +11,10 @@ import numpy as np
 from handsss.detect.types import Detection, impose_side, other_side
 from handsss.errors import UserError
 from handsss.fitting.hand_input import HandInput, hand_inputs
+from handsss.fitting.keypoint_fit import COST_SHARE
 
 # Probability of the detector's side below which both sides are fitted (docs/lab/detector.md).
 CERTAIN = 0.8
-# Costs are sums of squared standard deviations whose errors are not independent: they count this share beside the
-# detector's log odds (docs/lab/detector.md).
-_COST_SHARE = 0.1
 _LEAST_PROBABILITY = 1e-3  # the detector is never surer than this
 
 
@@ -83,7 +81,7 @@ def fits_better(cost: float, other_cost: float, handedness: float) -> bool:
         handedness: the detector's probability of its side.
     """
     p = float(np.clip(handedness, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))
-    return _COST_SHARE * (other_cost - cost) + 2 * np.log(p / (1 - p)) < 0
+    return COST_SHARE * (other_cost - cost) + 2 * np.log(p / (1 - p)) < 0
 
 
 def decided(

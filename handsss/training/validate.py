@@ -13,7 +13,7 @@ from handsss.data.augment import Augmentation
 from handsss.data.dataset import HandDataset
 from handsss.errors import InputError
 from handsss.geometry.cameras import project
-from handsss.geometry.procrustes import procrustes
+from handsss.geometry.procrustes import aligned_distances
 from handsss.network.s2hand import S2Hand
 from handsss.training.objective import Batch
 
@@ -62,7 +62,7 @@ class Validation:
             _add(sums, "mpjpe_mm", 1000 * (prediction.joints - truth).norm(dim=-1).mean(1))
             for predicted, true in zip(_numbers(prediction.joints), _numbers(truth), strict=True):
                 if np.isfinite(true).all():
-                    miss = np.linalg.norm(procrustes(predicted, true)(predicted) - true, axis=1)
+                    miss = aligned_distances(predicted, true)
                     sums.setdefault("aligned_mpjpe_mm", []).append(1000 * float(miss.mean()))
         network.train(training)
         return {name: float(np.nanmean(values)) for name, values in sorted(sums.items())}

@@ -16,7 +16,7 @@ from handsss.fitting.fitted_hand import FittedHand
 from handsss.fitting.hand_input import HandInput, hand_inputs
 from handsss.fitting.silhouette_fit import posed_vertices
 from handsss.geometry.cameras import intrinsics_from_fov
-from handsss.geometry.procrustes import procrustes
+from handsss.geometry.procrustes import aligned_distances
 from handsss.io.image import read_image
 from handsss.reconstruction.likely_camera import likely_intrinsics
 from handsss.reconstruction.pipeline import HandPipeline
@@ -62,7 +62,7 @@ def errors_of(pipeline: HandPipeline, hand: FittedHand, joints: np.ndarray) -> n
     own = pipeline.model.keypoint_set("freihand").vertex_weights @ vertices[0].double().numpy()
     if hand.input.left:  # all hands of these pictures are right ones: this one was taken for a left one
         own = own * np.array([-1.0, 1.0, 1.0])
-    apart: np.ndarray = 1e3 * np.linalg.norm(procrustes(own, joints)(own) - joints, axis=1)
+    apart: np.ndarray = 1e3 * aligned_distances(own, joints)
     return apart
 
 

@@ -104,10 +104,10 @@ def train(
 
 def aligned_errors(points: Tensor, truth: Tensor) -> np.ndarray:
     """Mean distance [B], metres, after the best similarity of each hand (Umeyama 1991)."""
-    from handsss.geometry.procrustes import procrustes
+    from handsss.geometry.procrustes import aligned_distances
 
     a, b = points.double().numpy(), truth.double().numpy()
-    distances: np.ndarray = np.linalg.norm(procrustes(a, b, reflection=False)(a) - b, axis=2).mean(1)
+    distances: np.ndarray = aligned_distances(a, b).mean(1)
     return distances
 
 
