@@ -3,8 +3,11 @@ and what is flagged.
 
     python -m benchmarks.expected_error ROOT [--split evaluation] [--first 0] [--rows 1000] [--json FILE] [--curve PNG]
 
+    python -m benchmarks.expected_error PHOTOS --six-views [--every 4] [--json FILE]
+
 ROOT has FreiHAND's layout, as `handsss synthesize` writes it. Every other picture withholds its camera. Pictures
-without a detected hand do not count.
+without a detected hand do not count. With --six-views the photos are those of benchmarks.six_views, real hands: the
+joint fit of all six views takes the truth's place.
 """
 
 from __future__ import annotations
@@ -18,7 +21,13 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
+from benchmarks.six_views import by_hands, detect, joint
+from handsss.fitting.doubt import features_of
 from handsss.fitting.expected_error import load_expected_error
+from handsss.geometry.procrustes import aligned_distances
+from handsss.io.image import read_image
+from handsss.reconstruction.pipeline import HandPipeline
+from handsss.reconstruction.settings import PipelineSettings
 from tools.train_expected_error.collect import Collected, collect
 
 _GROUPS = 8
@@ -44,6 +53,25 @@ def figures_of(expected: np.ndarray, errors: np.ndarray) -> dict[str, Any]:
     }
 
 
+def of_views(photos: Path, every: int) -> Collected:
+    """Hands of each so-manieth shape's views, against the joint fit of all of them."""
+    pipeline = HandPipeline("open", PipelineSettings(side="right"))
+    features, errors = [], []
+    for views in detect(photos, every)[0].values():
+        with torch.no_grad():
+            truth = joint(views)
+        for name, (size, hand) in views.items():
+            picture = read_image(photos / name).array
+            fitted = pipeline.fitter(pipeline.find_hands(picture, by_hands(size, hand), [hand]).inputs)
+            problem = pipeline.fitter.problem(fitted[0].keypoint_set)
+            with torch.no_grad():
+                own = problem.keypoints(fitted[0].parameters)[0][0].numpy()
+            features.append(features_of(problem, fitted)[0])
+            errors.append(1e3 * aligned_distances(own, truth))
+    count = len(features)
+    return Collected(np.stack(features), np.stack(errors), np.arange(count), np.zeros(count, dtype=int))
+
+
 def draw(figures: dict[str, Any], expected: np.ndarray, errors: np.ndarray, path: Path) -> None:
     """The calibration curve, with every hand as a dot."""
     from matplotlib.figure import Figure
@@ -67,11 +95,16 @@ def main() -> None:
     parser.add_argument("--split", default="evaluation")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--six-views", action="store_true")
+    parser.add_argument("--every", type=int, default=4, help="with --six-views: take each so-manieth shape")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--curve", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data: Collected = collect(options.root, options.split, options.first, options.rows, only_usual=True)
+    if options.six_views:
+        data = of_views(options.root, options.every)
+    else:
+        data = collect(options.root, options.split, options.first, options.rows, only_usual=True)
     with torch.no_grad():
         expected = load_expected_error()(torch.tensor(data.features)).mean(0).double().numpy()
     figures = figures_of(expected, data.errors)
