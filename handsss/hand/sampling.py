@@ -5,6 +5,7 @@ Used to build the open hand's pose space, to start fits from, and to synthesise 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -208,7 +209,9 @@ def collides(positions: np.ndarray, radii: np.ndarray, tolerance: float = 0.72) 
     return hit
 
 
-def sample_poses(model: PoseModel, count: int, rng: np.random.Generator) -> np.ndarray:
+def sample_poses(
+    model: PoseModel, count: int, rng: np.random.Generator, angles_of: Callable[..., np.ndarray] = sample_angles
+) -> np.ndarray:
     """Poses within limits, coupled, free of self-collision.
 
     Args:
@@ -216,6 +219,7 @@ def sample_poses(model: PoseModel, count: int, rng: np.random.Generator) -> np.n
             sampled from its own pose space instead: ``hands_mean + N(0, 1) hands_std hands_components``.
         count: how many.
         rng: the same state gives the same poses.
+        angles_of: joint angles in degrees of ``limits_deg``, how many, and ``rng``, as :func:`sample_angles` has them.
 
     Returns:
         [count, 15, 3] axis-angle relative to the flat hand, radians.
@@ -231,7 +235,7 @@ def sample_poses(model: PoseModel, count: int, rng: np.random.Generator) -> np.n
     kept: list[np.ndarray] = []
     have = 0
     while have < count:
-        angles = np.deg2rad(sample_angles(model.limits_deg, max(256, count), rng))
+        angles = np.deg2rad(angles_of(model.limits_deg, max(256, count), rng))
         rotations = euler_matrices(angles, model.bone_frames)
         free = ~collides(joint_positions(joints, tips, rotations), radii)
         kept.append(matrices_to_axis_angle(rotations[free]))

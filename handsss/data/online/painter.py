@@ -44,7 +44,7 @@ class OnlineSettings:
     keypoint_set: str = "mediapipe"  # definition of the 2D keypoints
     joints_set: str = "freihand"  # and of the true joints
     augmentation: Augmentation = field(default_factory=Augmentation)  # of it the network's view: turning and zoom
-    poses: int = 2048  # in the bank that poses are drawn from
+    poses: int = 8192  # in the bank that poses are drawn from
 
 
 class Painted(NamedTuple):

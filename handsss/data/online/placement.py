@@ -12,7 +12,9 @@ from handsss.data.online.draws import Draws, between
 from handsss.geometry.framing import CROP, FOCAL_LENGTH, MARGIN
 from handsss.geometry.rotations import axis_angle_to_matrix, quaternion_to_matrix
 
-_FROM_CAMERA = -0.5  # z of the forearm's direction below which it would hide the hand
+_HELD = 0.5  # share of hands that are held up to the camera or reach in
+_FROM_CAMERA = -0.75  # z of the forearm's direction below which it would hide the hand
+_FAR_ARM, _ARM = 0.1, 0.42  # m, depth of a hand whose forearm comes from the camera: it ends before the camera
 _TRIES = 4  # rotations, of which the first is taken whose forearm does not come from the camera
 _LARGEST_BOX = 0.93  # of the crop's side; larger hands move away
 
@@ -26,7 +28,10 @@ class Placement(NamedTuple):
 
 
 def rotations(draws: Draws) -> Tensor:
-    """[B, 3, 3]: two hands in three are held up to the camera or reach in, the others have any rotation."""
+    """[B, 3, 3]: half of the hands are held up to the camera or reach in, the others are seen from any side.
+
+    Only what looks along the forearm from behind, within 41 degrees, is left out.
+    """
     u, n = draws.u("upright"), draws.n("lean")
     side = torch.pi * (u[:, 1] < 0.5) + 0.65 * n[:, 2]
     zero = torch.zeros_like(side)
@@ -37,7 +42,7 @@ def rotations(draws: Draws) -> Tensor:
     held = roll @ lean @ turn @ fingers_up
     anyhow = quaternion_to_matrix(draws.n("rotation").reshape(-1, 4)).reshape(-1, _TRIES, 3, 3)
     candidates = torch.where(
-        (u[:, 0] < 0.65)[:, None, None, None], torch.cat([held[:, None], anyhow], 1)[:, :4], anyhow
+        (u[:, 0] < _HELD)[:, None, None, None], torch.cat([held[:, None], anyhow], 1)[:, :4], anyhow
     )
     usable = candidates[:, :, 2, 0] > _FROM_CAMERA  # the forearm lies along the model's +x
     first = usable.int().argmax(1)
@@ -71,6 +76,8 @@ def place(joints: Tensor, draws: Draws) -> Placement:
     fill = CROP / (1 + 2 * MARGIN) * torch.exp(0.10 * draws.n("fill")[:, 0])
     focal = torch.where(detector_crop, fill * away / span, focal)
     depth = torch.where(detector_crop, away, depth)
+    towards = -rotation[:, 2, 0]
+    nearest = torch.where(towards > 0.5, torch.maximum(nearest, _FAR_ARM + _ARM * towards), nearest)
     depth = torch.maximum(torch.maximum(depth, nearest), focal * span / (_LARGEST_BOX * CROP))
     # A crop of a photo whose longer side is 0.75 to 1.5 focal lengths, and that holds the crop's middle.
     reach = (0.5 * focal / between(u[:, 1], 0.75, 1.5) - 40).clamp(2, 500)

@@ -11,15 +11,15 @@ from torch import Tensor
 from handsss.data.online.draws import Draws
 from handsss.data.synthetic.poses import grasp_pose
 from handsss.hand.load import load_model
-from handsss.hand.sampling import sample_poses
+from handsss.hand.wide_sampling import sample_wide_poses
 
-_GRASPS = 0.35  # share of grasps and signs, as in ``synthesize``
+_GRASPS = 0.2  # share of grasps and signs
 _BETWEEN = 1 / 3  # share of poses that lie between two of the bank
-_SHAKE = 0.15  # standard deviations of the hand model's pose coefficients
+_SHAKE = 0.1  # standard deviations of the hand model's pose coefficients
 
 
 class PoseBank:
-    """Poses of the coupled sampler, and grasps and signs; what is drawn lies at one or between two, a little shaken.
+    """Poses of the wide sampler, and grasps and signs; what is drawn lies at one or between two, a little shaken.
 
     Args:
         count: poses; a sixteenth as many grasps.
@@ -28,9 +28,9 @@ class PoseBank:
     """
 
     def __init__(self, count: int, seed: int, device: torch.device) -> None:
-        common, grasps = _bank(count, seed)
+        wide, grasps = _bank(count, seed)
         model = load_model("open-detail")
-        self.common, self.grasps = common.to(device), grasps.to(device)
+        self.wide, self.grasps = wide.to(device), grasps.to(device)
         axes = model.hands_std[:, None] * model.hands_components  # [45, 45]
         self.shake = torch.as_tensor(_SHAKE * axes, dtype=torch.float32, device=device)
 
@@ -42,19 +42,19 @@ class PoseBank:
         return first + share * (second - first) + (draws.n("shake") @ self.shake).reshape(-1, 15, 3)
 
     def _one(self, kind: Tensor, which: Tensor) -> Tensor:
-        common = self.common[(which * len(self.common)).long().clamp_max(len(self.common) - 1)]
+        wide = self.wide[(which * len(self.wide)).long().clamp_max(len(self.wide) - 1)]
         grasps = self.grasps[(which * len(self.grasps)).long().clamp_max(len(self.grasps) - 1)]
-        return torch.where((kind < _GRASPS)[:, None, None], grasps, common)
+        return torch.where((kind < _GRASPS)[:, None, None], grasps, wide)
 
 
 @lru_cache(maxsize=2)
 def _bank(count: int, seed: int) -> tuple[Tensor, Tensor]:
     model = load_model("open-detail")
     rng = np.random.default_rng((seed, 1))
-    blocks = [sample_poses(model, min(count, 1024), rng) for _ in range(-(-count // 1024))]
+    blocks = [sample_wide_poses(model, min(count, 1024), rng) for _ in range(-(-count // 1024))]
     grasps = np.stack([grasp_pose(model, rng) for _ in range(max(count // 16, 1))])
-    common = torch.as_tensor(np.concatenate(blocks)[:count], dtype=torch.float32)
-    return common, torch.as_tensor(grasps, dtype=torch.float32)
+    wide = torch.as_tensor(np.concatenate(blocks)[:count], dtype=torch.float32)
+    return wide, torch.as_tensor(grasps, dtype=torch.float32)
 
 
 def shapes(draws: Draws) -> Tensor:
