@@ -13,7 +13,7 @@ from handsss.data.synthetic.poses import grasp_pose
 from handsss.hand.load import load_model
 from handsss.hand.wide_sampling import sample_wide_poses
 
-_GRASPS = 0.2  # share of grasps and signs
+_GRASPS = 0.15  # share of grasps and signs
 _BETWEEN = 1 / 3  # share of poses that lie between two of the bank
 _SHAKE = 0.1  # standard deviations of the hand model's pose coefficients
 
