@@ -30,8 +30,7 @@ def sample_wide_angles(limits_deg: np.ndarray, count: int, rng: np.random.Genera
     """Joint angles [count, 15, 3] in degrees (azimuth, pitch, roll), before collisions are looked for.
 
     One in seven is the coupled sampler's. In the others knuckles and middle joints flex on their own, end joints by a
-    share of the middle ones; in half of the hands some fingers flex unlike the others, and in all of them each differs a
-    little.
+    share of the middle ones. In half of the hands some fingers flex unlike the others, in all of them each differs.
 
     Args:
         limits_deg: [15, 3, 2].
