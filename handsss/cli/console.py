@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +32,20 @@ def show_error(message: str) -> None:
     errors.print("[bold red]error:[/bold red] ", end="")
     shown = message.encode("utf-8", "backslashreplace").decode()  # file names may be other than UTF-8
     errors.print(shown, markup=False, highlight=False, soft_wrap=True)
+
+
+def tell_torchrun(message: str) -> None:
+    """Put a message where ``torchrun`` looks for the reason of a failed process.
+
+    It always ends with a traceback of its own and a summary, which else says "To enable traceback see ..." and hides
+    the message above it. With this file the summary repeats the message.
+    """
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if not path:
+        return
+    content = {"message": {"message": f"error: {message}", "extraInfo": {"timestamp": str(int(time.time()))}}}
+    with suppress(OSError), open(path, "w", encoding="utf-8") as file:
+        json.dump(content, file)
 
 
 def show_note(message: str) -> None:

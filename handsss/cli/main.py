@@ -61,7 +61,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: instead of the command line's.
     """
-    from handsss.cli.console import INPUT_FAILED, INTERRUPTED, USAGE, flag, show_error
+    from handsss.cli.console import INPUT_FAILED, INTERRUPTED, USAGE, flag, show_error, tell_torchrun
     from handsss.cli.output_stream import install, lost_output
     from handsss.errors import UserError
     from handsss.io.atomic import is_full, write_error
@@ -72,6 +72,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
         app(args=None if arguments is None else list(arguments))
     except UserError as error:
         show_error(error.text(flag))
+        tell_torchrun(error.text(flag))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         show_error("interrupted.")

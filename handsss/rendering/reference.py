@@ -11,7 +11,8 @@ from torch import Tensor
 from handsss.rendering.topology import face_neighbours
 from handsss.rendering.types import NEAR, SilhouetteCrossings
 
-_CHUNK = 1 << 22  # pixel-face pairs tested at once
+_CHUNK = {"cpu": 1 << 17}  # pixel-face pairs tested at once: as many as a processor's cache holds
+_LARGE_CHUNK = 1 << 22  # elsewhere few launches count
 _WALK = 8
 
 
@@ -28,9 +29,8 @@ def pixel_centres(height: int, width: int, like: Tensor) -> Tensor:
 def _edges(corners: Tensor, points: Tensor) -> Tensor:
     """Twice the areas [..., 3] that points [..., 2] span with the sides of triangles [..., 3, 2+]."""
     offset = corners[..., :2] - points[..., None, :]
-    x, y = offset[..., 0], offset[..., 1]
-    order, after = [1, 2, 0], [2, 0, 1]
-    return x[..., order] * y[..., after] - y[..., order] * x[..., after]
+    x, y = (axis.unbind(-1) for axis in offset.unbind(-1))
+    return torch.stack([x[i] * y[j] - y[i] * x[j] for i, j in ((1, 2), (2, 0), (0, 1))], -1)
 
 
 @torch.no_grad()
@@ -50,7 +50,7 @@ def rasterise(screen: Tensor, faces: Tensor, height: int, width: int, cull: bool
     batch = screen.shape[0]
     face_id = torch.full((batch, height * width), -1, dtype=torch.int32, device=screen.device)
     depth = torch.full((batch, height * width), torch.inf, dtype=screen.dtype, device=screen.device)
-    step = max(1, _CHUNK // (height * width))
+    step = max(1, _CHUNK.get(screen.device.type, _LARGE_CHUNK) // (height * width))
     for image in range(batch):
         for first in range(0, len(faces), step):
             corners = screen[image][faces[first : first + step]]  # [f, 3, 3]

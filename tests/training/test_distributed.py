@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import torch
 from handsss.errors import UserError
 from handsss.network.checkpoint import load_checkpoint
 from handsss.training.distributed import from_environment
+from tests.cli.typed import typed
 from tests.training.conftest import TINY
 from tests.training.two_processes import gradients, share_of_gradients
 
@@ -31,10 +33,19 @@ def torchrun(*arguments: object, folder: Path) -> subprocess.CompletedProcess[st
     )
 
 
-def test_gradients_are_the_whole_batchs(tmp_path: Path) -> None:
-    done = torchrun("-m", "tests.training.two_processes", tmp_path / "two.pt", folder=tmp_path)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, stores: tuple[Path, Path]) -> tuple[Path, str]:
+    """A folder with what two processes left, and what they printed: gradients and a run; Python starts but once."""
+    folder = tmp_path_factory.mktemp("two")
+    settings = [word for setting in (*TINY, "schedule.batch=4") for word in ("--set", setting)]
+    command = ("train", "--data", stores[0], "--val", stores[1], "--steps", "3", "--workers", "0", *settings)
+    done = torchrun("-m", "tests.training.two_processes", folder / "two.pt", *command, "--out", "two", folder=folder)
     assert done.returncode == 0, done.stderr
-    two = torch.load(tmp_path / "two.pt", weights_only=True)
+    return folder, done.stdout
+
+
+def test_gradients_are_the_whole_batchs(trained: tuple[Path, str]) -> None:
+    two = torch.load(trained[0] / "two.pt", weights_only=True)
     one = gradients(0, 1)
     assert set(one) == set(two)
     largest = max(float(value.abs().max()) for value in one.values())
@@ -48,16 +59,33 @@ def test_gradients_are_the_whole_batchs(tmp_path: Path) -> None:
     assert float((mean - one[name]).abs().max()) > 0.05 * float(one[name].abs().max())
 
 
-def test_the_command_in_two_processes(tmp_path: Path, stores: tuple[Path, Path]) -> None:
-    settings = [word for setting in (*TINY, "schedule.batch=4") for word in ("--set", setting)]
-    common = ("train", "--data", stores[0], "--val", stores[1], "--steps", "3", "--workers", "0", *settings)
-    done = torchrun("-m", "handsss", *common, "--out", "two", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("next: handsss evaluate") == 1  # one of them prints
-    content = load_checkpoint(tmp_path / "two" / "latest.pt")
-    assert content["step"] == 3
-    odd = torchrun("-m", "handsss", *common, "--batch", "3", "--out", "odd", folder=tmp_path)
-    assert odd.returncode != 0 and "a batch of 3 cannot be shared out among 2 processes" in odd.stderr
+def test_the_command_in_two_processes(trained: tuple[Path, str]) -> None:
+    folder, printed = trained
+    assert printed.count("next: handsss evaluate") == 1  # one of them prints
+    assert load_checkpoint(folder / "two" / "latest.pt")["step"] == 3
+
+
+def test_a_batch_that_cannot_be_shared_out(
+    tmp_path: Path, stores: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The process of a pair, whose other never comes: it does not wait for it."""
+    world = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "29511"}
+    for name, value in world.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
+    assert typed("train", "--data", stores[0], "--batch", 3, "--steps", 1, "--out", tmp_path / "odd") == 2
+    message = "a batch of 3 cannot be shared out among 2 processes"
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "odd").exists()
+    # torchrun's summary, which comes below the message, repeats it.
+    assert message in json.loads((tmp_path / "error.json").read_text())["message"]["message"]
+
+
+@pytest.mark.slow
+def test_torchrun_ends_with_the_message(tmp_path: Path) -> None:
+    done = torchrun("-m", "handsss", "train", "--data", "nowhere.h5", "--out", "odd", folder=tmp_path)
+    assert done.returncode != 0
+    assert "nowhere.h5: no such file" in done.stderr.strip().splitlines()[-2]
 
 
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
