@@ -21,7 +21,7 @@ from handsss.geometry.warp import samples_per_pixel
 from handsss.geometry.window import Window
 
 ALWAYS = ("keypoints_2d", "confidence", "K", "hand", "index")
-OPTIONAL = ("joints_3d", "root_3d", "vertices", "scale", "mask", "has_mask")
+OPTIONAL = ("joints_3d", "root_3d", "vertices", "world_3d", "scale", "mask", "has_mask")
 EXACT = ("mano_pose", "mano_shape", "mano_translation")  # only without turning: they have frames of their own
 
 
@@ -29,8 +29,8 @@ class HandDataset(Dataset[dict[str, Tensor]]):
     """A store, row by row.
 
     A row is ``{"image": [3, 224, 224] float32 0..1, "keypoints_2d": [21, 2], "confidence": [21], "K": [3, 3],
-    "hand": (), "index": (), ...}`` with whatever of ``joints_3d, root_3d, vertices, scale, mask`` the store has; rows
-    without truth hold NaN there. Pictures may be smaller: :meth:`reduced`.
+    "hand": (), "index": (), ...}`` with whatever of ``joints_3d, root_3d, vertices, world_3d, scale, mask`` the store
+    has; rows without truth, or without depth, hold NaN there. Pictures may be smaller: :meth:`reduced`.
 
     Args:
         path: of the store.
@@ -181,6 +181,9 @@ def _seen_through(window: Window, values: dict[str, np.ndarray]) -> dict[str, np
     for name in ("joints_3d", "root_3d", "vertices"):
         if name in values:
             values[name] = window.rotate(values[name].astype(np.float64))
+    if "world_3d" in values:
+        world = values["world_3d"].astype(np.float64)
+        values["world_3d"] = np.concatenate([window.rotate(world[:, :3]), world[:, 3:]], 1)
     if "mask" in values:
         shown = window.sample((values["mask"] * 255).astype(np.uint8), repeat=False)
         values["mask"] = (shown > 0.5).astype(np.uint8)

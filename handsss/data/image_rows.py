@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from handsss.data.annotated_image import AnnotatedImage
-from handsss.data.keypoints.sources import LEFT_OUT, KeypointSource, Tags
+from handsss.data.keypoints.sources import LEFT_OUT, KeypointSource, SourceHand, Tags
 from handsss.data.store.crop_jpeg import decode_crop
 from handsss.data.store.schema import Row
 from handsss.errors import InputError
@@ -51,11 +51,12 @@ def make_rows(
     hands, tags = source.find(item, picture, intrinsics)
     tags += [remark for remark in (FRAMES, DARK) if any(remark in note for note in photo.notes)]
     if item.keep != "auto":
-        kept = [hand for hand in hands if hand[0] == item.keep]
+        kept = [hand for hand in hands if hand.side == item.keep]
         tags, hands = tags + [LEFT_OUT] * (len(hands) - len(kept)), kept
     rows = []
-    for hand, keypoints in hands:
-        window = crop_window(item, keypoints, (width, height), margin, box_margin, mirrored=hand == "left")
+    for hand in hands:
+        mirrored = hand.side == "left"
+        window = crop_window(item, hand.keypoints, (width, height), margin, box_margin, mirrored=mirrored)
         content: np.ndarray | bytes
         if item.whole and not window.mirrored and (height, width) == (CROP, CROP):
             content = picture
@@ -63,7 +64,7 @@ def make_rows(
                 content = _jpeg_of(item.path, picture)
         else:
             content = window.sample(picture, repeat=False, dtype=np.uint8)
-        rows.append(_row(item, hand, keypoints, window, intrinsics, content))
+        rows.append(_row(item, hand, window, intrinsics, content))
     return ImageRows(rows, tags)
 
 
@@ -108,12 +109,12 @@ def crop_window(
 
 def _row(
     item: AnnotatedImage,
-    hand: str,
-    keypoints: np.ndarray,
+    hand: SourceHand,
     window: Window,
     intrinsics: np.ndarray,
     content: np.ndarray | bytes,
 ) -> Row:
+    keypoints = hand.keypoints
     visible = keypoints[:, 2] > 0
     points = np.where(visible[:, None], window.to_window(keypoints[:, :2]), 0.0)
     extra = dict(item.truth)
@@ -124,6 +125,8 @@ def _row(
         extra["joints_3d"] = window.rotate(item.joints_3d)
         if "scale" not in extra:
             extra["scale"] = float(np.linalg.norm(item.joints_3d[9] - item.joints_3d[10]))
+    if hand.world is not None:
+        extra["world_3d"] = np.concatenate([window.rotate(hand.world[:, :3]), hand.world[:, 3:]], 1)
     if item.mask is not None:
         extra["mask"] = _mask(item.mask, window)
         extra["has_mask"] = 1
@@ -133,7 +136,7 @@ def _row(
         confidence=np.where(visible, keypoints[:, 2], 0.0),
         K=window.intrinsics(intrinsics),
         crop_transform=window.affine,
-        hand=hand,
+        hand=hand.side,
         name=item.name,
         index=item.index,
         extra=extra,

@@ -146,8 +146,8 @@ def _read(
         camera = item.intrinsics
         if camera is None:  # frames without any annotation
             camera = choose_camera(size, None, item.name).intrinsics
-        (_, keypoints), *_ = source.find(item, _NO_PICTURE, camera)[0]
-        window = crop_window(item, keypoints, size, MARGIN, BOX_MARGIN, mirrored=False)
+        hand, *_ = source.find(item, _NO_PICTURE, camera)[0]
+        window = crop_window(item, hand.keypoints, size, MARGIN, BOX_MARGIN, mirrored=False)
         names.append(item.name)
         index[row] = item.index
         cameras[row] = window.intrinsics(camera)

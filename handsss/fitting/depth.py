@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from handsss.geometry.centring import centred
 from handsss.geometry.rotations import rotation_to_ray
 
 
@@ -56,10 +57,7 @@ def depth_residuals(points: Tensor, world: Tensor, certainty: Tensor) -> Tensor:
         [B, 21, 3].
     """
     weight = certainty.square()
-    weight = (weight / weight.sum(-1, keepdim=True).clamp_min(1e-12))[..., None]
-    hand = points - (weight * points).sum(-2, keepdim=True)
-    given = world - (weight * world).sum(-2, keepdim=True)
-    size = (weight * hand.square()).sum((-2, -1), keepdim=True)
-    own = (weight * given.square()).sum((-2, -1), keepdim=True)
+    hand, size = centred(points, weight)
+    given, own = centred(world, weight)
     scale = (size / own.clamp_min(1e-12)).sqrt()
     return (hand - scale * given) * certainty[..., None]

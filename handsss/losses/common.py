@@ -11,9 +11,12 @@ MIDDLE_MCP = 9  # OpenPose order: knuckle of the middle finger, the root of root
 KNEE = 5.0  # px: below it the smooth L1 is quadratic, above it linear
 
 
-def smooth_l1(distance: Tensor) -> Tensor:
-    """Smooth L1 of distances [...] px: ``d^2 / 10`` below 5 px, ``d - 2.5`` above (released code)."""
-    return torch.where(distance < KNEE, distance.square() / (2 * KNEE), distance - KNEE / 2)
+def smooth_l1(distance: Tensor, knee: float = KNEE) -> Tensor:
+    """Smooth L1 of distances [...]: ``d^2 / (2 knee)`` below the knee, ``d - knee / 2`` above.
+
+    The default is the released code's, px: ``d^2 / 10`` below 5 px, ``d - 2.5`` above.
+    """
+    return torch.where(distance < knee, distance.square() / (2 * knee), distance - knee / 2)
 
 
 def norm(vectors: Tensor) -> Tensor:

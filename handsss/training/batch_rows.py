@@ -38,7 +38,7 @@ def joined(batch: dict[str, Tensor], finished: Callable[[dict[str, Tensor]], dic
 
     Args:
         batch: of :func:`stacked`.
-        finished: makes images of rows of one kind; fields that not all kinds have then are left out.
+        finished: makes images of rows of one kind. Numbers that not all kinds have then are NaN in the other rows.
     """
     parts: list[dict[str, Tensor]] = []
     while any(name.startswith(_KIND.format(len(parts))) for name in batch):
@@ -48,10 +48,16 @@ def joined(batch: dict[str, Tensor], finished: Callable[[dict[str, Tensor]], dic
         return finished(batch)
     order = torch.cat([part.pop(_ROWS) for part in parts]).argsort()
     done = [finished(part) for part in parts]
-    common = [name for name in done[0] if all(name in part for part in done)]
+    counts = [len(part["index"]) for part in done]
     result = {}
-    for name in common:
-        values = [part[name] for part in done]
+    for name in dict.fromkeys(name for part in done for name in part):
+        known = next(part[name] for part in done if name in part)
+        if not known.is_floating_point() and not all(name in part for part in done):
+            continue
+        values = [
+            part[name] if name in part else known.new_full((count, *known.shape[1:]), torch.nan)
+            for part, count in zip(done, counts, strict=True)
+        ]
         devices = {value.device for value in values}
         # What one kind has on the GPU already, the others get there.
         there = next((device for device in devices if device.type != "cpu"), values[0].device)

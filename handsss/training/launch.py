@@ -21,7 +21,8 @@ from handsss.errors import UserError
 from handsss.network.device import choose_device
 from handsss.training.batch_size import batch_that_fits
 from handsss.training.best import BEST
-from handsss.training.config import TrainConfig, resolve, warn_renamed
+from handsss.training.config import PRESETS, TrainConfig, resolve, warn_renamed
+from handsss.training.depth_supervision import without_depth
 from handsss.training.distributed import Processes, from_environment, min_over_processes, process_group
 from handsss.training.loggers.fan_out import logger_names
 from handsss.training.memory import keep_memory
@@ -194,8 +195,10 @@ def _new_run(
         baseline=options.baseline,
         model=options.model,
     )
-    config, left_out = without_lifting(config, recipe)
-    if left_out and processes.first:
+    config, without = without_lifting(config, recipe)
+    asked = config.losses.w_depth != PRESETS[options.preset].losses.w_depth
+    config, shallow = without_depth(config, recipe, asked=asked)
+    for left_out in filter(None, (without, shallow) if processes.first else ()):
         callbacks.note(left_out)
     kind = f"{options.baseline or 's2hand'}-{options.supervision}-{options.preset}"
     folder = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}"

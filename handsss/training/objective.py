@@ -18,6 +18,7 @@ from handsss.losses.e_2d import e_2d
 from handsss.losses.e_beta import e_beta
 from handsss.losses.e_c import e_c
 from handsss.losses.e_con import e_con
+from handsss.losses.e_depth import KEYPOINT_SET, e_depth
 from handsss.losses.e_j import e_j
 from handsss.losses.e_loc import e_loc
 from handsss.losses.e_ori import e_ori
@@ -62,6 +63,7 @@ class LossWeights:
     w_simcc: float = 0.5  # of E_simcc relative to E_heatmap
     w_plausible: float = 0.0  # of the squared pose coefficients in standard deviations (not the paper's)
     w_lifted: float = 0.0  # of E_lifted, joints of the lifting network; open hand only (not the paper's)
+    w_depth: float = 0.0  # of E_depth, the detector's 3D points (not the paper's)
     pose_prior: str = "limits"  # limits: E_J; average: L2 on the pose coefficients instead
     squared_scale: bool = True  # E_s squared (supplement) or absolute (released code)
 
@@ -75,6 +77,7 @@ class Batch(NamedTuple):
     K: Tensor  # [B, 3, 3] px
     joints_3d: Tensor | None = None  # [B, 21, 3] m, true joints; with full supervision
     samples: Tensor | None = None  # [B] row numbers, for messages
+    world: Tensor | None = None  # [B, 21, 4] m, the detector's 3D points and their spread; NaN: none; with w_depth
 
 
 class Terms(NamedTuple):
@@ -197,7 +200,8 @@ class Objective:
         return terms
 
     def _geometry(self, network: S2Hand, prediction: S2HandOutput, batch: Batch) -> dict[str, tuple[float, Tensor]]:
-        """w_geo (E_loc + w_ori E_ori) + w_regu (E_beta + w_s E_s + w_J E_J) + w_lifted E_lifted + w_3dj E_3dj."""
+        """w_geo (E_loc + w_ori E_ori) + w_regu (E_beta + w_s E_s + w_J E_J) + w_depth E_depth + w_lifted E_lifted +
+        w_3dj E_3dj."""
         w = self.weights
         geometry, regular = w.w_3d * w.w_geo, w.w_3d * w.w_regu
         detected = batch.keypoints, batch.confidence
@@ -216,6 +220,12 @@ class Objective:
         if w.w_plausible > 0:
             deviation = torch.as_tensor(network.hand.model.hands_std).to(prediction.hand.pose)
             terms["E_plausible"] = regular * w.w_plausible, plausible_pose(prediction.hand.pose, deviation)
+        if w.w_depth > 0 and batch.world is not None:
+            points = prediction.joints
+            if self.keypoint_set != KEYPOINT_SET:
+                points = network.pose(prediction.hand, KEYPOINT_SET)[2]
+            value = e_depth(points, batch.world, *detected, batch.K, mean_over_processes)
+            terms["E_depth"] = w.w_3d * w.w_depth, value
         if w.w_lifted > 0:
             teacher = lifting_teacher(network.hand.model, self.keypoint_set, batch.keypoints.device)
             lifted = teacher(*detected, batch.K)

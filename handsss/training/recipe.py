@@ -78,12 +78,12 @@ def default_training_data(split: str = "training") -> Path:
 
 def as_baseline(config: TrainConfig) -> TrainConfig:
     """MANO-CNN: the same encoder and regressor, supervised by keypoints, without the keypoint branch, texture,
-    photometric, bone-direction and consistency terms, and without E_lifted."""
+    photometric, bone-direction and consistency terms, and without E_lifted and E_depth."""
     stages = tuple(name for name in config.schedule.stages if name != "keypoints")
     return replace(
         config,
         network=replace(config.network, stacks=0, appearance=False),
-        losses=replace(config.losses, w_2d=0.0, w_con=0.0, w_ori=0.0, w_photo=0.0, w_lifted=0.0),
+        losses=replace(config.losses, w_2d=0.0, w_con=0.0, w_ori=0.0, w_photo=0.0, w_lifted=0.0, w_depth=0.0),
         schedule=replace(config.schedule, stages=stages or ("shape", "finetune")),
     )
 
@@ -146,12 +146,13 @@ def _online(path: Path, config: TrainConfig, like: dict[str, Any]) -> OnlineHand
 
 def _rows_of(path: Path, recipe: Recipe, config: TrainConfig) -> HandDataset:
     """The training rows of one store."""
-    data = HandDataset(path, config.augmentation, seed=config.schedule.seed, fields=())
-    known = "joints_3d" in HandDataset(path).fields
+    known = HandDataset(path).fields
+    fields: tuple[str, ...] = ("world_3d",) if config.losses.w_depth > 0 and "world_3d" in known else ()
     if recipe.supervision == "fsl":
-        if not known:
+        if "joints_3d" not in known:
             raise InputError(f"{path}: has no true joints. Full supervision (fsl) needs them, ssl does not.")
-        data = HandDataset(path, config.augmentation, seed=config.schedule.seed, fields=("joints_3d",))
+        fields = ("joints_3d",)
+    data = HandDataset(path, config.augmentation, seed=config.schedule.seed, fields=fields)
     if recipe.supervision == "ssl" and _share_with_keypoints(path) == 0:
         raise InputError(
             f"{path}: no row has a 2D keypoint, so there is nothing to learn from. Expected keypoints in most "

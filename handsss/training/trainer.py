@@ -176,7 +176,10 @@ class Trainer:
         image = there("image")
         K = there("K")
         if not self.supervised:
-            return Batch(image, there("keypoints_2d"), there("confidence"), K, None, row.get("index"))
+            world = None
+            if self.objective.weights.w_depth > 0:  # in every batch: processes wait for each other in the term
+                world = there("world_3d") if "world_3d" in row else K.new_full((len(K), 21, 4), torch.nan)
+            return Batch(image, there("keypoints_2d"), there("confidence"), K, None, row.get("index"), world)
         joints = there("joints_3d")
         known = torch.isfinite(joints).all(-1)
         projected = project(torch.where(known[..., None], joints, torch.ones_like(joints)), K)

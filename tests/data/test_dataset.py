@@ -19,6 +19,7 @@ from handsss.data.preprocess import PreprocessOptions, preprocess
 from handsss.data.readers.freihand import open_freihand
 from handsss.data.store.reader import Store
 from handsss.errors import InputError
+from handsss.fitting.depth import world_in_camera
 from handsss.geometry.window import Window
 
 
@@ -82,6 +83,32 @@ def test_truth_stays_true(store: Path, augmentation: Augmentation) -> None:
             torch.testing.assert_close(turned["keypoints_2d"], before["keypoints_2d"])
         else:
             assert float((turned["keypoints_2d"] - before["keypoints_2d"]).norm()) > 1
+
+
+def with_depth(store: Path, rows: slice) -> np.ndarray:
+    """Give rows of a store 3D points that agree with their true joints, and a spread; the points [N, 21, 4]."""
+    with h5py.File(store, "r+") as file:
+        world = np.full((len(file["index"]), 21, 4), np.nan, np.float32)
+        for row in range(len(world))[rows]:
+            joints, seen = file["joints_3d"][row], np.concatenate([file["keypoints_2d"][row], np.ones((21, 1))], 1)
+            turn = world_in_camera(np.eye(3), seen, file["K"][row]).T
+            world[row] = np.concatenate([(joints - joints.mean(0)) @ turn, np.full((21, 1), 0.004)], 1)
+        file["world_3d"] = world
+    return world
+
+
+@pytest.mark.parametrize(
+    "augmentation", [Augmentation(), Augmentation(upright=True, crop_fill=0.6, rotation_deg=60, zoom=0.1)]
+)
+def test_depth_turns_with_the_picture(store: Path, augmentation: Augmentation) -> None:
+    world = with_depth(store, slice(6))
+    data = HandDataset(store, augmentation, seed=3)
+    for number in (0, 5):
+        row = {name: value.double().numpy() for name, value in data[number].items()}
+        turned = world_in_camera(row["world_3d"], np.concatenate([row["keypoints_2d"], np.ones((21, 1))], 1), row["K"])
+        np.testing.assert_allclose(turned[:, :3], row["joints_3d"] - row["joints_3d"].mean(0), atol=1e-6)
+        np.testing.assert_array_equal(turned[:, 3], world[number, :, 3])
+    assert bool(data[6]["world_3d"].isnan().all())
 
 
 def test_hands_are_turned_upright(store: Path) -> None:

@@ -56,6 +56,7 @@ def test_openpose_folder(freihand: Path, tmp_path: Path) -> None:
         "several hands, surest taken": 1,
     }
     assert store.attributes["keypoint_set"] == "openpose"
+    assert "world_3d" not in store.file  # files have no depth
 
 
 def test_openpose_oddities(freihand: Path, tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_detector_on_a_photo_of_a_left_hand(tmp_path: Path) -> None:
     # The crop is mirrored: the transform takes the detector's points in the photo to the stored ones.
     photo = read_image(SAMPLE).array
     (found, _) = DetectorSource().find(AnnotatedImage(SAMPLE, "one.jpg", 0, side="auto"), photo, np.eye(3))
-    side, points = found[0]
+    side, points, world = found[0]
     transform = store.field("crop_transform", 0)
     assert side == "left"
     assert np.linalg.det(transform[:, :2]) < 0
@@ -161,6 +162,11 @@ def test_detector_on_a_photo_of_a_left_hand(tmp_path: Path) -> None:
     K = store.field("K", 0)
     assert K[0, 0] == pytest.approx(K[1, 1])
     assert K[0, 0] > 0
+    # So are the detector's 3D points; what they spread stays.
+    assert world is not None
+    np.testing.assert_allclose(store.field("world_3d", 0), world * [-1, 1, 1, 1], atol=1e-7)
+    assert 0 < world[:, 3].mean() < 0.02
+    assert store.file["world_3d"].attrs["unit"].startswith("m, ")
 
 
 def test_no_hand_in_a_photo(tmp_path: Path) -> None:

@@ -196,6 +196,25 @@ def test_shards_join_to_the_whole(freihand: Path, tmp_path: Path, encoding: str,
             Store(moved)
 
 
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_shard_of_an_earlier_version_has_no_depth(freihand: Path, tmp_path: Path, copy: bool) -> None:
+    parts = [make(freihand, tmp_path / f"{i}.h5", shard=(i, 2)) for i in range(2)]
+    world = np.random.default_rng(0).normal(size=(6, 21, 4)).astype(np.float32)
+    with h5py.File(parts[1], "r+") as file:
+        file["world_3d"] = world
+    merge(parts, tmp_path / "joined.h5", copy=copy)
+    store = Store(tmp_path / "joined.h5")
+    assert np.isnan(store.read("world_3d", slice(6))).all()
+    np.testing.assert_array_equal(store.read("world_3d", slice(6, None)), world)
+    (line,) = [line for line in contents(store).fields if line.name == "world_3d"]
+    assert line.present == "6 of 12" and line.shape == (12, 21, 4) and line.unit.startswith("m, ")
+    store.close()
+    with h5py.File(parts[0], "r+") as file:
+        file["world_3d"] = world[..., :3]
+    with pytest.raises(InputError, match="world_3d is 6 x 21 x 3 float32, expected 6 x 21 x 4"):
+        Store(parts[0])
+
+
 def test_shards_that_do_not_belong_together(freihand: Path, tmp_path: Path) -> None:
     parts = [make(freihand, tmp_path / f"{i}.h5", shard=(i, 3)) for i in range(3)]
     with pytest.raises(InputError, match="shard 1 of 3 is missing"):

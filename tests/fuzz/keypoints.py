@@ -78,8 +78,8 @@ def prepare(folder: Path) -> Draw:
         json.dumps(source.settings())
         for photo in photos:
             item = AnnotatedImage(photo.path, photo.name, photo.index, side="right", sample=photo.sample)
-            for _, points in source.find(item, blank, np.eye(3))[0]:
-                assert points.shape == (21, 3) and np.isfinite(points).all()
+            for hand in source.find(item, blank, np.eye(3))[0]:
+                assert hand.keypoints.shape == (21, 3) and np.isfinite(hand.keypoints).all()
 
     def passed(hand: str) -> None:
         for detection in hands_of(read_json(path), _SIZE, hand=hand):

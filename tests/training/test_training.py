@@ -157,6 +157,7 @@ def test_ablations_leave_terms_out(batch: Batch) -> None:
     assert everything ^ parts(pose_prior="average") == {"E_J", "E_pose"}
     assert parts(w_plausible=0.2) - everything == {"E_plausible"}
     assert parts(w_lifted=2.0) - everything == {"E_lifted"}
+    assert parts(w_depth=1.0) == everything  # a batch without depth
     supervised = batch._replace(joints_3d=torch.zeros(3, 21, 3))
     with torch.no_grad():
         terms = Objective(LossWeights(), "openpose", 0.033)(net, supervised, "shape")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,11 +22,21 @@ if TYPE_CHECKING:
     from handsss.detect.detector import HandDetector
 
 Tags = list[str]  # what is to be counted: "keypoints found", "no hand", ...
-Hands = list[tuple[str, np.ndarray]]  # side and keypoints [21, 3] px of the picture
 FOUND, NO_HAND, NO_FILE = "keypoints found", "no hand found", "keypoint file missing"
 SEVERAL, OTHER_SIDE, NO_TRUTH = "several hands, surest taken", "only the other side's hand", "no true joints"
 _PROBED = 200  # files that are read, at most, to learn what a folder holds
 LEFT_OUT = "hands of the other side left out"  # --hand
+
+
+class SourceHand(NamedTuple):
+    """One hand of a picture."""
+
+    side: str  # "left" | "right"
+    keypoints: np.ndarray  # [21, 3] px of the picture and confidence
+    world: np.ndarray | None = None  # [21, 4] m, see handsss.detect.types.Detection; None: no depth
+
+
+Hands = list[SourceHand]
 
 
 class KeypointSource(Protocol):
@@ -46,7 +56,7 @@ def unseen_hand(item: AnnotatedImage, tag: str) -> tuple[Hands, Tags]:
     """A hand without keypoints: the row is kept with zero confidence."""
     if item.side == "auto":
         return [], [tag]
-    return [(item.side, np.zeros((KEYPOINTS, 3)))], [tag]
+    return [SourceHand(item.side, np.zeros((KEYPOINTS, 3)))], [tag]
 
 
 @dataclass
@@ -68,7 +78,7 @@ class TruthSource:
             return unseen_hand(item, NO_TRUTH)
         projected = joints @ intrinsics.T
         points = np.concatenate([projected[:, :2] / projected[:, 2:], np.ones((KEYPOINTS, 1))], 1)
-        return [(item.side, points)], [FOUND]
+        return [SourceHand(item.side, points)], [FOUND]
 
 
 @dataclass
@@ -109,8 +119,9 @@ class DetectorSource:
         if not hands:
             return unseen_hand(item, NO_HAND)
         if item.side == "auto":
-            return [(hand.hand, hand.keypoints) for hand in hands], [FOUND] * len(hands)
-        return [(item.side, hands[0].keypoints)], [FOUND] + [SEVERAL] * (len(hands) > 1)
+            return [SourceHand(hand.hand, hand.keypoints, hand.world) for hand in hands], [FOUND] * len(hands)
+        surest = SourceHand(item.side, hands[0].keypoints, hands[0].world)
+        return [surest], [FOUND] + [SEVERAL] * (len(hands) > 1)
 
 
 @dataclass
@@ -191,11 +202,11 @@ class KeypointFiles:
                 "Expected one definition in a store: preprocess them into two."
             )
         if item.side == "auto":
-            return [(hand.hand, hand.keypoints) for hand in reading.hands], [FOUND] * len(reading.hands)
+            return [SourceHand(hand.hand, hand.keypoints) for hand in reading.hands], [FOUND] * len(reading.hands)
         wanted = [hand for hand in reading.hands if hand.hand == item.side]
         if not wanted:
             return unseen_hand(item, OTHER_SIDE)
-        return [(item.side, wanted[0].keypoints)], [FOUND] + [SEVERAL] * (len(wanted) > 1)
+        return [SourceHand(item.side, wanted[0].keypoints)], [FOUND] + [SEVERAL] * (len(wanted) > 1)
 
 
 def _first_with_hands(entries: Sequence[PictureKeypoints]) -> KeypointDocument:

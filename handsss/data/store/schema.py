@@ -43,6 +43,13 @@ FIELDS = MappingProxyType(
         "mano_pose": Field((48,), "float32", "radians", "axis-angle, root first, as the dataset has it", np.nan),
         "mano_shape": Field((10,), "float32", "", "shape coefficients", np.nan),
         "mano_translation": Field((3,), "float32", "m", "as the dataset has it (attribute mano_frame)", np.nan),
+        "world_3d": Field(
+            (KEYPOINTS, 4),
+            "float32",
+            "m, as if the camera looked straight at the hand",
+            "the detector's 3D points about their middle, and the spread of its readings of each",
+            np.nan,
+        ),
         "scale": Field((), "float32", "m", "length of the bone 9-10, the middle finger's proximal phalanx", np.nan),
         "mask": Field((CROP, CROP), "uint8", "0 or 1", "1: hand", 0, packed=True),
         "has_mask": Field((), "uint8", "0 or 1", "whether the row has a mask", 0),
