@@ -35,6 +35,10 @@ def synthesize(
     occluders: Annotated[
         float, typer.Option("--occluders", min=0.0, max=1.0, help="Share of pictures with an occluding object.")
     ] = 0.3,
+    poses: Annotated[
+        str,
+        typer.Option("--poses", metavar="coupled|wide", help="wide: fingers flex on their own, any thumb and spread."),
+    ] = "coupled",
     clean: Annotated[
         bool, typer.Option("--clean", help="No occluders, no motion blur, even exposure.")
     ] = False,
@@ -56,7 +60,7 @@ def synthesize(
     options = SynthesizeOptions(
         training=number,
         evaluation=evaluation,
-        scene=settings_of(seed, backgrounds, occluders=occluders, clean=clean),
+        scene=settings_of(seed, backgrounds, occluders=occluders, clean=clean, poses=poses),
         workers=workers or os.cpu_count() or 1,
         resume=resume,
         overwrite=overwrite,

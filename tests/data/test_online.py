@@ -17,6 +17,8 @@ from handsss.data.online.dataset import OnlineHands, backgrounds_of, is_online, 
 from handsss.data.online.draws import Draws, draw
 from handsss.data.online.hollows import Hollows
 from handsss.data.online.painter import OnlineSettings, Painted, Painter
+from handsss.data.online.placement import place, rotations
+from handsss.data.online.poses import PoseBank
 from handsss.data.online.view import views
 from handsss.errors import InputError
 from handsss.geometry.cameras import project
@@ -249,3 +251,34 @@ def test_hollows_are_darker_in_a_fist_than_in_an_open_hand() -> None:
     assert share[0].mean() > share[1].mean() + 0.03 and share[0].median() > 0.9
     moved = Hollows(CPU)(hands.vertices + 0.7, normals, layer.keypoints(hands, "freihand") + 0.7)[..., 0]
     assert torch.allclose(share, moved, atol=1e-3)
+
+
+def test_hands_are_shown_from_all_sides() -> None:
+    turn = rotations(numbers(0, 1500))
+    towards = -turn[:, 2]  # the camera, from the hand: fingers along -x, palm towards -y, thumb towards +z
+    for axis, sign, least in ((1, -1, 0.2), (1, 1, 0.2), (2, 1, 0.1), (2, -1, 0.1), (0, -1, 0.08), (0, 1, 0.025)):
+        nearest = towards.abs().argmax(1) == axis
+        assert (nearest & (sign * towards[:, axis] > 0)).float().mean() > least
+    assert towards[:, 0].max() < 0.76  # not along the forearm, which would hide the hand
+    assert torch.allclose(turn @ turn.transpose(1, 2), torch.eye(3).expand(1500, 3, 3), atol=1e-5)
+
+
+def test_forearms_over_which_hands_are_seen_end_before_the_camera() -> None:
+    draws = numbers(0, 1500)
+    placed = place(
+        torch.zeros(1500, 21, 3) + 0.05 * torch.randn(21, 3, generator=torch.Generator().manual_seed(0)), draws
+    )
+    over = -placed.rotation[:, 2, 0] > 0.5
+    assert over.float().mean() > 0.03
+    elbow = (placed.rotation @ torch.tensor([0.32, 0.0, 0.0]) + placed.translation)[over]
+    assert (elbow[:, 2] > 0).all()
+
+
+def test_the_bank_gives_wide_poses_in_any_batch() -> None:
+    bank, draws = PoseBank(64, 1, CPU), numbers(0, 200)
+    poses = bank.poses(draws)
+    assert torch.allclose(poses[3:5], bank.poses(draws.part(slice(3, 5))), atol=1e-6)
+    assert torch.equal(bank.wide, PoseBank(64, 1, CPU).wide)
+    apart = (poses[:, None] - torch.cat([bank.wide, bank.grasps])[None]).flatten(2).norm(dim=2).amin(1)
+    assert 0.02 < apart.median() < 1.0
+    assert (poses[:, [0, 3, 6, 9, 12, 13, 14]].std(0).amax(1) > 0.2).all()  # knuckles, and all of the thumb

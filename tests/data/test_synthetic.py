@@ -20,9 +20,9 @@ from handsss.data.readers.freihand import open_freihand, root_position, split_ma
 from handsss.data.store.reader import Store
 from handsss.data.synthetic.arm import make_arm
 from handsss.data.synthetic.camera import Degradation, photograph
-from handsss.data.synthetic.generate import SynthesizeOptions, synthesize
+from handsss.data.synthetic.generate import SynthesizeOptions, settings_of, synthesize
 from handsss.data.synthetic.noise import plane_noise, space_noise
-from handsss.data.synthetic.poses import GRASPS, grasp_pose
+from handsss.data.synthetic.poses import GRASPS, POSES, grasp_pose
 from handsss.data.synthetic.scene import Scene, SceneSettings, make_scene
 from handsss.data.synthetic.skin import SkinParameters, skin_texture, surface
 from handsss.errors import InputError, UserError
@@ -94,6 +94,18 @@ def test_number_and_seed_decide() -> None:
     ):
         assert a.picture != other.picture
         assert not np.allclose(a.joints, other.joints)
+
+
+def test_wide_poses_are_asked_for(tmp_path: Path) -> None:
+    usual, wide = (make_scene(3, "training", SceneSettings(seed=1, poses=poses)) for poses in POSES)
+    assert usual.picture == make_scene(3, "training", SceneSettings(seed=1)).picture
+    assert not np.allclose(usual.mano[:48], wide.mano[:48])
+    with pytest.raises(UserError, match="expected coupled or wide, got loose"):
+        settings_of(0, None, poses="loose")
+    made = synthesize(tmp_path / "s", SynthesizeOptions(1, 0, settings_of(4, None)))
+    assert "poses" not in json.loads((made.root / "synthesis.json").read_text())["scene"]  # as in older datasets
+    with pytest.raises(UserError, match="scene"):
+        synthesize(made.root, SynthesizeOptions(1, 0, settings_of(4, None, poses="wide"), resume=True))
 
 
 def test_clean_pictures_look_like_hands() -> None:

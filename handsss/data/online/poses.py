@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from handsss.data.online.draws import Draws
-from handsss.data.synthetic.poses import grasp_pose
+from handsss.data.synthetic.poses import WIDE_GRASPS, grasp_pose
 from handsss.hand.load import load_model
 from handsss.hand.wide_sampling import sample_wide_poses
 
-_GRASPS = 0.15  # share of grasps and signs
 _BETWEEN = 1 / 3  # share of poses that lie between two of the bank
 _SHAKE = 0.1  # standard deviations of the hand model's pose coefficients
 
@@ -44,7 +43,7 @@ class PoseBank:
     def _one(self, kind: Tensor, which: Tensor) -> Tensor:
         wide = self.wide[(which * len(self.wide)).long().clamp_max(len(self.wide) - 1)]
         grasps = self.grasps[(which * len(self.grasps)).long().clamp_max(len(self.grasps) - 1)]
-        return torch.where((kind < _GRASPS)[:, None, None], grasps, wide)
+        return torch.where((kind < WIDE_GRASPS)[:, None, None], grasps, wide)
 
 
 @lru_cache(maxsize=2)

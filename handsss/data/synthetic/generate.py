@@ -13,6 +13,7 @@ import numpy as np
 
 from handsss.data.resumable_jobs import Blocks, check_resume
 from handsss.data.synthetic.background import digest, list_backgrounds
+from handsss.data.synthetic.poses import POSES
 from handsss.data.synthetic.scene import SceneSettings, make_scene
 from handsss.errors import UserError
 from handsss.io.atomic import atomic_path, remove_temporary_files, write_error, write_file
@@ -60,14 +61,19 @@ class SynthesisSummary(NamedTuple):
     drawn: int  # rendered by this run; the rest existed already
 
 
-def settings_of(seed: int, backgrounds: Path | None, *, occluders: float = 0.3, clean: bool = False) -> SceneSettings:
+def settings_of(
+    seed: int, backgrounds: Path | None, *, occluders: float = 0.3, clean: bool = False, poses: str = "coupled"
+) -> SceneSettings:
     """Scene settings with a folder of backgrounds listed.
 
     Raises:
+        UserError: no such poses.
         InputError: the folder is not there or holds no pictures.
     """
+    if poses not in POSES:
+        raise UserError(f"{{poses}}: expected {' or '.join(POSES)}, got {poses}.", options=("poses",))
     paths = () if backgrounds is None else tuple(path.resolve() for path in list_backgrounds(backgrounds))
-    return SceneSettings(seed=seed, backgrounds=paths, occluders=occluders, clean=clean)
+    return SceneSettings(seed=seed, backgrounds=paths, occluders=occluders, clean=clean, poses=poses)
 
 
 def synthesize(
@@ -136,6 +142,8 @@ def _sweep(root: Path) -> None:
 
 def _plan(counts: dict[str, int], scene: SceneSettings) -> dict[str, Any]:
     settings = {key: value for key, value in asdict(scene).items() if key != "backgrounds"}
+    if scene.poses == POSES[0]:
+        del settings["poses"]  # datasets from before there was a choice have no such entry
     return {
         "generator": GENERATOR,
         "pictures": counts,

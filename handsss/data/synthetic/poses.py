@@ -17,6 +17,7 @@ from handsss.hand.sampling import (
     matrices_to_axis_angle,
     sample_poses,
 )
+from handsss.hand.wide_sampling import sample_wide_poses
 
 # Flexion in degrees of (knuckle, middle joint, end joint) for index, middle, ring, little, and of the thumb's
 # (azimuth, pitch, roll of the base, flexion of the second and of the last joint) as shares of their limits.
@@ -38,6 +39,10 @@ GRASPS: dict[str, tuple[tuple[tuple[float, float, float], ...], tuple[float, flo
     "duck": (((66, 14, 10),) * 4, (0.25, 0.5, 0.5, 0.15, 0.15)),
     "okay": (((52, 58, 30), (8, 14, 8), (6, 10, 6), (4, 8, 4)), (0.2, 0.6, 0.6, 0.4, 0.45)),
 }
+
+
+POSES = ("coupled", "wide")  # which poses pictures show
+WIDE_GRASPS = 0.15  # share of grasps and signs among wide poses
 
 
 class Placement(NamedTuple):
@@ -84,11 +89,19 @@ def grasp_pose(model: HandModel, rng: np.random.Generator) -> np.ndarray:
     return sample_poses(model, 1, rng)[0]
 
 
-def sample_pose(model: HandModel, rng: np.random.Generator) -> np.ndarray:
-    """One in three a grasp or sign, else the coupled sampler: [15, 3] axis-angle relative to the flat hand."""
-    if rng.random() < 0.35:
+def sample_pose(model: HandModel, rng: np.random.Generator, poses: str = "coupled") -> np.ndarray:
+    """Sample a pose: [15, 3] axis-angle relative to the flat hand.
+
+    Args:
+        model: the hand.
+        rng: the same state gives the same pose.
+        poses: one of :data:`POSES`. "coupled": one in three a grasp or sign, else the coupled sampler; "wide": one in
+            seven, else the wide sampler, as online pictures have them.
+    """
+    wide = poses == "wide"
+    if rng.random() < (WIDE_GRASPS if wide else 0.35):
         return grasp_pose(model, rng)
-    return sample_poses(model, 1, rng)[0]
+    return (sample_wide_poses if wide else sample_poses)(model, 1, rng)[0]
 
 
 def sample_placement(rng: np.random.Generator) -> Placement:

@@ -36,6 +36,7 @@ class SceneSettings:
     backgrounds: tuple[Path, ...] = ()
     occluders: float = 0.3  # share of pictures with an object in the hand or in front of it
     clean: bool = False  # no occluders, no motion blur, good exposure
+    poses: str = "coupled"  # of ``data.synthetic.poses.POSES``
     pictures_a_person: int = 1  # so many pictures in a row show hands of one shape and skin
 
 
@@ -91,7 +92,7 @@ def make_scene(number: int, split: str, settings: SceneSettings) -> Scene:
     """
     seeds = [settings.seed, ("training", "evaluation").index(split), number]
     rng = np.random.default_rng(seeds)
-    pose = sample_pose(load_model("open-detail"), rng)
+    pose = sample_pose(load_model("open-detail"), rng, settings.poses)
     shape, skin = _person(rng)
     if settings.pictures_a_person > 1:
         seeds[-1] //= settings.pictures_a_person
