@@ -109,7 +109,7 @@ def train(
     data: PathLike | Sequence[PathLike] | None = None,
     *,
     out: PathLike | None = None,
-    preset: Literal["full", "small"] = "full",
+    preset: Literal["full", "small", "open"] = "full",
     ssl: bool = True,
     validation: PathLike | None = None,
     baseline: Literal["", "mano-cnn"] = "",
@@ -133,7 +133,8 @@ def train(
         data: store of ``handsss preprocess``, or several that are mixed (``"FILE:2"`` draws the rows of FILE twice as
             often); the newest one in the working folder if left out.
         out: the run's folder; runs/TIME-KIND if left out.
-        preset: "full", the paper's network and schedule, or "small", for an hour on two CPU cores.
+        preset: "full", the paper's network and schedule, or "small", for an hour on two CPU cores, or
+            "open", from open ImageNet weights, online pictures with their truth, then photos.
         ssl: from detected keypoints alone; False: from true keypoints and joints (FSL).
         validation: store with true joints; NAME_evaluation.h5 beside NAME_training.h5 if left out.
         baseline: "mano-cnn": the paper's baseline instead of its method.

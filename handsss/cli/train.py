@@ -44,6 +44,7 @@ class Preset(StrEnum):
 
     small = "small"
     full = "full"
+    open = "open"
 
 
 class Baseline(StrEnum):
@@ -76,7 +77,8 @@ def train(
         typer.Option(
             "--preset",
             help="full: the paper's network and schedule (default). small: EfficientNet-b0, a small "
-            "keypoint branch, a short schedule, for a CPU.",
+            "keypoint branch, a short schedule, for a CPU. open: EfficientNet-lite0 from open ImageNet weights, online "
+            "pictures with their truth, then your photos among them.",
             show_default=False,
         ),
     ] = None,

@@ -102,7 +102,8 @@ class MixedDataset(HandDataset):
         self._length = int(self.ends[-1])
         self._store, self._owner = None, -1
         self.attributes: dict[str, Any] = {
-            **{name: first.attributes[name] for name in _SAME if name in first.attributes},
+            # Photos have no true joints; online pictures beside them have.
+            **{name: p.attributes[name] for name in _SAME for p in self.parts[::-1] if name in p.attributes},
             "dataset": "mixture",
             "keypoint_source": {"source": "mixed", "parts": [part.attributes.get("keypoint_source") for part in parts]},
         }

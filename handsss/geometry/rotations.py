@@ -186,6 +186,18 @@ def rotation_to_ray(points: Tensor) -> Tensor:
     return axis_angle_to_matrix(axis / sine.clamp_min(1e-9) * angle)
 
 
+def six_numbers_to_matrix(values: Tensor) -> Tensor:
+    """Rotations [B, 3, 3] whose first two rows are two vectors [B, 6], the second one straightened.
+
+    Unlike axis-angle vectors, which jump at half a turn, these numbers can follow every rotation continuously.
+    Source: Zhou et al., On the Continuity of Rotation Representations in Neural Networks, 2019, eq. 15 (rows here).
+    """
+    first = torch.nn.functional.normalize(values[:, :3], dim=1)
+    second = values[:, 3:] - (first * values[:, 3:]).sum(1, keepdim=True) * first
+    second = torch.nn.functional.normalize(second, dim=1)
+    return torch.stack([first, second, torch.linalg.cross(first, second)], 1)
+
+
 def quaternion_to_matrix(values: Tensor) -> Tensor:
     """Rotations [B, 3, 3] of quaternions [B, 4] of any length; of Gaussian ones: even over all rotations."""
     w, x, y, z = torch.nn.functional.normalize(values, dim=1).unbind(1)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from handsss.geometry.rotations import six_numbers_to_matrix
 from handsss.rendering.shading import MEAN_SKIN
 
 POSE, SHAPE, LIGHT = 30, 10, 11
@@ -22,7 +23,7 @@ class HandVector(NamedTuple):
 
     pose: Tensor  # [B, 30] principal components of the pose; the mean pose is added by the hand layer
     shape: Tensor  # [B, 10]
-    rotation: Tensor  # [B, 3] axis-angle
+    rotation: Tensor  # [B, 3] axis-angle, or [B, 3, 3] matrices
     translation: Tensor  # [B, 3] m
     scale: Tensor  # [B]
 
@@ -50,9 +51,10 @@ class HandRegressor(nn.Module):
 
     Args:
         channels: C_h of the encoder.
+        rotation: "axis-angle", as in the paper, or "6d".
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, rotation: str = "axis-angle") -> None:
         super().__init__()
         self.base = nn.Sequential(
             nn.Linear(channels, 1024),
@@ -65,17 +67,20 @@ class HandRegressor(nn.Module):
         self.pose = _head(512, 128, POSE)
         self.shape = _head(512, 128, SHAPE)
         self.translation = _head(512, 128, 32, 3, hidden_relu=False)
-        self.rotation = _head(512, 128, 32, 3, hidden_relu=False)
+        self.rotation = _head(512, 128, 32, 3 if rotation == "axis-angle" else 6, hidden_relu=False)
         self.scale = _head(512, 128, 32, 1, hidden_relu=False)
         _start_at(self.scale[-1], torch.tensor([SCALE_START]))
         _start_at(self.translation[-1], torch.tensor([0.0, 0.0, DEPTH_START]))
+        if rotation != "axis-angle":
+            _start_at(self.rotation[-1], torch.tensor([1.0, 0, 0, 0, 1, 0]))
 
     def forward(self, vector: Tensor) -> HandVector:
-        """Regress from pooled features [B, C_h]."""
+        """Regress from pooled features [B, C_h]; rotations of six numbers become matrices."""
         base = self.base(vector)
-        return HandVector(
-            self.pose(base), self.shape(base), self.rotation(base), self.translation(base), self.scale(base)[:, 0]
-        )
+        rotation = self.rotation(base)
+        if rotation.shape[1] == 6:
+            rotation = six_numbers_to_matrix(rotation.float())
+        return HandVector(self.pose(base), self.shape(base), rotation, self.translation(base), self.scale(base)[:, 0])
 
 
 class AppearanceRegressor(nn.Module):

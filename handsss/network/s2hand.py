@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from handsss.geometry.cameras import project
 from handsss.geometry.framing import CROP
-from handsss.geometry.rotations import axis_angle_to_matrix
-from handsss.hand.layer import HandLayer
+from handsss.geometry.rotations import axis_angle_to_matrix, rotation_to_ray
+from handsss.hand.layer import HandLayer, HandOutput
 from handsss.hand.model import HandModel
 from handsss.network.auxiliary import KEYPOINT_FEATURES, AuxiliaryHeads, AuxiliaryOutput, keypoint_features
 from handsss.network.encoder import IMAGENET_MEAN, IMAGENET_STD, NORM_MOMENTUM, Encoder, Features
@@ -44,8 +44,16 @@ class NetworkSettings:
     # Focal length, px, of the camera in which the network predicts translations; they are then moved to the image's own
     # camera. 0: predict in the image's own camera. Needed where images are zoomed on hands.
     focal: float = 0.0
+    # With a focal length: that camera looks at the crop's middle, and hands are then turned to the image's own camera. A
+    # crop from the side of a photo shows a hand as if the camera had turned to it, and the network sees the crop alone.
+    facing: bool = False
+    rotation: str = "axis-angle"  # or 6d: two rows of the matrix, without axis-angle's jump at half a turn
 
     def __post_init__(self) -> None:
+        if self.rotation not in ("axis-angle", "6d"):
+            raise ValueError(f"rotation {self.rotation!r}: expected axis-angle or 6d")
+        if self.facing and self.focal <= 0:
+            raise ValueError("facing without a focal length: expected focal above 0, such as 600")
         if self.input_downsample not in (1, 2, 4):
             raise ValueError(f"input_downsample {self.input_downsample}: expected 1, 2 or 4")
         for name, least in (("stacks", 0), ("features", 2), ("modules", 1)):  # far more would fill any memory
@@ -69,6 +77,7 @@ class S2HandOutput(NamedTuple):
     texture: Tensor | None  # [B, V, 3] RGB about 0..1
     light: Tensor | None  # [B, 11]
     keypoints: Tensor | None  # [B, S, 21, 2] px, of each stack
+    posed: HandOutput  # the posed hand, for joints of other keypoint sets
     auxiliary: AuxiliaryOutput | None = None  # of the auxiliary heads, if asked for
 
 
@@ -92,7 +101,8 @@ class S2Hand(nn.Module):
             self.settings.encoder, self.settings.pooling, self.settings.drop_connect, self.settings.norm_momentum
         )
         self.regressor = HandRegressor(
-            self.encoder.high_channels + (KEYPOINT_FEATURES if self.settings.keypoint_features else 0)
+            self.encoder.high_channels + (KEYPOINT_FEATURES if self.settings.keypoint_features else 0),
+            self.settings.rotation,
         )
         self.appearance = (
             AppearanceRegressor(self.encoder.low_channels, model.vertex_count) if self.settings.appearance else None
@@ -151,14 +161,25 @@ class S2Hand(nn.Module):
                 texture, light = (
                     part.float() for part in self.appearance(_enlarged(features.low, self.input_downsample))
                 )
-        if self.settings.focal > 0:
+        if self.settings.facing:
+            vector = facing_to_camera(vector, K, self.settings.focal)
+        elif self.settings.focal > 0:
             vector = vector._replace(translation=in_camera(vector.translation, K, self.settings.focal))
         if self.branch is not None and branch:
             keypoints = self.keypoints_only(image)
-        rotations, vertices, joints = self.pose(vector, keypoint_set)
+        rotations, posed, joints = self._posed(vector, keypoint_set)
         projected = project(joints, K.to(joints.dtype))
         return S2HandOutput(
-            vector, rotations, vertices, joints, projected, texture, light, keypoints, heads if auxiliary else None
+            vector,
+            rotations,
+            posed.vertices,
+            joints,
+            projected,
+            texture,
+            light,
+            keypoints,
+            posed,
+            heads if auxiliary else None,
         )
 
     def auxiliary_only(self, image: Tensor) -> AuxiliaryOutput:
@@ -201,10 +222,14 @@ class S2Hand(nn.Module):
 
     def turn(self, vector: HandVector) -> Tensor:
         """``R R_0`` [B, 3, 3]: the rotation from the model's frame to the camera's."""
-        return axis_angle_to_matrix(vector.rotation) @ self.upright
+        return as_matrix(vector.rotation) @ self.upright
 
     def pose(self, vector: HandVector, keypoint_set: str) -> tuple[Tensor, Tensor, Tensor]:
         """``X' = |s| R R_0 X + T``: local rotations, vertices, joints."""
+        rotations, posed, joints = self._posed(vector, keypoint_set)
+        return rotations, posed.vertices, joints
+
+    def _posed(self, vector: HandVector, keypoint_set: str) -> tuple[Tensor, HandOutput, Tensor]:
         turn = self.turn(vector)
         absolute = self.hand.absolute_pose(pca=vector.pose)
         rotations = axis_angle_to_matrix(absolute)
@@ -215,7 +240,7 @@ class S2Hand(nn.Module):
             scale=vector.scale,
             translation=vector.translation,
         )
-        return rotations, output.vertices, self.hand.keypoints(output, keypoint_set)
+        return rotations, output, self.hand.keypoints(output, keypoint_set)
 
     def render(self, prediction: S2HandOutput, K: Tensor, size: int = 224) -> RenderOutput:
         """The re-textured image, silhouette and depth of a prediction.
@@ -253,6 +278,37 @@ def in_camera(translation: Tensor, K: Tensor, focal: float) -> Tensor:
     pixel = focal * translation[:, :2] / ahead + CROP / 2
     far = depth * own.mean(1, keepdim=True) / focal
     return torch.cat([(pixel - K[:, :2, 2].to(pixel.dtype)) / own * far, far], 1)
+
+
+def facing_to_camera(vector: HandVector, K: Tensor, focal: float) -> HandVector:
+    """A hand before a camera that looks at the crop's middle, as the crop's own camera has it: turned by the smallest
+    rotation from the optical axis to the ray of the crop's middle, at the distance that keeps its size in pixels.
+
+    At an angle a from the axis, a picture is magnified by 1 / cos a along circles about the principal point and by
+    1 / cos^2 a away from it, compared with a camera that looks there; their geometric mean is taken.
+
+    Args:
+        vector: the hand before the camera of given focal length, principal point in the image's centre.
+        K: [B, 3, 3] px, of the crop's own camera.
+        focal: px.
+
+    Returns:
+        the hand with its rotation as a matrix.
+    """
+    K = K.to(vector.translation.dtype)
+    own = torch.stack([K[:, 0, 0], K[:, 1, 1]], 1)
+    across = (CROP / 2 - K[:, :2, 2]) / own
+    ray = torch.cat([across, torch.ones_like(across[:, :1])], 1)
+    turn = rotation_to_ray(ray)
+    magnified = own.mean(1, keepdim=True) * ray.norm(dim=1, keepdim=True).pow(1.5)
+    x_y, depth = vector.translation[:, :2], vector.translation[:, 2:]
+    before = torch.cat([x_y, depth * magnified / focal], 1)
+    return vector._replace(rotation=turn @ as_matrix(vector.rotation), translation=(turn @ before[..., None])[..., 0])
+
+
+def as_matrix(rotation: Tensor) -> Tensor:
+    """[B, 3, 3] of axis-angle vectors [B, 3]; matrices are left as they are."""
+    return rotation if rotation.ndim == 3 else axis_angle_to_matrix(rotation)
 
 
 def _enlarged(features: Tensor, by: int) -> Tensor:

@@ -148,7 +148,7 @@ def step_of_every_stage(run: TrainingRun, rows: int) -> None:
     """One step of every stage and input size. A few samples are read and repeated."""
     trainer = run.trainer
     for start in stage_starts(trainer.stages):
-        read = trainer.reading(run.data, position(trainer.stages, start).stage.name)
+        read = trainer.reading(run.data, position(trainer.stages, start).stage)
         some = stacked([read[number] for number in range(min(rows, len(run.data), 8))])
         repeats = -(-rows // len(some["K"]))
         row = {name: value.repeat(repeats, *[1] * (value.ndim - 1))[:rows] for name, value in some.items()}

@@ -66,6 +66,7 @@ class DataSettings:
     augment_on: Literal["auto", "workers", "device"] = "auto"
     mean_bone: float = 0.0  # m, average length of bone 9-10 for E_s; 0: the data's own (0.0282 for FreiHAND and HO-3D)
     online_keypoints: Literal["truth", "detector"] = "truth"  # of online pictures; detector: with its measured errors
+    online_truth: bool = False  # supervise online pictures by their true joints (E_3dj), beside self-supervised stores
     online_rows: int = 32768  # online pictures that count as an epoch
     imagenet: str = ""  # ImageNet weights of the encoder: file, "package", "download"; empty: random
     weights: str = ""  # checkpoint, run's folder or weights file to start from; empty: none
@@ -135,6 +136,31 @@ PRESETS = {
             upright=True, crop_fill=0.8, rotation_deg=20.0, zoom=0.1, detection_dropout=0.05, colour=0.3
         ),
         logging=LoggingSettings(validate_every=260, save_every=260),
+    ),
+    # For photos without labels: from open ImageNet weights, online pictures with their truth, then photos among them.
+    "open": TrainConfig(
+        network=NetworkSettings(
+            encoder="efficientnet-lite0",
+            pooling="average",  # as its ImageNet weights were trained
+            stacks=0,
+            drop_connect=0.0,
+            input_downsample=2,
+            norm_momentum=0.1,
+            auxiliary=True,
+            keypoint_features=True,
+            focal=600.0,
+            facing=True,
+            rotation="6d",
+        ),
+        losses=LossWeights(w_auxiliary=0.02, w_3dj=5.0, relative_joints=True, squared_joints=False, w_root=0.25),
+        data=DataSettings(online_truth=True, imagenet="package"),
+        schedule=ScheduleSettings(stages=("shape", "finetune"), steps=20000, batch=32, ema_decay=0.998),
+        shape=StageSettings(epochs=85, decay="cosine", online_alone=True),
+        finetune=StageSettings(epochs=15, lr=2e-4, decay="cosine"),
+        augmentation=Augmentation(
+            upright=True, crop_fill=0.8, rotation_deg=20.0, zoom=0.1, detection_dropout=0.05, colour=0.3
+        ),
+        logging=LoggingSettings(validate_every=500, save_every=250),
     ),
 }
 

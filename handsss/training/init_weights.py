@@ -63,6 +63,12 @@ def _from_network(network: S2Hand, path: Path, model: str) -> str:
             f"{ours.focal:g} px (0: the image's own). Give the preset that it was trained with, or "
             f"network.focal={theirs.focal:g}."
         )
+    if (theirs.facing, theirs.rotation) != (ours.facing, ours.rotation):
+        raise UserError(
+            f"{path}: predicts rotations as network.rotation={theirs.rotation}, network.facing="
+            f"{str(theirs.facing).lower()}, this network as {ours.rotation} and {str(ours.facing).lower()}. Give the "
+            "preset that it was trained with, or these settings."
+        )
     state, given = network.state_dict(), loaded.network.state_dict()
     absent = _lacking(given, state)
     left = _lacking(state, given)

@@ -27,7 +27,7 @@ from handsss.losses.e_s import e_s
 from handsss.losses.e_ssim import e_ssim
 from handsss.losses.lifted import e_lifted
 from handsss.losses.pose_priors import average_pose, plausible_pose
-from handsss.losses.supervised import e_3dj
+from handsss.losses.supervised import e_3dj, e_root
 from handsss.network.auxiliary import AuxiliaryOutput
 from handsss.network.s2hand import S2Hand, S2HandOutput
 from handsss.rendering.types import RenderOutput
@@ -59,6 +59,8 @@ class LossWeights:
     # Not the paper's: E_3dj relative to the middle finger's knuckle instead of in camera space. Crops zoomed on hands
     # hide the depth, whose error would dominate.
     relative_joints: bool = False
+    squared_joints: bool = True  # E_3dj squared (supplement); False: the distance itself, not the paper's
+    w_root: float = 0.0  # of E_root, the true position of that knuckle, beside relative joints (not the paper's)
     w_auxiliary: float = 0.01  # of the auxiliary heads' terms, E_heatmap + w_simcc E_simcc (not the paper's)
     w_simcc: float = 0.5  # of E_simcc relative to E_heatmap
     w_plausible: float = 0.0  # of the squared pose coefficients in standard deviations (not the paper's)
@@ -75,7 +77,7 @@ class Batch(NamedTuple):
     keypoints: Tensor  # [B, 21, 2] px, detected; with full supervision projected true joints
     confidence: Tensor  # [B, 21] 0..1
     K: Tensor  # [B, 3, 3] px
-    joints_3d: Tensor | None = None  # [B, 21, 3] m, true joints; with full supervision
+    joints_3d: Tensor | None = None  # [B, 21, 3] m, true joints; with full supervision, or of online pictures
     samples: Tensor | None = None  # [B] row numbers, for messages
     world: Tensor | None = None  # [B, 21, 4] m, the detector's 3D points and their spread; NaN: none; with w_depth
 
@@ -121,11 +123,13 @@ class Objective:
         weights: of the terms.
         keypoint_set: definition that detections follow, and joints are projected with.
         mean_bone: m, the dataset's average length of bone 9-10, for E_s.
+        joints_set: definition of true joints, and of that average; empty: as ``keypoint_set``.
     """
 
     weights: LossWeights
     keypoint_set: str
     mean_bone: float
+    joints_set: str = ""
 
     def __call__(self, network: S2Hand, batch: Batch, stage: str) -> Terms:
         """Evaluate on a batch.
@@ -209,10 +213,10 @@ class Objective:
         if w.w_ori > 0:
             terms["E_ori"] = geometry * w.w_ori, e_ori(prediction.projected, *detected)
         terms["E_beta"] = regular * w.w_beta, e_beta(prediction.hand.shape)
-        terms["E_s"] = (
-            regular * w.w_s,
-            e_s(prediction.joints, self.mean_bone, squared=w.squared_scale),
-        )
+        joints = prediction.joints
+        if self.joints_set not in ("", self.keypoint_set):
+            joints = network.hand.keypoints(prediction.posed, self.joints_set)
+        terms["E_s"] = regular * w.w_s, e_s(joints, self.mean_bone, squared=w.squared_scale)
         if w.pose_prior == "average":
             terms["E_pose"] = regular * w.w_J, average_pose(prediction.hand.pose)
         else:
@@ -231,10 +235,12 @@ class Objective:
             lifted = teacher(*detected, batch.K)
             terms["E_lifted"] = w.w_3d * w.w_lifted, e_lifted(prediction.joints, *lifted, mean_over_processes)
         if batch.joints_3d is not None:
-            joints, truth = prediction.joints, batch.joints_3d
+            truth = batch.joints_3d
+            if w.w_root > 0:
+                terms["E_root"] = w.w_root, e_root(joints, truth, mean_over_processes)
             if w.relative_joints:
                 joints, truth = joints - joints[:, MIDDLE_MCP, None], truth - truth[:, MIDDLE_MCP, None]
-            terms["E_3dj"] = w.w_3dj, e_3dj(joints, truth, mean_over_processes)
+            terms["E_3dj"] = w.w_3dj, e_3dj(joints, truth, mean_over_processes, squared=w.squared_joints)
         return terms
 
     def _appearance(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from handsss.network.encoder import Features
 from handsss.network.s2hand import S2Hand
 from handsss.training.sampler import loader
-from handsss.training.schedule import position
+from handsss.training.schedule import Stage, position
 from handsss.training.trainer import Trainer
 
 PARTS = (
@@ -114,7 +114,8 @@ def profile(
     """
     network = trainer.network
     clock = _Clock(trainer.device)
-    read = trainer.reading(dataset, stage)
+    known = {one.name: one for one in trainer.stages}
+    read = trainer.reading(dataset, known.get(stage) or Stage(stage, steps + warm_up, 1e-3))
     pin = trainer.device.type == "cuda"
     rows = iter(
         loader(read, batch=trainer.batch, done=0, total=steps + warm_up, seed=trainer.seed, workers=workers, pin=pin)

@@ -24,6 +24,7 @@ from handsss.training.config import TrainConfig
 from handsss.training.objective import Objective
 
 MANO_CNN = "mano-cnn"
+KINEMATIC = "joints"  # keypoint set of the kinematic chain, in which bones at rest are measured
 TRUE_KEYPOINTS = "ground-truth keypoints"  # the origin of a store's 2D keypoints that are projections of true joints
 DISTURBED_KEYPOINTS = "true keypoints with a detector's errors"  # of online pictures
 LEAST_ROWS = 2  # of a process in a step: batch normalisation has no variance of one row
@@ -233,6 +234,12 @@ def keypoint_set_of(attributes: dict[str, Any], model: HandModel, supervision: s
     return name if name in model.keypoint_sets else "openpose"
 
 
+def joints_set_of(attributes: dict[str, Any], model: HandModel) -> str:
+    """The definition of the data's true joints, in which their bones are measured; kinematic joints without any."""
+    name = str(attributes.get("joints_3d_set", KINEMATIC))
+    return name if name in model.keypoint_sets else KINEMATIC
+
+
 def mean_bone_of(attributes: dict[str, Any], config: TrainConfig, model: HandModel) -> tuple[float, str]:
     """The average length of bone 9-10 (m) for E_s, and where it comes from."""
     if config.data.mean_bone > 0:
@@ -264,5 +271,6 @@ def build(config: TrainConfig, recipe: Recipe, data: HandDataset, device: torch.
         config.losses,
         keypoint_set_of(data.attributes, model, recipe.supervision),
         mean_bone_of(data.attributes, config, model)[0],
+        joints_set_of(data.attributes, model),
     )
     return network, objective

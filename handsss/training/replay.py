@@ -45,6 +45,7 @@ def keep_batch(
             "model": model,
             "keypoint_set": objective.keypoint_set,
             "mean_bone": objective.mean_bone,
+            "joints_set": objective.joints_set,
             "batch": rows,
             "stage": stage,
             "step": step,
@@ -79,7 +80,8 @@ def replay(path: Path, device: torch.device) -> ReplayResult:
     network = S2Hand(load_model(str(content["model"])), config.network).to(device)
     load_weights(network, content["network"], path)
     network.train()
-    objective = Objective(config.losses, str(content["keypoint_set"]), float(content["mean_bone"]))
+    joints_set = str(content.get("joints_set", ""))
+    objective = Objective(config.losses, str(content["keypoint_set"]), float(content["mean_bone"]), joints_set)
     batch = Batch(**{name: value.to(device) for name, value in content["batch"].items()})
     stage = str(content["stage"])
     weighted, _, _ = objective.weighted_terms(network, batch, stage)

@@ -90,6 +90,7 @@ class TrainingRun:
             seed=schedule.seed,
             grad_clip=schedule.grad_clip,
             supervised=recipe.supervision == "fsl",
+            online_truth=config.data.online_truth,
             ema_decay=schedule.ema_decay,
             augment_on=config.data.augment_on,
             monitor=CollapseMonitor(self.objective.mean_bone) if config.logging.collapse else None,
@@ -287,6 +288,7 @@ class TrainingRun:
             "model": self.recipe.model,
             "keypoint_set": self.objective.keypoint_set,
             "mean_bone": self.objective.mean_bone,
+            "joints_set": self.objective.joints_set,
             "about": self.about(),
         }
 

@@ -21,6 +21,7 @@ class StageSettings:
     decay: str = "step"  # "step": halvings; "cosine": half a cosine down to a hundredth
     quarter: float = 0.0  # share of the stage, from its start, with encoder inputs of a quarter of the size
     half: float = 0.0  # share after that with inputs of half the size
+    online_alone: bool = False  # of data mixed with online pictures, take these alone
 
     def __post_init__(self) -> None:
         if self.decay not in ("step", "cosine"):
@@ -40,6 +41,7 @@ class Stage:
     decay: str = "step"
     quarter: float = 0.0
     half: float = 0.0
+    online_alone: bool = False
     added: int = 0  # of the steps, the last ones, which lengthen a run: at the last learning rate of the others
 
 
@@ -64,7 +66,16 @@ def stages_of(settings: dict[str, StageSettings], *, rows: int, batch: int, step
     whole = steps or max(1, round(float(epochs.sum()) * rows / batch))
     edges = np.round(np.cumsum([0.0, *epochs]) / epochs.sum() * whole).astype(int)
     return tuple(
-        Stage(name, int(end - begin), stage.lr, stage.lr_steps, stage.decay, stage.quarter, stage.half)
+        Stage(
+            name,
+            int(end - begin),
+            stage.lr,
+            stage.lr_steps,
+            stage.decay,
+            stage.quarter,
+            stage.half,
+            stage.online_alone,
+        )
         for (name, stage), begin, end in zip(settings.items(), edges[:-1], edges[1:], strict=True)
         if end > begin
     )

@@ -59,6 +59,7 @@ class Trainer:
         grad_clip: largest norm of the gradient; 0: no clipping.
         supervised: full supervision: projected true joints take the place of detections, with equal confidences, and
             true joints are given to the objective.
+        online_truth: without full supervision: give the objective the true joints of online pictures.
         ema_decay: of averaged weights; 0: none are kept.
         augment_on: where images are augmented: "workers" that read them, the "device" that trains, or "auto": the
             device if it is a GPU.
@@ -79,6 +80,7 @@ class Trainer:
         seed: int = 0,
         grad_clip: float = 10.0,
         supervised: bool = False,
+        online_truth: bool = False,
         ema_decay: float = 0.0,
         augment_on: Literal["auto", "workers", "device"] = "auto",
         monitor: CollapseMonitor | None = None,
@@ -89,7 +91,7 @@ class Trainer:
             raise ValueError(f"a batch of {batch} cannot be shared out among {self.processes.size} processes")
         self.network, self.objective, self.stages = network, objective, stages
         self.batch, self.seed, self.grad_clip, self.supervised = batch, seed, grad_clip, supervised
-        self.monitor = monitor
+        self.monitor, self.online_truth = monitor, online_truth
         self.finishes = augment_on == "device" or (augment_on == "auto" and self.device.type == "cuda")
         self.ema = ExponentialMovingAverage(network, ema_decay) if ema_decay > 0 else None
         self.step = 0
@@ -142,7 +144,7 @@ class Trainer:
         while self.step < end:
             at = position(self.stages, self.step)
             batches = loader(
-                self.reading(dataset, at.stage.name),
+                self.reading(dataset, at.stage),
                 batch=self.batch,
                 done=self.step,
                 total=self.step - at.within + at.stage.steps,
@@ -156,13 +158,15 @@ class Trainer:
                 if self.step >= end:
                     return
 
-    def reading(self, dataset: Dataset[dict[str, Tensor]], stage: str) -> Dataset[dict[str, Tensor]]:
-        """The dataset at the size and with the augmentation that a stage needs."""
+    def reading(self, dataset: Dataset[dict[str, Tensor]], stage: Stage) -> Dataset[dict[str, Tensor]]:
+        """The rows of a stage, at the size and with the augmentation that it needs."""
         if not isinstance(dataset, HandDataset):
             return dataset
         self.online = online_part(dataset)
+        if self.online is not None and stage.online_alone:
+            dataset = self.online
         least = self.network.settings.input_downsample
-        if least > 1 and stage in (WARM_UP, "shape"):
+        if least > 1 and stage.name in (WARM_UP, "shape"):
             dataset = dataset.reduced(least)  # the encoder alone uses no more pixels
         return dataset.deferred() if self.finishes else dataset
 
@@ -179,7 +183,8 @@ class Trainer:
             world = None
             if self.objective.weights.w_depth > 0:  # in every batch: processes wait for each other in the term
                 world = there("world_3d") if "world_3d" in row else K.new_full((len(K), 21, 4), torch.nan)
-            return Batch(image, there("keypoints_2d"), there("confidence"), K, None, row.get("index"), world)
+            joints = there("joints_3d") if self.online_truth and "joints_3d" in row else None
+            return Batch(image, there("keypoints_2d"), there("confidence"), K, joints, row.get("index"), world)
         joints = there("joints_3d")
         known = torch.isfinite(joints).all(-1)
         projected = project(torch.where(known[..., None], joints, torch.ones_like(joints)), K)

@@ -57,7 +57,7 @@ def test_going_on_is_the_same_bit_for_bit(tmp_path: Path) -> None:
 
 def test_full_supervision_gets_true_joints(tmp_path: Path) -> None:
     made = run(tmp_path / "a", supervision="fsl")
-    reading = made.trainer.reading(made.data, "shape")
+    reading = made.trainer.reading(made.data, Stage("shape", 1, 1e-3))
     rows = [reading[number] for number in range(2)]
     batch = made.trainer.as_batch({name: torch.stack([row[name] for row in rows]) for name in rows[0]})
     assert batch.image.shape == (2, 3, 112, 112)
@@ -80,7 +80,7 @@ def test_photos_with_online_pictures_among_them(tmp_path: Path, stores: tuple[Pa
     made = TrainingRun(tmp_path / "a", config, Recipe(stores[0], mixture=parts), device=CPU)
     assert isinstance(made.data, MixedDataset) and made.data.counts == [8, 16]
     assert made.objective.keypoint_set == "freihand"  # the store's
-    reading = made.trainer.reading(made.data, "shape")
+    reading = made.trainer.reading(made.data, Stage("shape", 1, 1e-3))
     rows = [reading[number] for number in (0, 20, 21, 1, 22)]
     batch = made.trainer.as_batch(stacked(rows))
     assert batch.image.shape == (5, 3, 112, 112)
@@ -100,7 +100,8 @@ def test_rows_of_several_kinds_keep_their_order() -> None:
     second = {"seed": torch.ones(1), "index": torch.tensor(1)}
     batch = stacked([second, first, second])
     done = joined(batch, lambda part: part if "image" in part else {"image": part["seed"], "index": part["index"]})
-    assert done.keys() == {"image", "index"}
+    assert done.keys() == {"image", "index", "extra"}
+    assert done["extra"][1] == 0 and done["extra"][[0, 2]].isnan().all()
     assert done["image"].tolist() == [[1], [0], [1]] and done["index"].tolist() == [1, 0, 1]
     assert stacked([first, first]).keys() == first.keys()
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from handsss.errors import MissingDependencyError, UserError
 from handsss.geometry.framing import CROP
+from handsss.geometry.rotations import matrix_to_axis_angle
 from handsss.hand.joints import JOINT_ORDERS
 from handsss.hand.open_hand import OPEN_MODELS
 from handsss.network.checkpoint import input_view_of
@@ -75,7 +76,7 @@ def named_outputs(prediction: S2HandOutput) -> dict[str, Tensor]:
         "projected": prediction.projected,
         "pose": hand.pose,
         "shape": hand.shape,
-        "rotation": hand.rotation,
+        "rotation": hand.rotation if hand.rotation.ndim == 2 else matrix_to_axis_angle(hand.rotation),
         "translation": hand.translation,
         "scale": hand.scale,
         "joint_rotations": prediction.rotations,
