@@ -44,7 +44,7 @@ class NetworkSettings:
     # Focal length, px, of the camera in which the network predicts translations; they are then moved to the image's own
     # camera. 0: predict in the image's own camera. Needed where images are zoomed on hands.
     focal: float = 0.0
-    # With a focal length: that camera looks at the crop's middle, and hands are then turned to the image's own camera. A
+    # With a focal length: its camera looks at the middle of the crop, and hands are turned to the image's own camera. A
     # crop from the side of a photo shows a hand as if the camera had turned to it, and the network sees the crop alone.
     facing: bool = False
     rotation: str = "axis-angle"  # or 6d: two rows of the matrix, without axis-angle's jump at half a turn

@@ -20,6 +20,7 @@ from handsss.training.recipe import DISTURBED_KEYPOINTS, Recipe, few_keypoints, 
 from handsss.training.resume import restore_run
 from handsss.training.run import TrainingRun
 from handsss.training.run_data import check_backgrounds, data_facts, validation_beside
+from handsss.training.schedule import Stage
 from tests.training.conftest import TINY
 
 CPU = torch.device("cpu")
