@@ -227,7 +227,7 @@ class Objective:
         if w.w_depth > 0 and batch.world is not None:
             points = prediction.joints
             if self.keypoint_set != KEYPOINT_SET:
-                points = network.pose(prediction.hand, KEYPOINT_SET)[2]
+                points = network.hand.keypoints(prediction.posed, KEYPOINT_SET)
             value = e_depth(points, batch.world, *detected, batch.K, mean_over_processes)
             terms["E_depth"] = w.w_3d * w.w_depth, value
         if w.w_lifted > 0:

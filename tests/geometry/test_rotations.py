@@ -18,6 +18,7 @@ from handsss.geometry.rotations import (
     matrix_to_axis_angle,
     matrix_to_quaternion,
     mirror_axis_angle,
+    six_numbers_to_matrix,
     skew,
 )
 
@@ -165,3 +166,16 @@ def test_transforms_of_torch_func_see_the_plain_operations() -> None:
     seen = []
     torch.func.vmap(lambda x: seen.append(plain_autograd_needed(x)) or x)(given)
     assert seen == [True]
+
+
+def test_six_numbers_are_rotations_without_a_jump() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(50, 6, generator=generator, dtype=DOUBLE)
+    matrix = six_numbers_to_matrix(values)
+    torch.testing.assert_close(matrix @ matrix.transpose(1, 2), torch.eye(3, dtype=DOUBLE).expand(50, 3, 3))
+    torch.testing.assert_close(torch.linalg.det(matrix), torch.ones(50, dtype=DOUBLE))
+    # Of a rotation's own first rows: the rotation, whatever their lengths; half a turn is nothing special.
+    turns = axis_angle_to_matrix(torch.cat([vectors(angle) for angle in (0.0, 1.0, math.pi, 3.3)]))
+    rows = turns[:, :2] * torch.tensor([[2.0], [0.3]], dtype=DOUBLE)
+    torch.testing.assert_close(six_numbers_to_matrix(rows.flatten(1)), turns)
+    assert torch.autograd.gradcheck(six_numbers_to_matrix, (values[:3].requires_grad_(),))

@@ -23,7 +23,7 @@ from handsss.losses.e_s import e_s
 from handsss.losses.e_ssim import e_ssim, ssim
 from handsss.losses.lifted import e_lifted
 from handsss.losses.pose_priors import average_pose, plausible_pose
-from handsss.losses.supervised import e_3dj
+from handsss.losses.supervised import e_3dj, e_root
 
 
 def rand(*shape: int, seed: int = 0) -> Tensor:
@@ -282,3 +282,15 @@ def test_ssim_of_the_silhouettes_part_is_that_of_the_whole() -> None:
     assert float((a - b).abs().max()) < 1e-12
     empty = e_ssim(rendered * 0, image, silhouette * 0)
     assert empty.item() == 0
+
+
+def test_true_joints_as_distances() -> None:
+    truth = torch.zeros(2, 21, 3)
+    moved = truth + torch.tensor([0.003, 0.0, 0.004])
+    assert float(e_3dj(moved, truth, squared=False)) == pytest.approx(0.005)
+    truth[1] = torch.nan  # unknown: does not count, and leaves no NaN in the gradient
+    moved.requires_grad_()
+    value = e_3dj(moved, truth, squared=False) + e_root(moved, truth)
+    value.backward()
+    assert float(value) == pytest.approx(0.010)
+    assert moved.grad is not None and bool(torch.isfinite(moved.grad).all()) and float(moved.grad[1].abs().sum()) == 0

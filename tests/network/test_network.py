@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from handsss.errors import InputError, UserError
+from handsss.geometry.cameras import project
 from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.network.encoder import CHANNELS, Encoder
 from handsss.network.hourglass import KeypointBranch, soft_argmax
-from handsss.network.regressors import AppearanceRegressor, HandRegressor
-from handsss.network.s2hand import NetworkSettings, S2Hand, parameter_counts
+from handsss.network.regressors import AppearanceRegressor, HandRegressor, HandVector
+from handsss.network.s2hand import NetworkSettings, S2Hand, as_matrix, facing_to_camera, parameter_counts
 
 SMALL = NetworkSettings(encoder="efficientnet-b0", stacks=1, features=32, modules=1)
 K = torch.tensor([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]])
@@ -209,3 +210,37 @@ def test_imagenet_weights_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "text.pth").write_text("hello")
     with pytest.raises(InputError, match="cannot be read as weights"):
         encoder.load_imagenet(tmp_path / "text.pth")
+
+
+FACING = NetworkSettings(encoder="efficientnet-b0", stacks=0, focal=600.0, facing=True, rotation="6d")
+
+
+def test_a_facing_camera_shows_the_same_picture() -> None:
+    """A hand before the camera that looks at the crop, and what its own camera sees of it: a shift, hardly more."""
+    aside = torch.tensor([[[480.0, 0, 300], [0, 480, -60], [0, 0, 1]]], dtype=torch.float64)
+    inside = torch.tensor([[[600.0, 0, 112], [0, 600, 112], [0, 0, 1]]], dtype=torch.float64)
+    numbers = torch.zeros(1, 3, dtype=torch.float64), torch.tensor([[0.0, 0.0, 0.5]], dtype=torch.float64)
+    hand = HandVector(torch.zeros(1, 30), torch.zeros(1, 10), *numbers, torch.ones(1))
+    turned = facing_to_camera(hand, aside, 600.0)
+    points = torch.tensor([[[0.0, 0, 0], [0.02, 0, 0.01], [0, 0.02, 0], [-0.02, -0.02, 0]]], dtype=torch.float64)
+    seen = project(points + hand.translation[:, None], inside)
+    shown = project(points @ turned.rotation.transpose(1, 2) + turned.translation[:, None], aside)
+    torch.testing.assert_close(shown[:, 0], torch.full((1, 2), 112.0, dtype=torch.float64))
+    assert float((shown - seen).norm(dim=-1).max()) < 2.2  # of 34 px; the camera's rotation alone would be 30 degrees
+    same = facing_to_camera(hand, inside, 600.0)
+    torch.testing.assert_close(same.translation, hand.translation)
+    torch.testing.assert_close(as_matrix(same.rotation), torch.eye(3, dtype=torch.float64)[None])
+
+
+def test_six_number_rotations_reach_the_hand() -> None:
+    torch.manual_seed(0)
+    made = S2Hand(load_model("open"), FACING).eval()
+    with torch.no_grad():
+        output = made(torch.rand(2, 3, 224, 224), K.expand(2, 3, 3))
+    assert output.hand.rotation.shape == (2, 3, 3)
+    # It starts unturned: fingers up, as the axis-angle head does.
+    torch.testing.assert_close(output.hand.rotation, torch.eye(3).expand(2, 3, 3), atol=0.05, rtol=0)
+    with pytest.raises(ValueError, match="rotation 'quaternion': expected axis-angle or 6d"):
+        NetworkSettings(rotation="quaternion")
+    with pytest.raises(ValueError, match="facing without a focal length"):
+        NetworkSettings(facing=True)

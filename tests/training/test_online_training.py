@@ -12,6 +12,9 @@ from handsss.data.mixture import MixedDataset, WeightedStore, parse_stores
 from handsss.data.online.dataset import OnlineHands
 from handsss.data.online.painter import OnlineSettings
 from handsss.errors import InputError
+from handsss.hand.layer import HandLayer
+from handsss.hand.load import load_model
+from handsss.losses.e_s import e_s
 from handsss.network.checkpoint import load_checkpoint
 from handsss.training.batch_rows import joined, stacked
 from handsss.training.config import resolve
@@ -117,3 +120,39 @@ def test_other_backgrounds_are_told_when_a_run_goes_on(tmp_path: Path) -> None:
     (folder / "b.jpg").write_bytes(b"another")
     with pytest.raises(InputError, match="photos: its pictures are not those that the run began with"):
         check_backgrounds(about, OnlineHands(OnlineSettings(folder), 8))
+
+
+def test_online_truth_beside_photos(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    """Preset open's data: online pictures alone at first, then photos among them that have no truth."""
+    more = ("data.online_truth=true", "data.online_rows=16", "schedule.batch=8", "losses.squared_joints=false")
+    settings = (*TINY, "schedule.steps=4", "schedule.stages=[shape,finetune]", "shape.epochs=1", "finetune.epochs=1")
+    config = resolve("full", None, (*settings, "shape.online_alone=true", "losses.w_root=0.1", *more))
+    mixture = parse_stores([str(stores[0]), "online"])
+    made = TrainingRun(tmp_path / "a", config, Recipe(stores[0], mixture=mixture), device=CPU)
+    shape, finetune = made.trainer.stages
+    assert shape.online_alone and not finetune.online_alone
+    assert len(made.trainer.reading(made.data, shape)) == 16  # type: ignore[arg-type]
+    reading = made.trainer.reading(made.data, finetune)
+    batch = made.trainer.as_batch(stacked([reading[0], reading[12]]))
+    assert batch.joints_3d is not None
+    assert bool(batch.joints_3d[0].isnan().all()) and bool(batch.joints_3d[1].isfinite().all())
+    seen: list[Progress] = []
+    made.run(on_progress=seen.append)
+    assert {"E_3dj", "E_root", "E_pixel"} <= set(seen[-1].parts)
+
+
+def test_true_hands_have_the_average_bone(tmp_path: Path) -> None:
+    """E_s is least where predicted hands have the size of true ones, whatever the keypoints' definition (D2)."""
+    made = run(tmp_path / "a", "data.online_rows=64", "data.online_truth=true", "schedule.batch=64")
+    objective = made.objective
+    assert (objective.keypoint_set, objective.joints_set) == ("mediapipe", "freihand")
+    layer = HandLayer(load_model("open"), flat_hand_mean=True)
+    shapes = torch.randn(400, 10, generator=torch.Generator().manual_seed(1)).clamp(-2.5, 2.5)
+    values = []
+    for scale in (0.86, 0.95, 1.0, 1.05, 1.15):
+        posed = layer(axis_angle=torch.zeros(400, 45), shape=shapes, scale=torch.full((400,), scale))
+        values.append(float(e_s(layer.keypoints(posed, objective.joints_set), objective.mean_bone)))
+    assert min(range(5), key=values.__getitem__) == 2
+    detected = layer.keypoints(posed, objective.keypoint_set) / 1.15
+    bone = float((detected[:, 10] - detected[:, 9]).norm(dim=1).mean())
+    assert bone > 1.1 * objective.mean_bone  # what the definitions differ by
