@@ -10,19 +10,18 @@ from torch import Tensor, nn
 
 from handsss.geometry.cameras import project
 from handsss.geometry.framing import CROP
-from handsss.geometry.rotations import axis_angle_to_matrix, rotation_to_ray
 from handsss.hand.layer import HandLayer, HandOutput
 from handsss.hand.model import HandModel
 from handsss.network.auxiliary import KEYPOINT_FEATURES, AuxiliaryHeads, AuxiliaryOutput, keypoint_features
 from handsss.network.encoder import IMAGENET_MEAN, IMAGENET_STD, NORM_MOMENTUM, Encoder, Features
 from handsss.network.hourglass import KeypointBranch
+from handsss.network.own_camera import as_matrix, facing_to_camera, in_camera
 from handsss.network.precision import Precision
 from handsss.network.regressors import AppearanceRegressor, HandRegressor, HandVector
 from handsss.rendering.pipeline import render
 from handsss.rendering.types import RenderOutput
 
 _LARGEST = {"stacks": 16, "features": 2048, "modules": 16}
-_NEAR = 1e-3  # m: near plane
 
 
 @dataclass(frozen=True)
@@ -258,57 +257,6 @@ class S2Hand(nn.Module):
             intrinsics=K.to(prediction.vertices.dtype),
             size=(size, size),
         )
-
-
-def in_camera(translation: Tensor, K: Tensor, focal: float) -> Tensor:
-    """A translation from a camera of given focal length, principal point in the image's centre, to another camera: same
-    size in the image, same pixel.
-
-    Args:
-        translation: [B, 3] m, in front of the camera.
-        K: [B, 3, 3] px, of the other camera.
-        focal: px.
-
-    Returns:
-        [B, 3] m, in the other camera's frame.
-    """
-    own = torch.stack([K[:, 0, 0], K[:, 1, 1]], 1).to(translation.dtype)
-    depth = translation[:, 2:]
-    ahead = torch.where(depth.abs() < _NEAR, torch.full_like(depth, _NEAR), depth)
-    pixel = focal * translation[:, :2] / ahead + CROP / 2
-    far = depth * own.mean(1, keepdim=True) / focal
-    return torch.cat([(pixel - K[:, :2, 2].to(pixel.dtype)) / own * far, far], 1)
-
-
-def facing_to_camera(vector: HandVector, K: Tensor, focal: float) -> HandVector:
-    """A hand before a camera that looks at the crop's middle, as the crop's own camera has it: turned by the smallest
-    rotation from the optical axis to the ray of the crop's middle, at the distance that keeps its size in pixels.
-
-    At an angle a from the axis, a picture is magnified by 1 / cos a along circles about the principal point and by
-    1 / cos^2 a away from it, compared with a camera that looks there; their geometric mean is taken.
-
-    Args:
-        vector: the hand before the camera of given focal length, principal point in the image's centre.
-        K: [B, 3, 3] px, of the crop's own camera.
-        focal: px.
-
-    Returns:
-        the hand with its rotation as a matrix.
-    """
-    K = K.to(vector.translation.dtype)
-    own = torch.stack([K[:, 0, 0], K[:, 1, 1]], 1)
-    across = (CROP / 2 - K[:, :2, 2]) / own
-    ray = torch.cat([across, torch.ones_like(across[:, :1])], 1)
-    turn = rotation_to_ray(ray)
-    magnified = own.mean(1, keepdim=True) * ray.norm(dim=1, keepdim=True).pow(1.5)
-    x_y, depth = vector.translation[:, :2], vector.translation[:, 2:]
-    before = torch.cat([x_y, depth * magnified / focal], 1)
-    return vector._replace(rotation=turn @ as_matrix(vector.rotation), translation=(turn @ before[..., None])[..., 0])
-
-
-def as_matrix(rotation: Tensor) -> Tensor:
-    """[B, 3, 3] of axis-angle vectors [B, 3]; matrices are left as they are."""
-    return rotation if rotation.ndim == 3 else axis_angle_to_matrix(rotation)
 
 
 def _enlarged(features: Tensor, by: int) -> Tensor:

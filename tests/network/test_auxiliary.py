@@ -12,7 +12,8 @@ from handsss.geometry.cameras import project
 from handsss.hand.load import load_model
 from handsss.losses.auxiliary import SIGMA, e_heatmap, e_simcc
 from handsss.network.auxiliary import BINS, KEYPOINT_FEATURES, keypoint_features
-from handsss.network.s2hand import NetworkSettings, S2Hand, in_camera
+from handsss.network.own_camera import in_camera
+from handsss.network.s2hand import NetworkSettings, S2Hand
 
 SMALL = NetworkSettings(encoder="efficientnet-b0", stacks=1, features=32, modules=1, auxiliary=True)
 K = torch.tensor([[[480.0, 0, 112], [0, 480, 112], [0, 0, 1]], [[900.0, 0, 150], [0, 880, 80], [0, 0, 1]]])

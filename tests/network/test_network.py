@@ -15,8 +15,9 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.network.encoder import CHANNELS, Encoder
 from handsss.network.hourglass import KeypointBranch, soft_argmax
+from handsss.network.own_camera import as_matrix, facing_to_camera
 from handsss.network.regressors import AppearanceRegressor, HandRegressor, HandVector
-from handsss.network.s2hand import NetworkSettings, S2Hand, as_matrix, facing_to_camera, parameter_counts
+from handsss.network.s2hand import NetworkSettings, S2Hand, parameter_counts
 
 SMALL = NetworkSettings(encoder="efficientnet-b0", stacks=1, features=32, modules=1)
 K = torch.tensor([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]])
