@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from handsss.geometry.cameras import project
 from handsss.geometry.framing import CROP
+from handsss.geometry.rotations import axis_angle_to_matrix
 from handsss.hand.layer import HandLayer, HandOutput
 from handsss.hand.model import HandModel
 from handsss.network.auxiliary import KEYPOINT_FEATURES, AuxiliaryHeads, AuxiliaryOutput, keypoint_features
