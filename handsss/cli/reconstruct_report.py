@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from handsss.cli.console import error_console, flag, output_console, plain, show_error, typed_command
 from handsss.cli.tables import show_table, shown_path
+from handsss.fitting.keypoint_fit import CONTRADICTED
 from handsss.reconstruction.outputs import Outcome, OutputPlan
 
 _ROWS = 30  # of the table; longer runs are read in summary.json
@@ -52,6 +53,8 @@ class Printer:
         for hand in outcome.hands:
             self._line(_hand_line(hand))
             self._line(_time_line(hand))
+            if note := _contradiction(hand):
+                self._line(note)
         if outcome.status == "doubtful":
             self._line("doubtful: the expected error is above --max-error")
         names = ", ".join(str(path) for path in outcome.files)
@@ -79,6 +82,10 @@ class Printer:
         skipped = sum(outcome.skipped for outcome in outcomes)
         of_those = f" ({skipped} of them before)" if skipped else ""
         self._line(", ".join(f"{count} {status}" for status, count in counts.items()) + of_those)
+        against = sum(bool(_contradiction(hand)) for outcome in outcomes for hand in outcome.hands)
+        if against:
+            hands = "hand" if against == 1 else "hands"
+            self._line(f"predictions left out, contradicted by the keypoints: of {against} {hands}")
         for line in _shared_lines(outcomes):
             self._line(line)
         cameras = Counter(outcome.camera_source for outcome in outcomes if outcome.camera_source)
@@ -146,6 +153,15 @@ def _hand_line(hand: dict[str, object]) -> str:
     if isinstance(expected, float):
         text += f", expected error {expected:.0f} mm"
     return text
+
+
+def _contradiction(hand: dict[str, object]) -> str:
+    """That the network's hand was left out, where the keypoints contradict it; empty otherwise."""
+    off = hand.get("prediction_of_box")
+    if not isinstance(off, float) or off <= CONTRADICTED:
+        return ""
+    where = f"{100 * off:.0f} % of the hand's box from the keypoints (at most {100 * CONTRADICTED:.0f} % is believed)"
+    return f"note: {hand.get('network')} predicts a hand {where}: left out"
 
 
 def _side_words(hand: dict[str, object]) -> str:

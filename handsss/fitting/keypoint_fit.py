@@ -15,12 +15,16 @@ from handsss.fitting.network_prediction import PosePrediction
 from handsss.fitting.observation import Observation
 from handsss.fitting.pose_bank import PoseBank
 from handsss.fitting.problem import FitSettings, HandParameters, KeypointProblem
+from handsss.geometry.cameras import project
 from handsss.hand.load import load_model
 from handsss.hand.model import HandModel
 
 # Costs are sums of squared standard deviations whose errors are not independent: where fits are weighed against each
 # other, they count this share (docs/lab/detector.md).
 COST_SHARE = 0.1
+# Share of the hand's box that a predicted hand's keypoints may lie from the detected ones, in the mean, once it stands
+# where they are. Hands turned the wrong way lie further off; neither the fit nor the user is to believe them.
+CONTRADICTED = 0.12
 _KEPT = 3  # hypotheses that are refined to the end
 Start = Literal["auto", "lifted", "search"]
 
@@ -33,6 +37,13 @@ class KeypointFit(NamedTuple):
     starts: HandParameters  # [S] hypotheses that were tried, before any refinement
     refined: HandParameters  # [R] those that were refined to the end, the chosen one among them
     costs: Tensor  # [R] of the refined ones
+    # Mean distance of the predicted hand's keypoints from the detected ones, share of the box; None: no prediction.
+    prediction_off: float | None = None
+
+    @property
+    def predicted(self) -> bool:
+        """Whether the first start is the network's: it predicted, and the keypoints do not contradict it."""
+        return self.prediction_off is not None and self.prediction_off <= CONTRADICTED
 
 
 class KeypointFitter:
@@ -70,12 +81,7 @@ class KeypointFitter:
         found = self.bank.starts(observation, self.settings.starts) if self.lifter is None else self.lifter(observation)
         if prediction is None:
             return found
-        axis_angle = torch.tensor(prediction.axis_angle, dtype=torch.float64).reshape(1, 15, 3)
-        given = HandParameters(
-            torch.tensor(prediction.rotation, dtype=torch.float64)[None],
-            torch.tensor(prediction.translation, dtype=torch.float64)[None],
-            self.problem.space.coefficients(axis_angle),
-            torch.tensor(prediction.shape, dtype=torch.float64)[None],
+        given = self._as_parameters(prediction)._replace(
             # Where keypoints were lifted, what they say of the pose holds for the predicted hand too.
             prior_mean=found.prior_mean[:1],
             prior_std=found.prior_std[:1],
@@ -83,6 +89,21 @@ class KeypointFitter:
         )
         spread = self.settings.predicted_std * self.settings.prior_scale(observation.confidence)
         return HandParameters.concat([given, found]).with_pose_prior(given.pose, spread)
+
+    def _as_parameters(self, prediction: PosePrediction) -> HandParameters:
+        rotation, translation, axis_angle, shape = (torch.tensor(part, dtype=torch.float64) for part in prediction)
+        pose = self.problem.space.coefficients(axis_angle.reshape(1, 15, 3))
+        return HandParameters.under_model_prior(rotation[None], translation[None], pose, shape[None])
+
+    def prediction_off(self, observation: Observation, prediction: PosePrediction) -> float:
+        """Mean distance of a predicted hand's keypoints from the detected ones, weighted by their confidence, as a
+        share of the longer side of their box; 1 for a hand behind the camera."""
+        points, _ = self.problem.keypoints(self._as_parameters(prediction))
+        if not bool((points[..., 2] > 0).all()):
+            return 1.0
+        apart = (project(points, observation.intrinsics[None])[0] - observation.keypoints).norm(dim=-1)
+        weight = observation.confidence
+        return float((weight * torch.where(weight > 0, apart, 0.0)).sum() / weight.sum() / observation.size)
 
     def __call__(
         self, observation: Observation, prediction: PosePrediction | None = None, *, refine: bool = True
@@ -102,29 +123,43 @@ class KeypointFitter:
         Args:
             observations: keypoints of a right hand each.
             predictions: a network's start for each.
-            refine: False returns the first starts as they are.
+            refine: False returns the first starts as they are: the predicted hands, and lifted or searched ones where
+                there is no prediction, or the keypoints contradict it.
         """
         if not observations:
             return []
-        found = [self.starts(*pair) for pair in zip(observations, predictions, strict=True)]
+        off = [
+            None if prediction is None else self.prediction_off(observation, prediction)
+            for observation, prediction in zip(observations, predictions, strict=True)
+        ]
+        believed = [
+            prediction if share is not None and share <= CONTRADICTED else None
+            for prediction, share in zip(predictions, off, strict=True)
+        ]
+        found = [self.starts(*pair) for pair in zip(observations, believed, strict=True)]
         if not refine:
             firsts = [hypotheses.select(0) for hypotheses in found]
             costs, _ = self.problem.robust(
                 self.problem.residuals(HandParameters.concat(firsts), Observation.stack(observations))
             )
             return [
-                KeypointFit(first, float(cost), hypotheses, first, cost[None])
-                for first, cost, hypotheses in zip(firsts, costs, found, strict=True)
+                KeypointFit(first, float(cost), hypotheses, first, cost[None], share)
+                for first, cost, hypotheses, share in zip(firsts, costs, found, off, strict=True)
             ]
         rough = self._minimised(found, observations, self.settings.first_iterations)
         best = [state.parameters.select(state.cost.argsort(stable=True)[:_KEPT]) for state in rough]
         fine = self._minimised(best, observations, self.settings.final_iterations)
         fits = []
-        for begun, state in zip(found, fine, strict=True):
+        for begun, state, share in zip(found, fine, off, strict=True):
             chosen = int(state.cost.argmin())
             fits.append(
                 KeypointFit(
-                    state.parameters.select(chosen), float(state.cost[chosen]), begun, state.parameters, state.cost
+                    state.parameters.select(chosen),
+                    float(state.cost[chosen]),
+                    begun,
+                    state.parameters,
+                    state.cost,
+                    share,
                 )
             )
         return fits

@@ -86,7 +86,7 @@ class HandFitter:
                 keypoint_set=self.keypoint_set(one.detection),
                 fit=fits[row],
                 parameters=fits[row].parameters,
-                predicted=predictions[row] is not None,
+                predicted=fits[row].predicted,
                 figures={},
                 seconds={"detect": one.detect_seconds, **seconds},
             )

@@ -232,7 +232,8 @@ class HandPipeline:
             seconds={**_NO_TIME, **fitted.seconds, "texture": texture_seconds},
             fit=fitted.figures
             | {"reprojection_px": error, "reprojection_of_box": error / max(box, 1e-9)}
-            | _depth_figures(points, hand_input.observation),
+            | _depth_figures(points, hand_input.observation)
+            | ({} if fitted.fit.prediction_off is None else {"prediction_of_box": fitted.fit.prediction_off}),
         )
         if hand_input.left:
             mirror_result(result, hand_input.image.shape[1])

@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from handsss.errors import InputError
-from handsss.fitting.keypoint_fit import KeypointFitter, Start, keypoint_fitter
+from handsss.fitting.keypoint_fit import CONTRADICTED, KeypointFitter, Start, keypoint_fitter
 from handsss.fitting.levenberg_marquardt import jacobian, minimise
 from handsss.fitting.network_prediction import PosePrediction, load_predictor
 from handsss.fitting.observation import Observation, observation_of
@@ -236,6 +236,25 @@ def test_prediction_is_the_first_start(fitter: KeypointFitter) -> None:
     own = settings.lifted_model_std**-2
     middle = (lifters * lifted.pose + other * truth.pose) / (own + lifters + other)
     torch.testing.assert_close(joined.prior_mean, torch.cat([middle[:1], middle]))
+
+
+def test_a_prediction_that_the_keypoints_contradict_is_left_out(fitter: KeypointFitter) -> None:
+    truth = random_hands(fitter.problem, 1, seed=5)
+    observation = observe(fitter.problem, truth)
+    turned = Rotation.from_euler("y", 150, degrees=True).as_matrix() @ truth.rotation[0].numpy()
+    parts = fitter.problem.space.axis_angle(truth.pose)[0].numpy(), truth.shape[0].numpy()
+    right = PosePrediction(truth.rotation[0].numpy(), truth.translation[0].numpy(), *parts)
+    wrong = PosePrediction(turned, truth.translation[0].numpy(), *parts)
+    believed, left_out, without = fitter.fit_batch([observation] * 3, [right, wrong, None], refine=False)
+    assert believed.predicted and believed.prediction_off == pytest.approx(0, abs=1e-6)
+    assert not left_out.predicted and left_out.prediction_off is not None and left_out.prediction_off > CONTRADICTED
+    assert not without.predicted and without.prediction_off is None
+    assert torch.equal(left_out.parameters.rotation, without.parameters.rotation)
+    assert torch.equal(left_out.parameters.pose, without.parameters.pose)
+    behind = wrong._replace(translation=-wrong.translation)
+    assert fitter.prediction_off(observation, behind) == 1.0
+    refined, plain = fitter.fit_batch([observation] * 2, [wrong, None])
+    torch.testing.assert_close(refined.parameters.pose, plain.parameters.pose)
 
 
 def test_what_is_expected_counts_less_where_keypoints_were_seen_well(fitter: KeypointFitter) -> None:
