@@ -81,7 +81,7 @@ class KeypointFitter:
         found = self.bank.starts(observation, self.settings.starts) if self.lifter is None else self.lifter(observation)
         if prediction is None:
             return found
-        given = self._as_parameters(prediction)._replace(
+        given = self.as_parameters(prediction)._replace(
             # Where keypoints were lifted, what they say of the pose holds for the predicted hand too.
             prior_mean=found.prior_mean[:1],
             prior_std=found.prior_std[:1],
@@ -90,7 +90,8 @@ class KeypointFitter:
         spread = self.settings.predicted_std * self.settings.prior_scale(observation.confidence)
         return HandParameters.concat([given, found]).with_pose_prior(given.pose, spread)
 
-    def _as_parameters(self, prediction: PosePrediction) -> HandParameters:
+    def as_parameters(self, prediction: PosePrediction) -> HandParameters:
+        """A predicted hand [1] under the hand model's own pose prior."""
         rotation, translation, axis_angle, shape = (torch.tensor(part, dtype=torch.float64) for part in prediction)
         pose = self.problem.space.coefficients(axis_angle.reshape(1, 15, 3))
         return HandParameters.under_model_prior(rotation[None], translation[None], pose, shape[None])
@@ -98,7 +99,7 @@ class KeypointFitter:
     def prediction_off(self, observation: Observation, prediction: PosePrediction) -> float:
         """Mean distance of a predicted hand's keypoints from the detected ones, weighted by their confidence, as a
         share of the longer side of their box; 1 for a hand behind the camera."""
-        points, _ = self.problem.keypoints(self._as_parameters(prediction))
+        points, _ = self.problem.keypoints(self.as_parameters(prediction))
         if not bool((points[..., 2] > 0).all()):
             return 1.0
         apart = (project(points, observation.intrinsics[None])[0] - observation.keypoints).norm(dim=-1)
