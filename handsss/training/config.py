@@ -152,7 +152,9 @@ PRESETS = {
             facing=True,
             rotation="6d",
         ),
-        losses=LossWeights(w_auxiliary=0.02, w_3dj=5.0, relative_joints=True, squared_joints=False, w_root=0.25),
+        losses=LossWeights(
+            w_auxiliary=0.02, w_3dj=5.0, relative_joints=True, squared_joints=False, w_root=0.25, w_depth=4.0
+        ),
         data=DataSettings(online_truth=True, imagenet="package"),
         schedule=ScheduleSettings(stages=("shape", "finetune"), steps=20000, batch=32, ema_decay=0.998),
         shape=StageSettings(epochs=85, decay="cosine", online_alone=True),
