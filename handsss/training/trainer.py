@@ -183,7 +183,9 @@ class Trainer:
             world = None
             if self.objective.weights.w_depth > 0:  # in every batch: processes wait for each other in the term
                 world = there("world_3d") if "world_3d" in row else K.new_full((len(K), 21, 4), torch.nan)
-            joints = there("joints_3d") if self.online_truth and "joints_3d" in row else None
+            joints = None
+            if self.online_truth:  # in every batch, as above: a process may have photos alone
+                joints = there("joints_3d") if "joints_3d" in row else K.new_full((len(K), 21, 3), torch.nan)
             return Batch(image, there("keypoints_2d"), there("confidence"), K, joints, row.get("index"), world)
         joints = there("joints_3d")
         known = torch.isfinite(joints).all(-1)

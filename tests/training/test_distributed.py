@@ -124,3 +124,37 @@ def test_half_a_world_is_refused(monkeypatch: pytest.MonkeyPatch, changes: dict[
             monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=message):
         from_environment()
+
+
+@pytest.mark.slow
+def test_photos_and_online_pictures_in_two_processes(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    """Rows of a kind may all fall to one process: the others must not leave it waiting for their share of a term."""
+    config = [
+        *TINY,
+        "logging.log_every=1",
+        "schedule.batch=4",
+        "data.online_truth=true",
+        "data.online_rows=4",
+        "losses.squared_joints=false",
+    ]
+    settings = [word for setting in config for word in ("--set", setting)]
+    data = ("--data", stores[0], "--data", "online")
+    command = (
+        "train",
+        *data,
+        "--stages",
+        "shape",
+        "--steps",
+        "6",
+        "--workers",
+        "0",
+        *settings,
+        "--out",
+        tmp_path / "two",
+    )
+    done = torchrun("-m", "handsss", *command, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
+    trained = [line for line in lines if line["kind"] == "train"]
+    assert trained and all(0 < line["E_3dj"] < 1 for line in trained)
+    assert (tmp_path / "two" / "final.pt").exists()
