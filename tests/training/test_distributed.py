@@ -156,5 +156,6 @@ def test_photos_and_online_pictures_in_two_processes(tmp_path: Path, stores: tup
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
     trained = [line for line in lines if line["kind"] == "train"]
-    assert trained and all(0 < line["E_3dj"] < 1 for line in trained)
+    errors = [line["E_3dj"] for line in trained]  # 0 of a batch without online pictures
+    assert len(errors) == 6 and min(errors) >= 0 and 0 < max(errors) < 1, errors
     assert (tmp_path / "two" / "final.pt").exists()
