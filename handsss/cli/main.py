@@ -63,13 +63,21 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     from handsss.cli.console import INPUT_FAILED, INTERRUPTED, USAGE, flag, show_error, tell_torchrun
     from handsss.cli.output_stream import install, lost_output
+    from handsss.cli.usage import ParserError, usage_message
     from handsss.errors import UserError
     from handsss.io.atomic import is_full, write_error
 
     install()
     code: str | int | None = 0
     try:
-        app(args=None if arguments is None else list(arguments))
+        end = app(args=None if arguments is None else list(arguments), prog_name="handsss", standalone_mode=False)
+        code = end if isinstance(end, int) else 0  # the code of typer.Exit; commands return nothing
+    except ParserError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            show_error(usage_message(error))
+        sys.exit(USAGE)
     except UserError as error:
         show_error(error.text(flag))
         tell_torchrun(error.text(flag))

@@ -17,7 +17,7 @@ from handsss.cli.console import (
     show_note,
     waiting,
 )
-from handsss.cli.progress import progress_bar
+from handsss.cli.progress import progress_bar, rate_words
 from handsss.cli.tables import show_table
 from handsss.data.keypoints.sources import KeypointFiles
 from handsss.data.preprocess import PreprocessOptions, PreprocessSummary, preprocess
@@ -97,7 +97,7 @@ def _sum_up(summary: PreprocessSummary, seconds: float, *, quiet: bool, unit: st
     if summary.already_done:
         output.print(plain(f"{summary.path}: was finished already ({size:.1f} MB)"), soft_wrap=True)
         return
-    rate = f", {summary.pictures / seconds:.0f} {unit}s/s" if seconds > 0 else ""
+    rate = f", {rate_words(summary.pictures / seconds, unit)}" if seconds > 0 and summary.pictures else ""
     output.print(plain(f"wrote {summary.path} ({size:.1f} MB) in {seconds:.1f} s{rate}"), soft_wrap=True)
 
 

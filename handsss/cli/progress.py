@@ -125,8 +125,18 @@ class Bar:
         rate, remaining = self.pace.rate, self.pace.remaining(self._total)
         if not rate:
             return f"{clock_time(self.pace.elapsed)} so far"
-        text = f"{rate:.1f} {self._unit}s/s" if rate >= 1 else f"{1 / rate:.1f} s/{self._unit}"
+        text = rate_words(rate, self._unit)
         return text if remaining is None or not self._total else f"{text}, {clock_time(remaining)} left"
+
+
+def rate_words(rate: float, unit: str) -> str:
+    """``12.5 photos/s``, and ``4.0 s/photo`` where it is less than one a second.
+
+    Args:
+        rate: units a second, above 0.
+        unit: what is counted.
+    """
+    return f"{rate:.1f} {unit}s/s" if rate >= 1 else f"{1 / rate:.1f} s/{unit}"
 
 
 def clock_time(seconds: float) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
-from handsss.cli.console import error_console, flag, output_console, plain, show_error, typed_command
+from handsss.cli.console import error_console, flag, output_console, plain, show_error, show_note, typed_command
 from handsss.cli.tables import show_table, shown_path
 from handsss.fitting.keypoint_fit import CONTRADICTED
 from handsss.reconstruction.outputs import Outcome, OutputPlan
 
+_NAMED = 3  # files of a note
 _ROWS = 30  # of the table; longer runs are read in summary.json
 _CAMERA_WORDS = {
     "option": "--intrinsics or --fov",
@@ -65,6 +67,14 @@ class Printer:
         if not self._quiet:
             photos = "photo" if total == 1 else "photos"
             self.errors.print(f"skipped: {count} of {total} {photos}, complete already", soft_wrap=True)
+
+    def absent(self, documents: Sequence[Path]) -> None:
+        """Results of an earlier run that no photo of this one has."""
+        if not documents or self._quiet:
+            return
+        named = ", ".join(shown_path(path) for path in documents[:_NAMED])
+        more = f" and {len(documents) - _NAMED} more" if len(documents) > _NAMED else ""
+        show_note(f"no photo here belongs to {named}{more}: of an earlier run, and not in the summary")
 
     def finish(self, outcomes: Sequence[Outcome], plan: OutputPlan) -> None:
         """The table of several photos, and what an interruption left."""

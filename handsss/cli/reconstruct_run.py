@@ -63,6 +63,7 @@ def run(
         return INPUT_FAILED
     printer = Printer(quiet=quiet, several=inputs.several)
     with waiting(printer.errors, "loading libraries, networks and the hand model", shown=not quiet):
+        from handsss.reconstruction.resume import results_of_absent_photos
         from handsss.reconstruction.run import exit_code, reconstruct_all
         from handsss.reconstruction.settings import PipelineSettings
 
@@ -102,6 +103,8 @@ def run(
         for outcome in ended:
             printer.show(outcome)
     printer.finish(outcomes, plan)
+    if resume and plan.summary is not None:
+        printer.absent(results_of_absent_photos(inputs.sources, plan))
     return exit_code(outcomes)
 
 
@@ -115,9 +118,17 @@ def unreadable(source: Source) -> str:
 
 
 def make_pipeline(model: str, settings: PipelineSettings) -> HandPipeline:
-    """The pipeline of one run."""
+    """The pipeline of one run, computing in one thread unless OMP_NUM_THREADS says otherwise.
+
+    A fit is thousands of small operations. Threads gain nothing there, and beside other work each operation waits for
+    the thread whose core is taken.
+    """
+    import torch
+
     from handsss.reconstruction.pipeline import HandPipeline
 
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
     return HandPipeline(model, settings)
 
 

@@ -53,7 +53,7 @@ def synthesize(
 
     from handsss.cli.compiling import compile_kernels
     from handsss.cli.console import error_console, output_console, plain, resumable
-    from handsss.cli.progress import progress_bar
+    from handsss.cli.progress import progress_bar, rate_words
     from handsss.data.synthetic.generate import SynthesizeOptions, settings_of
     from handsss.data.synthetic.generate import synthesize as make
 
@@ -75,7 +75,9 @@ def synthesize(
     counts = ", ".join(f"{count} {split}" for split, count in summary.pictures.items())
     out.print(plain(f"{counts} pictures; {summary.clean} clean, {summary.occluded} with an occluder"), soft_wrap=True)
     rate = (
-        f" in {seconds:.1f} s, {summary.drawn / seconds:.1f} pictures/s" if summary.drawn else ": was finished already"
+        f" in {seconds:.1f} s, {rate_words(summary.drawn / seconds, 'picture')}"
+        if summary.drawn
+        else ": was finished already"
     )
     out.print(plain(f"wrote {summary.root}{rate}"), soft_wrap=True)
     for number, line in enumerate(next_commands(summary.root, evaluation=summary.pictures.get("evaluation", 0) > 0)):

@@ -49,10 +49,13 @@ def show_table(
     from rich.table import Table
 
     rows, widths = _fitted(header, rows, console.width, paths, text)
+    fits = sum(widths) + _FRAME * len(widths) + 1 <= console.width  # else cells are broken rather than cut
     table = Table(box=box.SIMPLE, show_header=bool(header))
     for column, width in enumerate(widths):
         title = plain(header[column]) if header else ""
-        table.add_column(title, justify="right" if column in right else "left", overflow="fold", min_width=width)
+        table.add_column(
+            title, justify="right" if column in right else "left", overflow="fold", min_width=width if fits else None
+        )
     for row in rows:
         table.add_row(*(plain(cell) for cell in row))
     console.print(table)

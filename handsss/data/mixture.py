@@ -47,6 +47,35 @@ def parse_stores(texts: Sequence[str | os.PathLike[str]]) -> tuple[WeightedStore
     return stores
 
 
+def with_weights(stores: Sequence[WeightedStore], weights: Sequence[float], setting: str) -> tuple[WeightedStore, ...]:
+    """Stores with the weights of a setting, where it has any.
+
+    Args:
+        stores: as they were given.
+        weights: one a store; none: the stores as they are.
+        setting: that gave the weights, for messages.
+
+    Raises:
+        UserError: another number of weights, one out of bounds, or another than a store was given with.
+    """
+    if not weights:
+        return tuple(stores)
+    if len(weights) != len(stores):
+        raise UserError(
+            f"{setting} has {len(weights)} weights, but {{data}} gives {len(stores)} stores. Expected one a store.",
+            options=["data"],
+        )
+    for store, weight in zip(stores, weights, strict=True):
+        if not _LEAST_WEIGHT <= weight <= _LARGEST_WEIGHT:
+            raise UserError(f"{setting} = {weight:g}: expected {_LEAST_WEIGHT} to {_LARGEST_WEIGHT}.")
+        if store.weight not in (1.0, weight):
+            raise UserError(
+                f"{{data}} {store.path}:{store.weight:g}, but {setting} = {weight:g} for it. Leave one of them out.",
+                options=["data"],
+            )
+    return tuple(WeightedStore(store.path, float(weight)) for store, weight in zip(stores, weights, strict=True))
+
+
 _LEAST_WEIGHT, _LARGEST_WEIGHT = 0.001, 1000
 
 

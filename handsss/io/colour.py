@@ -50,7 +50,10 @@ def _on_matte(picture: Image.Image, notes: list[str]) -> Image.Image:
         return _to_srgb(picture, profile, notes).convert("RGB")
     layer = picture.convert("RGBA")
     colours = _to_srgb(layer.convert("RGB"), profile, notes)
-    colours.putalpha(layer.getchannel("A"))
+    alpha = layer.getchannel("A")
+    if alpha.getextrema()[0] == 255:
+        return colours.convert("RGB")  # nothing shows through
+    colours.putalpha(alpha)
     notes.append("transparent parts laid on white")
     return Image.alpha_composite(Image.new("RGBA", layer.size, (*MATTE, 255)), colours).convert("RGB")
 

@@ -114,6 +114,18 @@ def complete_results(
     return complete
 
 
+def results_of_absent_photos(sources: Sequence[Source], plan: OutputPlan) -> list[Path]:
+    """``NAME.json`` of earlier runs whose photos are not among these: deleted or renamed since, or never asked for.
+
+    Args:
+        sources: the photos.
+        plan: of the result files.
+    """
+    own = {plan.of(source).document for source in sources}
+    others = (path for path in plan.folder.rglob("*.json") if path not in own and path != plan.summary)
+    return sorted(path for path in others if _document(path) is not None)
+
+
 def _check_options(before: Mapping[str, Any], now: Mapping[str, Any], plan: OutputPlan) -> None:
     names = [name for name in now if name in before and before[name] != json.loads(json.dumps(now[name]))]
     if not names:

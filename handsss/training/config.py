@@ -69,6 +69,7 @@ class DataSettings:
     online_truth: bool = False  # supervise online pictures by their true joints (E_3dj), beside self-supervised stores
     online_rows: int = 32768  # online pictures that count as an epoch
     imagenet: str = ""  # ImageNet weights of the encoder: file, "package", "download"; empty: random
+    store_weights: tuple[float, ...] = ()  # how often rows of several stores are drawn, in the order of --data
     weights: str = ""  # checkpoint, run's folder or weights file to start from; empty: none
 
 
@@ -213,7 +214,7 @@ def resolve(
         earlier = written.setdefault(current, name)
         if earlier != name:
             raise contradiction(setting, earlier, name)
-        config = _with(config, *current, _value(value), setting)
+        config = _with(config, *current, _value(value), setting, named=name == ".".join(current))
     for current, name in written.items():
         if name != ".".join(current):
             note(Renamed(name, ".".join(current)).note)
@@ -261,7 +262,16 @@ def _value(text: str) -> Any:
         return text
 
 
-def _with(config: TrainConfig, section: str, key: str, value: Any, where: str, *, bounded: bool = True) -> TrainConfig:
+def _with(
+    config: TrainConfig, section: str, key: str, value: Any, where: str, *, bounded: bool = True, named: bool = False
+) -> TrainConfig:
+    """The settings with one changed.
+
+    Args:
+        where: what messages call it.
+        bounded: refuse numbers out of bounds.
+        named: whether ``where`` names the setting and its value.
+    """
     sections = [f.name for f in fields(config)]
     if section not in sections:
         raise UserError(f"{where}: no section {section!r}.{_nearest(section, sections)}")
@@ -271,17 +281,15 @@ def _with(config: TrainConfig, section: str, key: str, value: Any, where: str, *
         known = [f"{name}.{f.name}" for name in sections for f in fields(getattr(config, name))]
         raise UserError(f"{where}: no setting {section}.{key}.{_nearest(f'{section}.{key}', known)}")
     kind = get_type_hints(type(part))[key]
+    head, now = where if named else f"{where}: {section}.{key} = {value!r}", f"Now it is {getattr(part, key)!r}."
     try:
         checked = TypeAdapter(kind).validate_python(value, strict=kind is bool)
     except ValidationError as error:
-        words = f"expected {expected(kind)}"
-        raise UserError(f"{where}: {section}.{key} = {value!r}: {words}. Now it is {getattr(part, key)!r}.") from error
+        raise UserError(f"{head}: expected {expected(kind)}. {now}") from error
     if isinstance(checked, float) and not math.isfinite(checked):
-        raise UserError(
-            f"{where}: {section}.{key} = {value!r}: expected a finite number. Now it is {getattr(part, key)!r}."
-        )
+        raise UserError(f"{head}: expected a finite number. {now}")
     if bounded and (words := out_of_bounds(section, key, checked)):
-        raise UserError(f"{where}: {section}.{key} = {value!r}: {words}. Now it is {getattr(part, key)!r}.")
+        raise UserError(f"{head}: {words}. {now}")
     try:
         changed: dict[str, Any] = {section: replace(part, **{key: checked})}
     except ValueError as error:  # a word that is none of those that the section knows

@@ -32,6 +32,7 @@ from handsss.training.recipe import (
     LEAST_ROWS,
     MANO_CNN,
     as_baseline,
+    check_keypoints,
     few_keypoints,
     true_keypoints_note,
     without_lifting,
@@ -187,14 +188,18 @@ def _new_run(
     if options.baseline == MANO_CNN:
         config = as_baseline(config)
     _check(config, processes, any_batch=options.fit_batch)
-    logger_names((*config.logging.to, *runtime.log), runtime.tensorboard)
+    logger_names(runtime.log, runtime.tensorboard, settings=config.logging.to)
     recipe = recipe_of(
         options.data,
         options.validation,
         supervision=options.supervision,
         baseline=options.baseline,
         model=options.model,
+        weights=config.data.store_weights,
     )
+    if recipe.supervision == "ssl":
+        for store in recipe.stores:
+            check_keypoints(store.path)
     config, without = without_lifting(config, recipe)
     asked = config.losses.w_depth != PRESETS[options.preset].losses.w_depth
     config, shallow = without_depth(config, recipe, asked=asked)
@@ -272,7 +277,7 @@ def _train(
     run: TrainingRun, runtime: RuntimeOptions, callbacks: Callbacks, limit: TimeLimit | None = None
 ) -> TrainResult:
     first = run.processes.first
-    names = logger_names((*run.config.logging.to, *runtime.log), runtime.tensorboard)
+    names = logger_names(runtime.log, runtime.tensorboard, settings=run.config.logging.to)
     if first:
         callbacks.start(run)
     begin = time.perf_counter()

@@ -153,13 +153,22 @@ def _rows_of(path: Path, recipe: Recipe, config: TrainConfig) -> HandDataset:
         if "joints_3d" not in known:
             raise InputError(f"{path}: has no true joints. Full supervision (fsl) needs them, ssl does not.")
         fields = ("joints_3d",)
-    data = HandDataset(path, config.augmentation, seed=config.schedule.seed, fields=fields)
-    if recipe.supervision == "ssl" and _share_with_keypoints(path) == 0:
+    if recipe.supervision == "ssl":
+        check_keypoints(path)
+    return HandDataset(path, config.augmentation, seed=config.schedule.seed, fields=fields)
+
+
+def check_keypoints(path: Path) -> None:
+    """That a store of a self-supervised run has any keypoint.
+
+    Raises:
+        InputError: it has none.
+    """
+    if not is_online(path) and _share_with_keypoints(path) == 0:
         raise InputError(
-            f"{path}: no row has a 2D keypoint, so there is nothing to learn from. Expected keypoints in most "
-            f"of the {len(data)} rows: run `handsss preprocess` with other --keypoints."
+            f"{path}: no row has a 2D keypoint, so there is nothing to learn from. Expected keypoints in most rows: "
+            "run `handsss preprocess` with other --keypoints."
         )
-    return data
 
 
 def few_keypoints(path: Path) -> str:

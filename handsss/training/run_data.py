@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from handsss.data.dataset import HandDataset
-from handsss.data.mixture import MixedDataset, WeightedStore, online_part
+from handsss.data.mixture import MixedDataset, WeightedStore, online_part, with_weights
 from handsss.data.online.dataset import is_online, resolved
 from handsss.errors import InputError
 from handsss.training.recipe import Recipe, default_training_data, keypoint_origin
@@ -19,13 +20,18 @@ def recipe_of(
     supervision: str,
     baseline: str,
     model: str,
+    weights: Sequence[float] = (),
 ) -> Recipe:
     """A recipe from what the user gave, with the defaults for what is left out.
 
+    Args:
+        weights: of the stores, by the setting ``data.store_weights``.
+
     Raises:
-        UserError: no data were given, and none lie in the working folder.
+        UserError: no data were given, and none lie in the working folder; weights that do not fit the stores.
     """
     stores = data if isinstance(data, tuple) else (WeightedStore(data or default_training_data()),)
+    stores = with_weights(stores, weights, "data.store_weights")
     first = stores[0].path
     mixture = stores if len(stores) > 1 else ()
     return Recipe(first, validation or validation_beside(first), supervision, baseline, model, mixture)
@@ -74,6 +80,6 @@ def check_backgrounds(about: dict[str, Any], data: HandDataset) -> None:
     online = online_part(data)
     if online is not None and about.get("backgrounds") != online.attributes["backgrounds"]:
         raise InputError(
-            f"{online.settings.backgrounds}: its pictures are not those that the run began with. Put them back to go "
-            "on."
+            f"online:{online.settings.backgrounds}: its pictures are not those that the run began with. Put them back "
+            "to go on."
         )

@@ -23,10 +23,10 @@ class Done(NamedTuple):
 def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
     """A command line, run in a folder: starting Python anew takes longer than most of the work here."""
 
-    def program(*arguments: str | Path, folder: Path) -> Done:
+    def program(*arguments: object, folder: Path, **environment: str) -> Done:
         monkeypatch.chdir(folder)
-        monkeypatch.setenv("HANDSSS_DATA", "")
-        monkeypatch.setenv("COLUMNS", "140")
+        for name, value in {"HANDSSS_DATA": "", "COLUMNS": "200", **environment}.items():
+            monkeypatch.setenv(name, value)
         with pytest.raises(SystemExit) as end:
             run(list(map(str, arguments)))
         return Done(int(end.value.code or 0), *capsys.readouterr())

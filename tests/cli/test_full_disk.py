@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import handsss
+from tests.evaluation.runs import write_run, write_store
 from tests.fuzz.stores import make_store
 from tests.training.conftest import TINY as SETTINGS
 
@@ -63,3 +64,28 @@ def test_full_disk(tmp_path: Path, command: list[str], absent: str) -> None:
     assert "Traceback" not in done.stderr and done.stderr.startswith("error: ")
     assert "space" in done.stderr or "Make room" in done.stderr
     assert not list(tmp_path.glob(absent))
+
+
+@pytest.mark.parametrize("words", [["table4", "--data", "training.h5"], ["figure2"]])
+def test_paper_on_a_full_disk(tmp_path: Path, words: list[str]) -> None:
+    write_run(tmp_path / "runs/ours", data=str(write_store(tmp_path, 3)))
+
+    def limit() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "handsss", "paper", words[0], "runs/ours", *words[1:], "--out", "paper"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr and "error: " in done.stderr
+    assert "space" in done.stderr or "Make room" in done.stderr
+    assert not list(tmp_path.glob(f"paper/{words[0]}.*"))

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from handsss.cli.progress import Pace, clock_time, progress_bar
+from handsss.cli.progress import Pace, clock_time, progress_bar, rate_words
 
 
 class Clock:
@@ -80,3 +80,8 @@ def test_lines_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_times() -> None:
     assert [clock_time(seconds) for seconds in (0, 61, 3723)] == ["0:00", "1:01", "1:02:03"]
+
+
+def test_no_rate_is_zero() -> None:
+    assert rate_words(12.54, "photo") == "12.5 photos/s"
+    assert rate_words(0.04, "picture") == "25.0 s/picture"

@@ -57,6 +57,17 @@ def test_paths_are_shortened_to_fit() -> None:
     assert len([line for line in lines if "2.7, 3.1" in line and "120501.jpg" in line]) == 1  # a row is one line
 
 
+@pytest.mark.parametrize("width", [30, 60])
+def test_nothing_is_cut_on_a_narrow_terminal(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    header = ["photo", "hands", "keypoint error, % of the box", "expected error, mm", "seconds", "result"]
+    show_table(console, header, [["a.jpg", "left, right", "2.7, 3.1", "11, 12", "12.5", "results/a.obj"]], paths=(0, 5))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert max(map(len, lines)) <= width
+    together = "".join("".join(lines).split())
+    assert set("leftright12.5a.obj") <= set(together) and "j" in lines[-2] + lines[-1] + lines[-3]
+
+
 def test_only_text_is_wrapped() -> None:
     lines = text_of(True, *FIELDS, right=(4,), text=(3, 5))
     assert max(map(len, lines)) <= 80

@@ -8,15 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from handsss.network.checkpoint import load_checkpoint
 from handsss.training.metrics_logger import read_metrics
+from tests.cli.conftest import Done
 from tests.training.conftest import TINY, stores  # noqa: F401  fixture
 
 Stores = tuple[Path, Path]
+Program = Callable[..., Done]
 
 
 def command(*arguments: object) -> list[str]:
@@ -27,20 +30,14 @@ def environment() -> dict[str, str]:
     return {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
 
 
-def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), cwd=folder, capture_output=True, text=True, check=False, env=environment()
-    )
-
-
 def tiny(*more: str) -> list[str]:
     return [word for setting in (*TINY, *more) for word in ("--set", setting)]
 
 
-def test_default_data_profile_and_info(tmp_path: Path, stores: Stores) -> None:  # noqa: F811
+def test_default_data_profile_and_info(tmp_path: Path, stores: Stores, program: Program) -> None:  # noqa: F811
     for store in stores:
         (tmp_path / store.name).symlink_to(store)
-    done = run("train", "--profile", "--workers", "0", *tiny(), folder=tmp_path)
+    done = program("train", "--profile", "--stages", "keypoints,finetune", "--workers", "0", *tiny(), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "data: freihand_training.h5, 8 rows" in done.stdout
     assert "validation: freihand_evaluation.h5" in done.stdout
@@ -52,7 +49,7 @@ def test_default_data_profile_and_info(tmp_path: Path, stores: Stores) -> None: 
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_run_broken_off_goes_on(tmp_path: Path, stores: Stores) -> None:  # noqa: F811
+def test_a_run_broken_off_goes_on(tmp_path: Path, stores: Stores, program: Program) -> None:  # noqa: F811
     arguments = ("train", "--data", stores[0], "--out", "r", "--workers", "0", *tiny("schedule.steps=60"))
     process = subprocess.Popen(
         command(*arguments), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
@@ -68,9 +65,9 @@ def test_a_run_broken_off_goes_on(tmp_path: Path, stores: Stores) -> None:  # no
     assert "Traceback" not in errors
     reached = load_checkpoint(tmp_path / "r" / "latest.pt")["step"]
     assert 2 <= reached < 60
-    wrong = run("train", "--resume", "--out", "r", "--batch", "4", folder=tmp_path)
+    wrong = program("train", "--resume", "--out", "r", "--batch", "4", folder=tmp_path)
     assert wrong.returncode == 2 and "Leave out --batch" in wrong.stderr
-    again = run("train", "--data", stores[0], "--out", "r", folder=tmp_path)
+    again = program("train", "--data", stores[0], "--out", "r", folder=tmp_path)
     assert again.returncode == 2 and "a run is here. Go on with --resume" in again.stderr
 
 
@@ -90,19 +87,21 @@ def test_a_run_broken_off_goes_on(tmp_path: Path, stores: Stores) -> None:  # no
         (("--config", "no.toml"), 2, "no.toml: cannot be read"),
     ],
 )
-def test_mistakes_are_told(tmp_path: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
-    done = run("train", *arguments, folder=tmp_path)
+def test_mistakes_are_told(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, message: str, program: Program
+) -> None:
+    done = program("train", *arguments, folder=tmp_path)
     assert message in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
     assert done.returncode == code
 
 
-def test_info_model(tmp_path: Path) -> None:
-    done = run("info", "model", "--preset", "small", folder=tmp_path)
+def test_info_model(tmp_path: Path, program: Program) -> None:
+    done = program("info", "model", "--preset", "small", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     for text in ("m_h 1280 x 7 x 7, m_l 24 x 56 x 56", "778 x 3", "keypoints 1 x 21 x 2", "f_base"):
         assert text in done.stdout
     for stage in ("keypoints", "shape", "finetune"):
         assert re.search(rf"{stage}\s+\d+ ms\s+\d+ ms\s+[\d,]+\s", done.stdout), done.stdout
-    wrong = run("info", "model", "--preset", "medium", folder=tmp_path)
+    wrong = program("info", "model", "--preset", "medium", folder=tmp_path)
     assert wrong.returncode == 2 and "expected one of full, small" in wrong.stderr

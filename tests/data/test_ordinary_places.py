@@ -13,6 +13,7 @@ import pytest
 
 from handsss.data.store.reader import Store, open_store
 from handsss.errors import InputError
+from tests.training.conftest import TINY
 
 ROOT = Path(__file__).parents[2]
 needs_gcc = pytest.mark.skipif(
@@ -97,3 +98,36 @@ def test_on_a_full_disk(freihand: Path, tmp_path: Path, size: int) -> None:
     assert not (tmp_path / "a.h5").exists()
     again = run(*command, "--resume", folder=tmp_path, env={})
     assert again.returncode == 0 and h5py.is_hdf5(tmp_path / "a.h5")
+
+
+def small_shared_memory() -> tuple[str, ...]:
+    """A prefix that gives a program 64 MB of shared memory, as containers have; empty where the system forbids it."""
+    mount = 'mount -t tmpfs -o size=64m tmpfs /dev/shm && exec "$@"'
+    prefix = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh")
+    if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], capture_output=True).returncode != 0:
+        return ()
+    return prefix
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["preprocess", "train"])
+def test_in_64_megabytes_of_shared_memory(freihand: Path, tmp_path: Path, command: str) -> None:
+    prefix = small_shared_memory()
+    if not prefix:
+        pytest.skip("this system lets nobody mount anything (unshare --mount)")
+    words = ["preprocess", "freihand", str(freihand), "--keypoints", "truth", "--workers", "2", "-o", "a.h5"]
+    if command == "train":
+        assert run(*words[1:], folder=tmp_path, env={}).returncode == 0
+        settings = (*TINY, "schedule.steps=2", "schedule.batch=8")
+        words = ["train", "--data", "a.h5", "--workers", "8", "--out", "r", *(f"--set={one}" for one in settings)]
+    done = subprocess.run(
+        [*prefix, sys.executable, "-m", "handsss", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +28,7 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.hand.sampling import collides, finger_radii, joint_positions
 from handsss.rendering.pipeline import render
+from tests.cli.typed import typed
 
 CLEAN = SceneSettings(seed=5, occluders=0.0, clean=True)
 
@@ -108,14 +107,13 @@ def test_wide_poses_are_asked_for(tmp_path: Path) -> None:
         synthesize(made.root, SynthesizeOptions(1, 0, settings_of(4, None, poses="wide"), resume=True))
 
 
-def test_clean_pictures_look_like_hands() -> None:
+def test_clean_pictures_look_like_hands(scenes: list[Scene]) -> None:
     """The detector, made for photos, finds most of them, near where the truth is."""
     from handsss.detect.detector import HandDetector
 
     detector = HandDetector()
     found, errors = 0, []
-    for number in range(30):
-        scene = make_scene(number, "evaluation", CLEAN)
+    for scene in scenes:
         hands = detector.detect(pixels(scene.picture))
         if hands:
             found += 1
@@ -123,7 +121,7 @@ def test_clean_pictures_look_like_hands() -> None:
             points = projected[:, :2] / projected[:, 2:]
             size = np.ptp(points, axis=0).max()
             errors.append(np.linalg.norm(hands[0].keypoints[:, :2] - points, axis=1).mean() / size)
-    assert found >= 25  # 95 % of thousands, see docs/lab/data.md; of 30 a few may be missed
+    assert found >= 10  # 95 % of thousands, see docs/lab/data.md; of 12 two may be missed
     assert np.median(errors) < 0.08
 
 
@@ -184,23 +182,13 @@ def test_what_is_there_is_kept(tmp_path: Path) -> None:
         synthesize(tmp_path / "other", options(2, 0))
 
 
-RUN = [sys.executable, "-m", "handsss", "synthesize", "--eval", "1", "--seed", "4", "-q"]
-
-
-def test_backgrounds_that_are_no_pictures(tmp_path: Path) -> None:
-    def run(folder: Path) -> str:
-        done = subprocess.run(
-            [*RUN, "-n", "1", "-o", str(tmp_path / "s"), "--backgrounds", str(folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 2
-        return done.stderr
-
-    assert "no such folder" in run(tmp_path / "absent")
+def test_backgrounds_that_are_no_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
-    assert "holds no pictures" in run(tmp_path / "empty")
+    for folder, message in (("absent", "no such folder"), ("empty", "holds no pictures")):
+        made = tmp_path / "s"
+        assert typed("synthesize", "-n", 1, "-o", made, "--backgrounds", tmp_path / folder, "-q") == 2
+        assert message in capsys.readouterr().err
+        assert not made.exists()
 
 
 @pytest.mark.parametrize("name", sorted(GRASPS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 from io import BytesIO
@@ -52,6 +53,11 @@ def seeds() -> dict[str, bytes]:
     ]
     if features.check("avif"):
         wanted.append(("avif", rgb, "AVIF", {"exif": exif}))
+    with contextlib.suppress(ImportError):  # the extra heic
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+        wanted += [("heic", rgb, "HEIF", {"exif": exif}), ("heic alpha", rgba, "HEIF", {})]
     if features.check("jpg_2000"):
         wanted.append(("jpeg 2000", rgb, "JPEG2000", {}))
     files = {}

@@ -153,6 +153,11 @@ def test_profiles_count_with_alpha_and_palettes_too(tmp_path: Path, mode: str) -
     assert np.abs(reference.array.astype(int) - np.asarray(plain)).max() > 3
     other = read_image(put(tmp_path, "b.png", encoded(picture, "PNG", icc_profile=profile, **extra)))
     np.testing.assert_array_equal(other.array, reference.array)
+    assert "transparent parts laid on white" not in other.notes  # every pixel is opaque
+    if mode == "RGBA":
+        picture.putpixel((0, 0), (0, 0, 0, 0))
+        other = read_image(put(tmp_path, "c.png", encoded(picture, "PNG", icc_profile=profile)))
+        assert "transparent parts laid on white" in other.notes and other.array[0, 0].tolist() == [255] * 3
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])

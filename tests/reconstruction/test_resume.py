@@ -20,6 +20,7 @@ from handsss.hand.result import HandResult
 from handsss.io.camera import CameraOptions
 from handsss.reconstruction.inputs import BatchOptions, expand
 from handsss.reconstruction.outputs import Outcome, plan_outputs
+from handsss.reconstruction.resume import results_of_absent_photos
 from handsss.reconstruction.run import reconstruct_all
 from handsss.reconstruction.settings import PipelineSettings
 from tests.conftest import MakeHand
@@ -159,3 +160,15 @@ def test_pipes_cannot_be_resumed(tmp_path: Path, hand: HandResult) -> None:
     plan = plan_outputs(inputs, str(tmp_path / "hand.obj"))
     with pytest.raises(UserError, match="needs photos that are files"):
         reconstruct_all(inputs.sources, plan, Resumed(hand), BatchOptions(), resume=True)
+
+
+def test_results_of_absent_photos_are_named(tmp_path: Path, hand: HandResult) -> None:
+    photos(tmp_path / "in", a=200, b=201)
+    run(tmp_path, Resumed(hand), resume=False)
+    (tmp_path / "out/notes.json").write_text("{}")  # nobody's result
+    inputs = expand([str(tmp_path / "in")])
+    plan = plan_outputs(inputs, str(tmp_path / "out"), "obj")
+    assert results_of_absent_photos(inputs.sources, plan) == []
+    (tmp_path / "in/a.png").unlink()
+    absent = results_of_absent_photos(expand([str(tmp_path / "in")]).sources, plan)
+    assert absent == [tmp_path / "out/a.json"]

@@ -116,6 +116,10 @@ def test_names_of_loggers() -> None:
     with pytest.raises(UserError, match="expected tensorboard, wandb, mlflow"):
         logger_names(["tensor"], False)
     assert logger_names([], False) == ()
+    with pytest.raises(UserError, match=r"^logging.to = board: expected tensorboard"):
+        logger_names([], False, settings=("board",))
+    with pytest.raises(UserError, match=r"^log board: expected tensorboard"):
+        logger_names(["board"], False, settings=("tensorboard",))
 
 
 class Failing:

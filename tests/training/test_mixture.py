@@ -14,13 +14,14 @@ import pytest
 import torch
 
 from handsss.data.dataset import HandDataset
-from handsss.data.mixture import MixedDataset, WeightedStore, parse_stores
+from handsss.data.mixture import MixedDataset, WeightedStore, parse_stores, with_weights
 from handsss.errors import InputError, UserError
 from handsss.network.checkpoint import load_checkpoint
 from handsss.training.config import resolve
 from handsss.training.launch import Callbacks, RuntimeOptions, TrainOptions, launch, resume
 from handsss.training.progress import Progress, StoppedError
 from handsss.training.recipe import Recipe, keypoint_origin, training_data
+from handsss.training.run_data import recipe_of
 from tests.training.conftest import TINY
 
 RUNTIME = RuntimeOptions("cpu", workers=0, tensorboard=False, command=("train", "it"))
@@ -43,6 +44,21 @@ def drawn(data: MixedDataset, epochs: int) -> list[tuple[int, int]]:
         data.set_epoch(epoch)
         rows += [data.source(row)[:2] for row in range(len(data))]
     return rows
+
+
+def test_weights_by_a_setting() -> None:
+    stores = (WeightedStore(Path("a.h5")), WeightedStore(Path("b.h5"), 2.0))
+    assert with_weights(stores, (), "data.store_weights") == stores
+    recipe = recipe_of(stores, Path("v.h5"), supervision="ssl", baseline="", model="open", weights=(0.5, 2))
+    assert [store.weight for store in recipe.stores] == [0.5, 2.0]
+    assert resolve(settings=("data.store_weights=[0.5, 2]",)).data.store_weights == (0.5, 2.0)
+    for weights, message in (
+        ((1.0,), "has 1 weights, but data gives 2 stores"),
+        ((1.0, 3.0), "data b.h5:2, but data.store_weights = 3 for it"),
+        ((0.0, 2.0), "data.store_weights = 0: expected 0.001 to 1000"),
+    ):
+        with pytest.raises(UserError, match=message):
+            with_weights(stores, weights, "data.store_weights")
 
 
 @pytest.mark.parametrize(("weights", "epochs"), [((1, 1), 1), ((2, 1), 1), ((0.5, 1), 2), ((1.5, 0.25), 4)])

@@ -40,10 +40,13 @@ def start(data: Path, folder: Path, *settings: str, supervision: str = "ssl") ->
 
 
 def test_a_store_without_a_keypoint_is_refused(tmp_path: Path, stores: tuple[Path, Path]) -> None:
+    said: list[str] = []
+    callbacks = Callbacks(note=said.append, prepare=lambda device: said.append("compiling"))
     for source, rows in zip(stores, (8, 4), strict=True):
         data = without_keypoints(source, tmp_path / source.name, rows)
         with pytest.raises(InputError, match="no row has a 2D keypoint, so there is nothing to learn from"):
-            start(data, tmp_path / "run")
+            launch(TrainOptions(data, out=tmp_path / "run", settings=TINY), RUNTIME, callbacks)
+        assert said == []  # refused before anything is warned of, or compiled
         assert not (tmp_path / "run").exists()
 
 

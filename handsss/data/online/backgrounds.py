@@ -123,7 +123,7 @@ def _resized(picture: Image.Image, side: int) -> Image.Image:
 
 def _photos(folder: Path) -> list[np.ndarray]:
     """Squares of a folder's photos; those that cannot be read are named in the log and left out."""
-    paths = list_backgrounds(folder, "data")
+    paths = list_backgrounds(folder, "data", "online:")
     squares = []
     for path in paths[:: -(-len(paths) // MOST)]:
         try:
@@ -136,7 +136,7 @@ def _photos(folder: Path) -> list[np.ndarray]:
         squares.append(np.asarray(_resized(picture.crop((left, top, left + side, top + side)), SIDE)))
     if not squares:
         raise InputError(
-            f"{{data}} {folder}: none of its {len(paths)} pictures can be read. Expected photos without hands.",
+            f"{{data}} online:{folder}: none of its {len(paths)} pictures can be read. Expected photos without hands.",
             options=("data",),
         )
     return squares

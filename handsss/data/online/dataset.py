@@ -55,7 +55,7 @@ class OnlineHands(HandDataset):
     """
 
     def __init__(self, settings: OnlineSettings, rows: int) -> None:
-        photos = [] if settings.backgrounds is None else list_backgrounds(settings.backgrounds, "data")
+        photos = [] if settings.backgrounds is None else list_backgrounds(settings.backgrounds, "data", f"{NAME}:")
         self.settings = settings
         self.path = Path(NAME if settings.backgrounds is None else f"{NAME}:{settings.backgrounds}")
         self.augmentation, self.seed, self.epoch = settings.augmentation, settings.seed, 0

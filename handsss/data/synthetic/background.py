@@ -18,24 +18,25 @@ from handsss.io.image import IMAGE_SUFFIXES, read_image
 _LONGER = 720  # px to which photos are reduced when they are read
 
 
-def list_backgrounds(folder: Path, option: str = "backgrounds") -> list[Path]:
+def list_backgrounds(folder: Path, option: str = "backgrounds", prefix: str = "") -> list[Path]:
     """Pictures of a folder, by name.
 
     Args:
         folder: of photos.
         option: that gave it, for messages.
+        prefix: before the folder in that option.
 
     Raises:
         InputError: no folder, or no pictures in it.
     """
     if not folder.is_dir():
         raise InputError(
-            f"{{{option}}} {folder}: no such folder. Expected a folder of photos without hands.",
+            f"{{{option}}} {prefix}{folder}: no such folder. Expected a folder of photos without hands.",
             options=(option,),
         )
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise InputError(f"{{{option}}} {folder}: holds no pictures.", options=(option,))
+        raise InputError(f"{{{option}}} {prefix}{folder}: holds no pictures.", options=(option,))
     return paths
 
 

@@ -20,32 +20,40 @@ LOGGERS = {  # name, which is its package's and its extra's too -> module and cl
 }
 
 
-def logger_names(asked: Sequence[str], tensorboard: bool | None) -> tuple[str, ...]:
+def logger_names(asked: Sequence[str], tensorboard: bool | None, *, settings: Sequence[str] = ()) -> tuple[str, ...]:
     """The loggers of a run: those asked for, and TensorBoard if its package is there and nobody declined it.
 
     Args:
         asked: names; TensorBoard's may be among them.
         tensorboard: True or False; None: by the package.
+        settings: further names, of the setting ``logging.to``.
 
     Raises:
         UserError: an unknown name, or the package of one asked for is missing; it names the extra.
     """
-    wanted = list(dict.fromkeys(asked))
+    wanted = list(dict.fromkeys((*settings, *asked)))
     for name in wanted:
         if name not in LOGGERS:
-            raise UserError(f"{{log}} {name}: expected {', '.join(LOGGERS)}.", options=["log"])
+            raise UserError(f"{_where(name, asked, settings)}: expected {', '.join(LOGGERS)}.", options=["log"])
     if tensorboard and "tensorboard" not in wanted:
         wanted.append("tensorboard")
     for name in wanted:
         if not _is_installed(name):
             raise UserError(
-                f"{{log}} {name}: the package {name} is not installed. Install it: "
-                f'pip install "handsss[{name}]", or leave the option out.',
-                options=["log"],
+                f"{_where(name, asked, settings)}: the package {name} is not installed. Install it: "
+                f'pip install "handsss[{name}]", or leave it out.',
+                options=["log", "tensorboard"],
             )
     if tensorboard is None and "tensorboard" not in wanted and _is_installed("tensorboard"):
         wanted.append("tensorboard")
     return tuple(wanted)
+
+
+def _where(name: str, asked: Sequence[str], settings: Sequence[str]) -> str:
+    """What named a logger: an option, or the setting."""
+    if name in asked:
+        return f"{{log}} {name}"
+    return f"logging.to = {name}" if name in settings else "{tensorboard}"
 
 
 class Loggers:
