@@ -48,7 +48,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     command = [*RUN, "-n", "6", "--workers", "1"]
 
     def small() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
     full = subprocess.run(
         [*command, "-o", "cut"], cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=small
