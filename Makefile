@@ -45,9 +45,9 @@ docs: $(VENV)/installed-dev
 wheels:
 	$(PYTHON) -m benchmarks.gpu.wheels .wheels $(if $(ALSO),--also $(ALSO))
 
-# By the Python that holds torch, no environment is made. ONLY="facts tests", BACKGROUNDS=folder, TRAIN="options".
+# By the Python that holds torch, no environment is made. ONLY="facts tests", BACKGROUNDS=folder, PHOTOS=folder, TRAIN="options".
 gpu:
-	$(PYTHON) -m benchmarks.gpu --device $(DEVICE) --minutes $(MINUTES) --out $(OUT) $(if $(ONLY),--only $(ONLY)) $(if $(BACKGROUNDS),--backgrounds $(BACKGROUNDS)) $(if $(TRAIN),--train="$(TRAIN)")
+	$(PYTHON) -m benchmarks.gpu --device $(DEVICE) --minutes $(MINUTES) --out $(OUT) $(if $(ONLY),--only $(ONLY)) $(if $(BACKGROUNDS),--backgrounds $(BACKGROUNDS)) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(TRAIN),--train="$(TRAIN)")
 
 clean:
 	rm -rf $(VENV) $(DEMO) gpu-output .wheels build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

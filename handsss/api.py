@@ -134,7 +134,7 @@ def train(
             often); the newest one in the working folder if left out.
         out: the run's folder; runs/TIME-KIND if left out.
         preset: "full", the paper's network and schedule, or "small", for an hour on two CPU cores, or
-            "open", from open ImageNet weights, online pictures with their truth, then photos.
+            "open", from open ImageNet weights, online pictures with their truth and photos among them.
         ssl: from detected keypoints alone; False: from true keypoints and joints (FSL).
         validation: store with true joints; NAME_evaluation.h5 beside NAME_training.h5 if left out.
         baseline: "mano-cnn": the paper's baseline instead of its method.

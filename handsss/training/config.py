@@ -138,7 +138,7 @@ PRESETS = {
         ),
         logging=LoggingSettings(validate_every=260, save_every=260),
     ),
-    # For photos without labels: from open ImageNet weights, online pictures with their truth, then photos among them.
+    # For photos without labels: from open ImageNet weights, online pictures with their truth and photos among them.
     "open": TrainConfig(
         network=NetworkSettings(
             encoder="efficientnet-lite0",
@@ -158,7 +158,7 @@ PRESETS = {
         ),
         data=DataSettings(online_truth=True, imagenet="package"),
         schedule=ScheduleSettings(stages=("shape", "finetune"), steps=20000, batch=32, ema_decay=0.998),
-        shape=StageSettings(epochs=85, decay="cosine", online_alone=True),
+        shape=StageSettings(epochs=85, decay="cosine"),
         finetune=StageSettings(epochs=15, lr=2e-4, decay="cosine"),
         augmentation=Augmentation(
             upright=True, crop_fill=0.8, rotation_deg=20.0, zoom=0.1, detection_dropout=0.05, colour=0.3
