@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from handsss.data.online.painter import OnlineSettings
 from handsss.geometry.procrustes import aligned_distances
 from handsss.hand.load import load_model
 from handsss.losses.e_2d import e_2d
+from handsss.network import hourglass
 from handsss.network.heat_maps import spatial_expectation, spatial_softmax
 from handsss.network.hourglass import PADDED, KeypointBranch
 from handsss.network.s2hand import NetworkSettings, S2Hand
@@ -37,22 +39,22 @@ STD = 1e-3
 
 
 class ReleasedBranch(KeypointBranch):
-    """The branch with the released code's padding, soft-argmax, or both."""
+    """The branch with the released code's padding, soft-argmax, or both; keypoints in pixels of 224 x 224."""
 
     def __init__(self, *sizes: int, black: bool, fine: bool) -> None:
         super().__init__(*sizes)
         self.black, self.fine = black, fine
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        right, below = PADDED - image.shape[3], PADDED - image.shape[2]
+        right, below = (hourglass.PADDED - side for side in (image.shape[3], image.shape[2]))
         shown = nn.functional.pad(image, (0, right, 0, below)) if self.black else image
-        keypoints, heat = super().forward(shown)
-        return (fine_soft_argmax(heat) if self.fine else keypoints), heat
+        _, heat = super().forward(shown)
+        return (fine_soft_argmax(heat) if self.fine else PADDED * spatial_expectation(spatial_softmax(heat))), heat
 
 
 def fine_soft_argmax(heat: Tensor) -> Tensor:
-    """Soft-argmax [B, S, 21, 2] of heat maps [B, S, 21, 64, 64] enlarged to 256 x 256."""
-    large = nn.functional.interpolate(heat.float().flatten(0, 1), size=(PADDED, PADDED), mode="bilinear")
+    """Soft-argmax [B, S, 21, 2] of heat maps [B, S, 21, 64, 64] enlarged to 256 x 256 (of smaller ones, four times)."""
+    large = nn.functional.interpolate(heat.float().flatten(0, 1), scale_factor=4.0, mode="bilinear")
     return PADDED * spatial_expectation(spatial_softmax(large)).unflatten(0, heat.shape[:2])
 
 
@@ -70,14 +72,16 @@ def small_everywhere(network: S2Hand) -> None:
                 nn.init.normal_(layer.weight, std=STD)
 
 
+@lru_cache
 def pictures(seed: int, rows: int) -> OnlineHands:
     """Online pictures in the small preset's view."""
-    settings = OnlineSettings(None, seed, "truth", joints_set="mediapipe", augmentation=PRESETS["small"].augmentation)
-    return OnlineHands(settings, rows)
+    view = PRESETS["small"].augmentation
+    return OnlineHands(OnlineSettings(None, seed, "truth", joints_set="mediapipe", augmentation=view, poses=2048), rows)
 
 
-def painted(data: OnlineHands, rows: Iterable[int], device: torch.device) -> dict[str, Tensor]:
-    """Some of the pictures."""
+def painted(data: OnlineHands, rows: Iterable[int], device: torch.device, reduction: int = 1) -> dict[str, Tensor]:
+    """Some of the pictures; their sides divided by the reduction."""
+    data = data.reduced(reduction)
     return data.paint(default_collate([data[row] for row in rows]), device)
 
 
@@ -103,7 +107,7 @@ def train(
             group["lr"] = lr(step)
         rows = range(step * arguments.batch, (step + 1) * arguments.batch)
         optimiser.zero_grad(set_to_none=True)
-        value = loss(batch_of(painted(data, rows, device)), step)
+        value = loss(batch_of(painted(data, rows, device, arguments.reduction)), step)
         value.backward()
         nn.utils.clip_grad_norm_([p for p in own if p.grad is not None], 10.0)
         optimiser.step()
@@ -212,10 +216,15 @@ def main() -> None:
     parser.add_argument("--stacks", type=int, default=1)
     parser.add_argument("--features", type=int, default=64)
     parser.add_argument("--modules", type=int, default=1)
+    parser.add_argument("--reduction", type=int, default=1, help="branch: pictures of 224 / this px, to save time")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    held = painted(pictures(VALIDATION_SEED, arguments.held), range(arguments.held), torch.device(arguments.device))
+    if arguments.part == "heads" and arguments.reduction > 1:
+        parser.error("--reduction is of the branch")
+    hourglass.PADDED = PADDED // arguments.reduction  # the whole branch at smaller pictures
+    device, of_validation = torch.device(arguments.device), pictures(VALIDATION_SEED, arguments.held)
+    held = painted(of_validation, range(arguments.held), device, arguments.reduction)
     runs: dict[str, Callable[[int], Any]] = {
         "ours": lambda seed: heads_run(arguments, held, seed, False),
         "small everywhere": lambda seed: heads_run(arguments, held, seed, True),

@@ -56,6 +56,19 @@ def test_peak_memory_is_what_a_call_holds_at_most() -> None:
     assert peak is None or 38 < peak < 60
 
 
+def test_the_released_soft_argmax_reads_the_same_peak() -> None:
+    from released_variants import fine_soft_argmax
+
+    from handsss.network.hourglass import soft_argmax
+
+    cells = torch.arange(64) + 0.5
+    centre = torch.tensor([[20.3, 41.9], [33.0, 12.2]])[None, None]  # cells
+    x, y = ((cells - centre[..., n, None]).square() / 8 for n in (0, 1))
+    heat = -(y[..., :, None] + x[..., None, :])
+    for read in (soft_argmax, fine_soft_argmax):
+        torch.testing.assert_close(read(heat), 4 * centre, atol=0.02, rtol=0)
+
+
 def test_the_page_has_every_figure_of_its_file(tmp_path: Path) -> None:
     import page
 
