@@ -17,6 +17,7 @@ import handsss
 from handsss.errors import InputError, UserError
 from handsss.io.camera import intrinsics_matrix
 from handsss.reconstruction.hand import Hand
+from tests.gltf_file import GltfFile
 
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
 
@@ -45,10 +46,10 @@ def test_a_hand_carries_its_arrays(hand: Hand, photo: np.ndarray) -> None:
     assert f"{hand.hand} hand" in repr(hand)
 
 
-@pytest.mark.parametrize("suffix", [".obj", ".ply", ".glb", ".npz", ".json"])
+@pytest.mark.parametrize("suffix", [".obj", ".ply", ".glb", ".npz", ".json", ".bvh"])
 def test_a_hand_saves_itself(hand: Hand, tmp_path: Path, suffix: str) -> None:
     target = tmp_path / f"hand{suffix}"
-    written = hand.save(str(target))
+    written = hand.save(str(target), static=suffix == ".glb")
     assert written[-1] == target and all(path.is_file() for path in written)
     if suffix == ".json":
         content = json.loads(target.read_text())
@@ -57,11 +58,21 @@ def test_a_hand_saves_itself(hand: Hand, tmp_path: Path, suffix: str) -> None:
     elif suffix == ".npz":
         with np.load(target) as arrays:
             assert np.array_equal(arrays["vertices"][0], hand.vertices)
+    elif suffix == ".bvh":
+        assert target.read_text().startswith("HIERARCHY\nROOT wrist\n")
     else:
         mesh = trimesh.load(target, force="mesh", process=False)
         assert len(mesh.faces) == len(hand.faces)
         opengl = hand.vertices * [1, -1, -1]
         assert np.allclose([mesh.vertices.min(0), mesh.vertices.max(0)], [opengl.min(0), opengl.max(0)], atol=1e-5)
+
+
+def test_a_rigged_hand_is_the_fitted_one(hand: Hand, tmp_path: Path) -> None:
+    hand.save(tmp_path / "hand.glb")
+    shown = GltfFile.of((tmp_path / "hand.glb").read_bytes()).triangles(f"{hand.hand}_0")
+    assert np.abs(shown - (hand.vertices * [1, -1, -1])[hand.faces]).max() < 1e-5
+    with pytest.raises(UserError, match=r"static leaves the skeleton out of \.glb, but the file is \.json"):
+        hand.save(tmp_path / "hand.json", static=True)
 
 
 def test_an_unknown_suffix(hand: Hand, tmp_path: Path) -> None:

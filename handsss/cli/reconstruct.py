@@ -30,6 +30,7 @@ def reconstruct(
     images: option.Images,
     output: option.Output = None,
     mesh_format: option.Format = None,
+    static: option.Static = False,
     hand: option.Hand = HandSide.auto,
     side: option.Side = HandSide.auto,
     box: option.Box = None,
@@ -58,11 +59,13 @@ def reconstruct(
 ) -> None:
     """Turn photos into textured 3D hand meshes."""
     from handsss.cli.reconstruct_run import batch_options, check_same_hand, run
+    from handsss.mesh_io.formats import check_static
     from handsss.reconstruction.inputs import expand
     from handsss.reconstruction.outputs import plan_outputs
 
     inputs = expand(images)
     plan = plan_outputs(inputs, output, None if mesh_format is None else mesh_format.value)
+    check_static(plan.suffix, static=static)
     options = batch_options(
         intrinsics,
         intrinsics_file,
@@ -74,6 +77,7 @@ def reconstruct(
         box=box,
         vertices=vertices,
         picture=picture,
+        static=static,
         same_hand=same_hand,
         max_error=max_error,
         refine=refine,

@@ -26,6 +26,7 @@ class MeshFormat(StrEnum):
     ply = "ply"
     glb = "glb"
     npz = "npz"
+    bvh = "bvh"
 
 
 Images = Annotated[
@@ -38,14 +39,20 @@ Output = Annotated[
         "-o",
         metavar="OUT",
         rich_help_panel="Output",
-        help="Mesh file: .obj (with .mtl and texture), .ply (vertex colours), .glb (textured) or .npz (all arrays, "
-        "camera frame); or a folder for several photos. A .json with all parameters and an overview .png are "
-        "written beside it. Default: ./STEM_hand.obj, or the folder ./hands.",
+        help="Mesh file: .glb (textured, rigged), .obj (with .mtl and texture), .ply (vertex colours), .bvh (skeleton "
+        "and pose) or .npz (all arrays, camera frame); or a folder for several photos. A .json with all parameters "
+        "and an overview .png are written beside it. Default: ./STEM_hand.obj, or the folder ./hands.",
     ),
 ]
 Format = Annotated[
     MeshFormat | None,
     typer.Option("--format", rich_help_panel="Output", help="Mesh format of the files in a folder. Default: obj."),
+]
+Static = Annotated[
+    bool,
+    typer.Option(
+        "--static", rich_help_panel="Output", help="Write .glb without skeleton: the posed mesh alone, for any reader."
+    ),
 ]
 Hand = Annotated[
     HandSide,

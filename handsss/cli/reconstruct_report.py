@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from handsss.cli.console import error_console, flag, output_console, plain, show_error, show_note, typed_command
 from handsss.cli.tables import show_table, shown_path
-from handsss.fitting.keypoint_fit import CONTRADICTED
 from handsss.reconstruction.outputs import Outcome, OutputPlan
 
 _NAMED = 3  # files of a note
@@ -55,6 +55,8 @@ class Printer:
         for hand in outcome.hands:
             self._line(_hand_line(hand))
             self._line(_time_line(hand))
+            if rig := hand.get("rig"):
+                self._line(_rig_line(rig))
             if note := _contradiction(hand):
                 self._line(note)
         if outcome.status == "doubtful":
@@ -165,8 +167,19 @@ def _hand_line(hand: dict[str, object]) -> str:
     return text
 
 
+def _rig_line(rig: dict[str, Any]) -> str:
+    """What the skeleton is, and what skinning alone would miss in this pose."""
+    mean, most = rig["correctives_mean_mm"], rig["correctives_max_mm"]
+    return (
+        f"rig: {len(rig['joints'])} joints, at most {rig['influences']} a vertex; pose correctives of this pose "
+        f"{mean:.1f} mm on average, at most {most:.1f} mm"
+    )
+
+
 def _contradiction(hand: dict[str, object]) -> str:
     """That the network's hand was left out, where the keypoints contradict it; empty otherwise."""
+    from handsss.fitting.keypoint_fit import CONTRADICTED  # loads torch: not before the options are known to be right
+
     off = hand.get("prediction_of_box")
     if not isinstance(off, float) or off <= CONTRADICTED:
         return ""

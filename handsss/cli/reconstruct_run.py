@@ -157,6 +157,7 @@ def batch_options(
     box: str | None,
     vertices: bool,
     picture: bool,
+    static: bool,
     max_error: float | None,
     refine: bool,
     same_hand: bool = False,
@@ -187,6 +188,7 @@ def batch_options(
         box=None if box is None else box_of(box),
         vertices=vertices,
         picture=picture,
+        static=static,
         max_error=max_error,
         same_hand=same_hand,
     )

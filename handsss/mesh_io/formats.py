@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import re
 
-FORMATS = (".obj", ".ply", ".glb", ".npz")
+from handsss.errors import UserError
+
+FORMATS = (".obj", ".ply", ".glb", ".npz", ".bvh")
+
+
+def is_rigged(suffix: str, *, static: bool = False) -> bool:
+    """Whether files of a suffix hold a skeleton beside or instead of a mesh."""
+    return suffix.lower() == ".bvh" or (suffix.lower() == ".glb" and not static)
+
+
+def check_static(suffix: str, *, static: bool) -> None:
+    """Raises UserError where static is asked of another file than .glb."""
+    if static and suffix.lower() != ".glb":
+        raise UserError(
+            f"{{static}} leaves the skeleton out of .glb, but the file is {suffix}. Leave it out, or write .glb.",
+            options=("static",),
+        )
 
 
 def material_stem(stem: str) -> str:

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -20,7 +21,9 @@ from handsss.hand.result import HandResult
 from handsss.io.camera import CameraChoice, choose_camera
 from handsss.io.image import Photo, read_image
 from handsss.mesh_io.export import mesh_files
+from handsss.mesh_io.formats import is_rigged
 from handsss.mesh_io.obj import png_bytes
+from handsss.mesh_io.rig import Rig, rigs_of
 from handsss.reconstruction.inputs import BatchOptions, Source
 from handsss.reconstruction.outputs import Destination, Outcome, refuse_overwriting, status_of
 from handsss.reconstruction.result_json import json_bytes, photo_document
@@ -184,7 +187,8 @@ def photo_outputs(opened: OpenedPhoto, hands: list[HandResult], options: BatchOp
     """
     source, destination = opened.job.source, opened.job.destination
     exporting = time.perf_counter()
-    files: dict[Path, bytes] = mesh_files(hands, destination.mesh) if hands else {}
+    rigs = rigs_of(hands) if is_rigged(destination.mesh.suffix, static=options.static) else None
+    files: dict[Path, bytes] = mesh_files(hands, destination.mesh, rigs) if hands else {}
     if options.picture:
         files[destination.picture] = png_bytes(picture(opened.photo.array, hands))
     for hand in hands:
@@ -197,6 +201,7 @@ def photo_outputs(opened: OpenedPhoto, hands: list[HandResult], options: BatchOp
         mesh=destination.mesh if hands else None,
         notes=opened.photo.notes,
         vertices=options.vertices,
+        rigs=rigs,
     )
     if options.run_options:
         facts = photo_facts(source, opened.job.keypoints, options)
@@ -216,7 +221,7 @@ def photo_outputs(opened: OpenedPhoto, hands: list[HandResult], options: BatchOp
         keypoints=opened.keypoint_source,
         notes=list(opened.photo.notes),
         files=sorted(files, key=lambda path: path != destination.mesh),
-        hands=[_figures(hand) for hand in hands],
+        hands=[_figures(hand, rig) for hand, rig in zip(hands, rigs or repeat(None, len(hands)), strict=True)],
     )
     return PhotoOutputs(outcome, files)
 
@@ -249,7 +254,7 @@ def _contradictions(hands: Sequence[HandResult], other: UserError | None) -> Use
     return UserError("; ".join(told), options=() if other is None else other.options) if told else None
 
 
-def _figures(hand: HandResult) -> dict[str, Any]:
+def _figures(hand: HandResult, rig: Rig | None) -> dict[str, Any]:
     figures: dict[str, Any] = {"hand": hand.hand, "score": round(float(hand.score), 4), "network": hand.network}
     figures |= {"handedness": round(float(hand.handedness), 4), "side_from": hand.side_from}
     figures |= {key: round(float(value), 5) for key, value in hand.fit.items()}
@@ -257,6 +262,8 @@ def _figures(hand: HandResult) -> dict[str, Any]:
         figures["shared_shape"] = hand.shared_shape.to_json()
     if hand.expected_error is not None:
         figures["expected_error_mm"] = round(hand.expected_error, 2)
+    if rig is not None:
+        figures["rig"] = rig.to_json()
     return figures | {"seconds": {key: round(value, 4) for key, value in hand.seconds.items()}}
 
 

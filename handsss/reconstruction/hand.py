@@ -15,7 +15,7 @@ from handsss.hand.result import HandResult
 from handsss.io.atomic import write_files
 from handsss.io.camera import CameraChoice
 from handsss.mesh_io.export import export_mesh
-from handsss.mesh_io.formats import FORMATS
+from handsss.mesh_io.formats import FORMATS, check_static
 from handsss.reconstruction.repose import repose
 from handsss.reconstruction.result_json import json_bytes, photo_document
 from handsss.visualize.overlay import overlay
@@ -76,24 +76,29 @@ class Hand(HandResult):
         """[21, 3] metres, camera frame, OpenPose's hand order: ``joints_3d``."""
         return self.joints_3d
 
-    def save(self, path: str | Path) -> list[Path]:
+    def save(self, path: str | Path, *, static: bool = False) -> list[Path]:
         """Write the hand; the suffix decides how.
 
         Args:
-            path: .obj (with material and texture), .ply or .glb, in OpenGL's axes (y up); .npz, all arrays in the
-                camera frame; or .json, all figures.
+            path: .glb (rigged: skin, 16 joints, shape as morph targets), .obj (with material and texture), .ply or .bvh
+                (the skeleton in the hand's pose), in OpenGL's axes (y up); .npz, all arrays in the camera frame; or
+                .json, all figures.
+            static: a .glb that holds the posed mesh alone, without skeleton.
 
         Returns:
             the files written, the one named last.
 
         Raises:
-            UserError: another suffix, or a path that cannot be written. Nothing half-written is left.
+            UserError: another suffix, a path that cannot be written, ``static`` with another suffix than .glb, or a
+                rig of a hand whose vertices are not those of its pose and shape. Nothing half-written is left.
+            InputError: the hand model of a rig is not here any more (MANO's files).
         """
         target = Path(path)
         if target.suffix.lower() != ".json":
             if target.suffix.lower() not in FORMATS:
                 raise UserError(f"{path}: expected one of {', '.join((*FORMATS, '.json'))}.")
-            return export_mesh([self], target)
+            return export_mesh([self], target, static=static)
+        check_static(target.suffix, static=static)
         write_files({target: json_bytes(self.to_document())})
         return [target]
 

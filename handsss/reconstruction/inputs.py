@@ -40,6 +40,7 @@ class BatchOptions:
     box: np.ndarray | None = None  # [4] px of every photo: the detector looks there and nowhere else
     vertices: bool = False  # write vertices into the JSON
     picture: bool = True  # draw the overview picture
+    static: bool = False  # .glb without skeleton
     same_hand: bool = False  # all photos show one person's hands: one shape and skin
     run_options: Mapping[str, Any] = field(default_factory=dict)  # written into NAME.json, to resume
     max_error: float | None = None  # mm of expected error above which a hand is doubtful

@@ -12,6 +12,7 @@ from handsss.hand.result import FORMAT_VERSION, HandResult
 from handsss.io.camera import CameraChoice
 from handsss.mesh_io.export import mesh_axes
 from handsss.mesh_io.parts import CAMERA_AXES, hand_names
+from handsss.mesh_io.rig import Rig
 
 
 def photo_document(
@@ -23,6 +24,7 @@ def photo_document(
     mesh: Path | None = None,
     notes: Sequence[str] = (),
     vertices: bool = False,
+    rigs: Sequence[Rig] | None = None,
 ) -> dict[str, Any]:
     """The content of NAME.json.
 
@@ -34,10 +36,12 @@ def photo_document(
         mesh: the mesh file beside the JSON, if there is one.
         notes: conversions of the photo's pixels on reading.
         vertices: include the vertices of each hand.
+        rigs: of the hands, where the mesh file is rigged.
     """
     entries = []
-    for name, hand in zip(hand_names(hands), hands, strict=True):
-        entries.append({"object": name, **hand.to_json(vertices=vertices)})
+    for index, (name, hand) in enumerate(zip(hand_names(hands), hands, strict=True)):
+        rig = {} if rigs is None else {"rig": rigs[index].to_json()}
+        entries.append({"object": name, **hand.to_json(vertices=vertices), **rig})
     return {
         "format_version": FORMAT_VERSION,
         "image": image,

@@ -41,6 +41,7 @@ def run_options(
     camera = options.camera
     return {
         **settings,
+        **({"static": options.static} if plan.suffix == ".glb" else {}),
         "program": __version__,
         "model": f"{model.name} {_model_digest(model)}",
         "checkpoint": "none" if network is None else f"{network.stem} {_digest(network.read_bytes())}",

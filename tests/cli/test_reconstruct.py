@@ -18,6 +18,7 @@ from PIL import Image
 
 import handsss
 from handsss.cli.main import run
+from tests.gltf_file import GltfFile
 
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
 Run = Callable[..., tuple[int, str, str]]
@@ -79,11 +80,20 @@ def test_one_photo_to_obj(command: Run, tmp_path: Path) -> None:
         assert np.asarray(texture).std() > 3
 
 
-@pytest.mark.parametrize("suffix", ["ply", "glb", "npz"])
+@pytest.mark.parametrize("suffix", ["ply", "glb", "npz", "bvh"])
 def test_other_formats(command: Run, tmp_path: Path, suffix: str) -> None:
-    code, _, err = command("reconstruct", SAMPLE, "-o", f"hand.{suffix}", "-q")
+    code, out, err = command("reconstruct", SAMPLE, "-o", f"hand.{suffix}")
     assert code == 0, err
     path = tmp_path / f"hand.{suffix}"
+    rigged = suffix in ("glb", "bvh")
+    assert ("rig: 16 joints, at most 4 a vertex; pose correctives of this pose" in out) == rigged
+    (entry,) = json.loads((tmp_path / "hand.json").read_text())["hands"]
+    assert ("rig" in entry) == rigged
+    if rigged:
+        assert 0 < entry["rig"]["correctives_mean_mm"] < entry["rig"]["correctives_max_mm"] < 10
+    if suffix == "bvh":
+        assert path.read_text().startswith("HIERARCHY\nROOT wrist\n")
+        return
     if suffix == "npz":
         with np.load(path, allow_pickle=False) as arrays:
             assert any(arrays[name].shape[-2:] == (778, 3) for name in arrays.files)
@@ -91,6 +101,21 @@ def test_other_formats(command: Run, tmp_path: Path, suffix: str) -> None:
     mesh = trimesh.load(path, process=False, force="mesh")
     assert len(mesh.faces) == 1538
     assert 0.1 < np.ptp(mesh.vertices, axis=0).max() < 0.3
+
+
+def test_static_is_refused_without_glb(command: Run, tmp_path: Path) -> None:
+    code, _, err = command("reconstruct", SAMPLE, "-o", "hand.ply", "--static")
+    assert code == 2, err
+    assert "--static leaves the skeleton out of .glb, but the file is .ply" in err
+    assert not list(tmp_path.glob("hand*"))
+
+
+def test_static_glb_holds_no_skin(command: Run, tmp_path: Path) -> None:
+    code, out, err = command("reconstruct", SAMPLE, "-o", "hand.glb", "--static", "--no-picture")
+    assert code == 0, err
+    assert "rig:" not in out and "rig" not in json.loads((tmp_path / "hand.json").read_text())["hands"][0]
+    tree = GltfFile.of((tmp_path / "hand.glb").read_bytes()).tree
+    assert "skins" not in tree and "targets" not in tree["meshes"][0]["primitives"][0]
 
 
 def test_folder_with_a_bad_photo_goes_on(command: Run, tmp_path: Path) -> None:

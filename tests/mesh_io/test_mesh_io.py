@@ -36,7 +36,7 @@ def points_outwards(mesh: trimesh.Trimesh) -> bool:
 @pytest.mark.parametrize("textured", [True, False])
 def test_glb_holds_one_node_a_hand(make_hand: MakeHand, tmp_path: Path, textured: bool) -> None:
     hands = [make_hand("left", seed=1, textured=textured), make_hand("right", seed=2, textured=textured)]
-    export_mesh(hands, tmp_path / "hands.glb")
+    export_mesh(hands, tmp_path / "hands.glb", static=True)
     scene = trimesh.load_scene(tmp_path / "hands.glb", process=False)
     assert set(scene.geometry) == {"left_0", "right_1"}
     for name, hand in zip(("left_0", "right_1"), hands, strict=True):
@@ -123,7 +123,9 @@ def test_npz_stays_in_the_camera_frame(both: list[HandResult], tmp_path: Path) -
 
 
 def test_other_suffixes_are_refused(both: list[HandResult], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"unknown mesh format '\.stl'. Expected one of \.obj, \.ply, \.glb, \.npz"):
+    with pytest.raises(
+        UserError, match=r"unknown mesh format '\.stl'. Expected one of \.obj, \.ply, \.glb, \.npz, \.bvh"
+    ):
         export_mesh(both, tmp_path / "hands.stl")
     assert not list(tmp_path.iterdir())
 

@@ -106,9 +106,9 @@ def test_where_results_go(
 @pytest.mark.parametrize(
     ("photos", "output", "mesh_format", "message"),
     [
-        (1, "hand.stl", None, r"unknown mesh format '\.stl'. Expected one of \.obj, \.ply, \.glb, \.npz"),
+        (1, "hand.stl", None, r"unknown mesh format '\.stl'. Expected one of \.obj, \.ply, \.glb, \.npz, \.bvh"),
         (1, "hand.obj", "ply", "contradict each other"),
-        (1, None, "stl", "format stl: expected one of obj, ply, glb, npz"),
+        (1, None, "stl", "format stl: expected one of obj, ply, glb, npz, bvh"),
         (2, "hand.obj", None, "a single file cannot take the results of 2 photos"),
     ],
 )
