@@ -1,5 +1,5 @@
 # `make demo`: a real photo becomes a mesh. `make test`: tests. `make test-slow`: long ones. `make lint`: style, types.
-# `make docs`: the site, in build/site.
+# `make docs`: the site, in build/site. `make gltf`: written .glb under Khronos' validator, with npm.
 # `make wheels`, then `make gpu` on a machine with a GPU and no network: docs/gpu.md.
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +10,7 @@ OUT ?= gpu-output
 DEVICE ?= cuda
 MINUTES ?= 10
 
-.PHONY: demo test test-slow lint docs wheels gpu clean
+.PHONY: demo test test-slow lint docs gltf wheels gpu clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f'Python 3.11 to 3.13 is needed, {v[0]}.{v[1]} came; give another: make PYTHON=python3.12')"
@@ -40,6 +40,10 @@ lint: $(VENV)/installed-dev
 
 docs: $(VENV)/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+gltf: $(VENV)/installed
+	npm install --silent --no-audit --no-fund --prefix build/gltf gltf-validator@2.0.0-dev.3.10
+	$(BIN)/python -m tools.validate_gltf --validator build/gltf
 
 # Packages that a machine without a network lacks, into .wheels/.
 wheels:

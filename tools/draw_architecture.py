@@ -25,7 +25,7 @@ ROLE = {
     "reconstruction": "photo to textured mesh",
     "fitting": "keypoint and silhouette fit",
     "visualize": "every picture drawn",
-    "mesh_io": "OBJ, PLY, GLB, NPZ",
+    "mesh_io": "OBJ, PLY, GLB, NPZ, BVH",
     "network": "encoder, regressors, files",
     "losses": "one file a term",
     "detect": "hands and 2D keypoints",
