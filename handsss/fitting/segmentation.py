@@ -20,7 +20,7 @@ class Segmentation(NamedTuple):
     """A soft mask and its quality."""
 
     probability: np.ndarray  # [h, w] float32, of being hand
-    valid: np.ndarray  # [h, w] bool: false where the forearm may be
+    valid: np.ndarray  # [h, w] bool: false where the forearm, or other skin connected with the hand, may be
     quality: float  # 0..1: mean probability in the certain foreground less that in the certain background
 
 
@@ -166,6 +166,9 @@ def forearm_zone(size: tuple[int, int], wrist: np.ndarray, outward: np.ndarray, 
 
 
 _LIKE_HAND = 5  # percentile of the hand's own densities from which a colour is like the hand's
+# From the mesh, in the hand's size (root of its area): skin that is joined to the hand and lies further off is an arm
+# or a face, and says nothing of the outline.
+_REACH = 0.2
 _MOST_UNCOVERED = 0.3  # of the background: more is floor or wood of the skin's colour
 
 
@@ -215,7 +218,8 @@ def segment(image: np.ndarray, silhouette: np.ndarray, forearm: np.ndarray, *, s
     grey = image.mean(-1)
     flat = colours.reshape(-1, 3)
     log_hand = _mixture(flat, sure_hand, order, 4).log_density(flat)
-    sure_background &= ~_uncovered_hand(log_hand.reshape(inside.shape), sure_hand, sure_background, inside)
+    uncovered = _uncovered_hand(log_hand.reshape(inside.shape), sure_hand, sure_background, inside)
+    sure_background &= ~uncovered
     hand, background = sure_hand, sure_background
     spatial = np.clip(depth / 0.05, -2.0, 2.0)
     probability = inside.astype(np.float32)
@@ -231,4 +235,5 @@ def segment(image: np.ndarray, silhouette: np.ndarray, forearm: np.ndarray, *, s
         if hand.sum() < 100 or background.sum() < 100:
             hand, background = sure_hand, sure_background
     quality = float(probability[sure_hand].mean() - probability[sure_background].mean())
-    return Segmentation(probability.astype(np.float32), ~beyond, float(np.clip(quality, 0, 1)))
+    valid = ~beyond & ~(uncovered & (depth < -_REACH))
+    return Segmentation(probability.astype(np.float32), valid, float(np.clip(quality, 0, 1)))

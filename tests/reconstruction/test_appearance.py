@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from scipy.cluster.vq import kmeans2
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
@@ -123,6 +124,24 @@ def test_what_the_mesh_misses_of_the_hand_is_no_background(scene: Scene) -> None
     missed = scene.inside & ~fitted
     assert (result.probability[missed] > 0.5).mean() > 0.9
     assert (result.probability[~scene.inside & ~forearm] > 0.5).mean() < 0.05
+
+
+def test_an_arm_outside_the_cone_does_not_count(scene: Scene) -> None:
+    """A bent arm, larger than the hand and of its colour, joins the hand where no forearm is expected."""
+    rows, columns = np.indices(scene.inside.shape)
+    bottom = rows[scene.inside].max()
+    middle = columns[scene.inside & (rows > bottom - 4)].mean()
+    photo = scene.photo.copy()
+    arm = ~scene.inside & (rows > bottom - 6) & (rows < bottom + 40) & (columns > middle - 12)
+    photo[arm] = photo[scene.inside][np.random.default_rng(0).integers(0, scene.inside.sum(), arm.sum())]
+    result = segment(photo.astype(np.float32) / 255, scene.inside.astype(float), np.zeros_like(scene.inside))
+    assert result is not None
+    reach = 0.3 * np.sqrt(scene.inside.sum())
+    far = arm & (ndimage.distance_transform_edt(~scene.inside) > reach)
+    assert far.sum() > 500 and (result.valid[far]).mean() < 0.05
+    assert result.valid[scene.inside].all()
+    outline = ~scene.inside & ~arm & (ndimage.distance_transform_edt(~scene.inside) < 5)
+    assert result.valid[outline].mean() > 0.95
 
 
 def test_forearm_zone_lies_behind_the_wrist() -> None:
