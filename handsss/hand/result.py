@@ -54,6 +54,7 @@ class HandResult:
     uv_faces: np.ndarray | None = None  # [F, 3]
     texture: np.ndarray | None = None  # [h, w, 3] uint8, unlit (albedo)
     texture_observed: np.ndarray | None = None  # [h, w] uint8: 255 where a texel shows the photo, 0 where it is filled
+    model_source: str = ""  # name or path that load_model finds the hand model by; empty: ``model``
     network: str = ""  # that predicted it before the fit; none: keypoints alone
     seconds: dict[str, float] = field(default_factory=dict)  # detect, predict, fit, texture, export
     handedness: float = 1.0  # probability of this side by the detector; below 0.5 where another word counted more

@@ -94,8 +94,9 @@ def rigs_of(hands: Sequence[HandResult]) -> list[Rig]:
         InputError: a hand model is not here any more (MANO's files).
         UserError: see :func:`rig_of`.
     """
-    models = {name: load_model(name) for name in {hand.model for hand in hands}}
-    return [rig_of(hand, models[hand.model]) for hand in hands]
+    sources = [hand.model_source or hand.model for hand in hands]
+    models = {source: load_model(source) for source in set(sources)}
+    return [rig_of(hand, models[source]) for hand, source in zip(hands, sources, strict=True)]
 
 
 def rig_of(hand: HandResult, model: HandModel) -> Rig:

@@ -145,7 +145,7 @@ class Hand(HandResult):
             ValueError: an array of another shape, or numbers that are not finite.
             InputError: the hand model is not here any more (MANO's files).
         """
-        model = load_model(self.model)
+        model = load_model(self.model_source or self.model)
         result = repose(self, model, pose=pose, rotation=rotation, translation=translation, shape=shape)
         photo, camera = self._photo(), self.camera
         return Hand.of(result, photo, camera, self.name, self.image_notes)  # type: ignore[arg-type]

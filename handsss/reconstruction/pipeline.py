@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from handsss.geometry.cameras import project
 from handsss.geometry.rotations import matrix_to_axis_angle
 from handsss.geometry.window import crop_around
 from handsss.hand.model import HandModel
+from handsss.hand.open_hand import OPEN_MODELS
 from handsss.hand.result import HandResult
 from handsss.reconstruction.hand_fitter import HandFitter
 from handsss.reconstruction.likely_camera import likely_intrinsics
@@ -54,6 +56,7 @@ class HandPipeline:
         self.settings = settings or PipelineSettings()
         self.fitter = HandFitter(model, self.settings)
         self.model: HandModel = self.fitter.model
+        self.model_source = model if model in (*OPEN_MODELS, "mano") else str(Path(model).absolute())
         if self.model.uv is None or self.model.uv_faces is None:
             self.uv, self.uv_faces = planar_uv(self.model)
         else:
@@ -208,6 +211,7 @@ class HandPipeline:
             handedness=hand_input.detection.handedness,
             side_from=hand_input.detection.side_from,
             model=self.model.name,
+            model_source=self.model_source,
             intrinsics=np.asarray(hand_input.intrinsics, dtype=np.float64),
             keypoints_2d=keypoints,
             keypoint_set=keypoint_set,

@@ -18,6 +18,7 @@ from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.hand.result import HandResult
 from handsss.io.image import read_image
+from handsss.mesh_io.rig import rigs_of
 from handsss.reconstruction.pipeline import HandPipeline
 from handsss.reconstruction.repose import repose
 from handsss.reconstruction.settings import PipelineSettings
@@ -184,6 +185,8 @@ def test_mano_file_through_the_whole_reconstruction(
     assert result.texture is not None
     assert result.uv is not None
     assert result.light.shape == (11,)
+    (rig,) = rigs_of([result])  # the file given is found again, without HANDSSS_MANO
+    assert np.abs(rig.posed(rig.vertices + rig.correctives) - result.vertices * [1, -1, -1]).max() < 1e-5
     monkeypatch.setenv("HANDSSS_MANO", str(path.parent))
     again = HandPipeline("mano", PipelineSettings(texture_size=64, appearance=False))(photo, camera, [detection])[0]
     assert again.model == "mano"
