@@ -80,7 +80,7 @@ def test_one_photo_to_obj(command: Run, tmp_path: Path) -> None:
         assert np.asarray(texture).std() > 3
 
 
-@pytest.mark.parametrize("suffix", ["ply", "glb", "npz", "bvh"])
+@pytest.mark.parametrize("suffix", ["ply", "glb", "npz", pytest.param("bvh", marks=pytest.mark.slow)])
 def test_other_formats(command: Run, tmp_path: Path, suffix: str) -> None:
     code, out, err = command("reconstruct", SAMPLE, "-o", f"hand.{suffix}")
     assert code == 0, err
@@ -110,6 +110,7 @@ def test_static_is_refused_without_glb(command: Run, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("hand*"))
 
 
+@pytest.mark.slow
 def test_static_glb_holds_no_skin(command: Run, tmp_path: Path) -> None:
     code, out, err = command("reconstruct", SAMPLE, "-o", "hand.glb", "--static", "--no-picture")
     assert code == 0, err
