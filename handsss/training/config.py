@@ -154,7 +154,13 @@ PRESETS = {
             rotation="6d",
         ),
         losses=LossWeights(
-            w_auxiliary=0.02, w_3dj=5.0, relative_joints=True, squared_joints=False, w_root=0.25, w_depth=4.0
+            w_auxiliary=0.02,
+            w_3dj=5.0,
+            relative_joints=True,
+            squared_joints=False,
+            w_root=0.25,
+            w_depth=4.0,
+            w_lifted=1.0,
         ),
         data=DataSettings(online_truth=True, imagenet="package"),
         schedule=ScheduleSettings(stages=("shape", "finetune"), steps=20000, batch=32, ema_decay=0.998),
