@@ -266,13 +266,15 @@ def test_what_is_expected_counts_less_where_keypoints_were_seen_well(fitter: Key
     assert settings.prior_scale(torch.full((21,), 1.2)) == 2.0  # detectors' confidences may exceed 1
     truth = random_hands(fitter.problem, 1, seed=6)
     clear = observe(fitter.problem, truth)
-    other = random_hands(fitter.problem, 1, seed=7)
+    # Between the hand that is seen and another: near enough that the keypoints do not contradict it.
+    other = truth._replace(pose=truth.pose + 0.4 * (random_hands(fitter.problem, 1, seed=7).pose - truth.pose))
     prediction = PosePrediction(
         truth.rotation[0].numpy(),
         truth.translation[0].numpy(),
         fitter.problem.space.axis_angle(other.pose)[0].numpy(),
         truth.shape[0].numpy(),
     )
+    assert fitter.prediction_off(clear, prediction) < CONTRADICTED
     distances = []
     for factor in (1.0, 0.25):
         vague = clear._replace(confidence=clear.confidence * factor)

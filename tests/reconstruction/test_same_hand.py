@@ -93,7 +93,7 @@ def test_options_that_cannot_go_with_it_are_refused(tmp_path: Path) -> None:
     def check(*images: str, refine: bool = True, resume: bool = False) -> None:
         options = batch_options(
             *(None, None, None, None), fov=None, hand="auto", side="auto", box=None, vertices=False, picture=True,
-            max_error=None, refine=refine, same_hand=True,
+            max_error=None, refine=refine, same_hand=True, static=False,
         )  # fmt: skip
         check_same_hand(options, expand(list(images)), refine=refine, resume=resume)
 

@@ -35,11 +35,16 @@ def torchrun(*arguments: object, folder: Path) -> subprocess.CompletedProcess[st
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, stores: tuple[Path, Path]) -> tuple[Path, str]:
-    """A folder with what two processes left, and what they printed: gradients and a run; Python starts but once."""
+    """A folder with what two processes left, and what they printed: gradients and a run.
+
+    Each has its own torchrun: processes that meet, part and meet again over one store can wait for each other forever.
+    """
     folder = tmp_path_factory.mktemp("two")
     settings = [word for setting in (*TINY, "schedule.batch=4") for word in ("--set", setting)]
     command = ("train", "--data", stores[0], "--val", stores[1], "--steps", "3", "--workers", "0", *settings)
-    done = torchrun("-m", "tests.training.two_processes", folder / "two.pt", *command, "--out", "two", folder=folder)
+    met = torchrun("-m", "tests.training.two_processes", folder / "two.pt", folder=folder)
+    assert met.returncode == 0, met.stderr
+    done = torchrun("-m", "handsss", *command, "--out", "two", folder=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 

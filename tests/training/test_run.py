@@ -223,7 +223,7 @@ def test_the_device_turns_and_recolours_as_readers_do(tmp_path: Path, stores: tu
     assert [len(values) for values in energies.values()] == [3, 3]
     np.testing.assert_allclose(energies["device"][0], energies["workers"][0], rtol=1e-3)
     assert not run(tmp_path / "auto", stores).trainer.finishes  # on a CPU readers do it
-    with pytest.raises(UserError, match=r"data.augment_on = 'gpu': expected one of auto, workers, device"):
+    with pytest.raises(UserError, match=r"data.augment_on=gpu: expected one of auto, workers, device"):
         config("data.augment_on=gpu")
 
 

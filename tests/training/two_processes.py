@@ -1,5 +1,4 @@
-"""Run by torchrun in a test: the gradient of a batch that two processes share, batch norm in evaluation mode; then a
-command, which joins the processes anew."""
+"""Run by torchrun in a test: the gradient of a batch that two processes share, batch norm in evaluation mode."""
 
 from __future__ import annotations
 
@@ -8,7 +7,6 @@ import sys
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from handsss.cli.main import run
 from handsss.hand.load import load_model
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.training.distributed import from_environment, process_group
@@ -52,14 +50,13 @@ def gradients(rank: int, size: int, *, together: bool = True) -> dict[str, torch
 
 
 def main() -> None:
-    """Write the gradients to the file given, then do what is typed after it."""
+    """Write the gradients to the file given."""
     torch.set_num_threads(1)
     processes = from_environment()
     with process_group(processes, torch.device("cpu")):
         found = gradients(processes.rank, processes.size)
         if processes.first:
             torch.save(found, sys.argv[1])
-    run(sys.argv[2:])
 
 
 if __name__ == "__main__":
