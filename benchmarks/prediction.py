@@ -22,12 +22,11 @@ import torch
 
 from handsss.errors import UserError
 from handsss.fitting.hand_input import HandInput
-from handsss.fitting.keypoint_fit import CONTRADICTED, KeypointFit, KeypointFitter
+from handsss.fitting.keypoint_fit import KeypointFit, KeypointFitter, is_contradicted
 from handsss.fitting.network_prediction import NetworkPredictor, PredictorInput, load_predictor
 from handsss.geometry.procrustes import aligned_distances
 from handsss.io.camera import choose_camera
-from handsss.io.image import read_image
-from handsss.network.input_view import usual_intrinsics
+from handsss.io.image import IMAGE_SUFFIXES, read_image
 from handsss.reconstruction.pipeline import HandPipeline
 from handsss.reconstruction.settings import PipelineSettings
 
@@ -45,7 +44,7 @@ class Reference(NamedTuple):
 def references(folder: Path, every: int) -> tuple[KeypointFitter, list[Reference], int]:
     """The hands of every so-manieth photo, fitted, and how many photos there were."""
     pipeline = HandPipeline("open", PipelineSettings(checkpoint="none", appearance=False))
-    photos = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))[::every]
+    photos = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)[::every]
     found: list[HandInput] = []
     for path in photos:
         try:
@@ -66,19 +65,12 @@ def references(folder: Path, every: int) -> tuple[KeypointFitter, list[Reference
     return own, hands, len(photos)
 
 
-def own_view(predictor: NetworkPredictor, hands: Sequence[HandInput]) -> tuple[np.ndarray, np.ndarray]:
+def own_view(predictor: NetworkPredictor, hands: Sequence[PredictorInput]) -> tuple[np.ndarray, np.ndarray]:
     """What the network says of hands: joints [B, 21, 3] m before a camera that looks at them, upright, and where it
     sees them in the photo [B, 21, 2] px."""
     joints, pixels = [], []
-    network = predictor.loaded.network
     for first in range(0, len(hands), _BATCH):
-        part = hands[first : first + _BATCH]
-        windows = [predictor.view.of_photo(one.detection.keypoints) for one in part]
-        crops = [w.sample(one.image, repeat=False) for w, one in zip(windows, part, strict=True)]
-        K = torch.tensor(usual_intrinsics(), dtype=torch.float32).expand(len(part), 3, 3)
-        pictures = torch.tensor(np.stack(crops)).permute(0, 3, 1, 2).contiguous()
-        with torch.no_grad():
-            output = network(pictures, K, "mediapipe", branch=False)
+        windows, output = predictor.look(hands[first : first + _BATCH], "mediapipe")
         joints.append(output.joints.numpy())
         pixels += [w.to_picture(p) for w, p in zip(windows, output.projected.double().numpy(), strict=True)]
     return np.concatenate(joints), np.stack(pixels)
@@ -98,9 +90,9 @@ def score(checkpoint: str, fitter: KeypointFitter, hands: Sequence[Reference]) -
     """The figures of one network on the hands of a folder."""
     predictor = load_predictor(checkpoint, "open")
     assert isinstance(predictor, NetworkPredictor)
-    inputs = [hand.input for hand in hands]
+    inputs = [PredictorInput(hand.input.image, hand.input.intrinsics, hand.input.detection) for hand in hands]
     joints, pixels = own_view(predictor, inputs)
-    placed = predictor.predict_batch([PredictorInput(i.image, i.intrinsics, i.detection) for i in inputs])
+    placed = predictor.predict_batch(inputs)
     apart, of_box, turned, contradicted = [], [], [], []
     for hand, own, seen, prediction in zip(hands, joints, pixels, placed, strict=True):
         apart.append(1e3 * aligned_distances(own.astype(np.float64), hand.joints).mean())
@@ -111,7 +103,7 @@ def score(checkpoint: str, fitter: KeypointFitter, hands: Sequence[Reference]) -
         points, _ = fitter.problem.keypoints(fitter.as_parameters(prediction))
         relative = palm(points[0].numpy()) @ palm(hand.joints).T
         turned.append(np.degrees(np.arccos(np.clip((np.trace(relative) - 1) / 2, -1, 1))))
-        contradicted.append(fitter.prediction_off(hand.input.observation, prediction) > CONTRADICTED)
+        contradicted.append(is_contradicted(fitter.prediction_off(hand.input.observation, prediction)))
     return {
         "hands": len(hands),
         "to_fit_mm_mean": float(np.mean(apart)),

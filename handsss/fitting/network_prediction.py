@@ -13,12 +13,14 @@ from handsss.detect.types import Detection
 from handsss.errors import InputError
 from handsss.fitting.pose_bank import solve_translation
 from handsss.geometry.rotations import rotation_to_ray
+from handsss.geometry.window import Window
 from handsss.hand.open_hand import OPEN_MODELS, pose_compatible
 from handsss.network.checkpoint import input_view_of, is_weights, load_network, non_finite_error
 from handsss.network.device import choose_device
 from handsss.network.input_view import usual_intrinsics
 from handsss.network.precision import FLOAT32
 from handsss.network.regressors import HandVector
+from handsss.network.s2hand import S2HandOutput
 from handsss.network.weights import OPEN, bundled
 
 AUTO, NONE = "auto", "none"
@@ -102,16 +104,27 @@ class NetworkPredictor:
             predictions |= zip(rows, self._predict([hands[row] for row in rows], name), strict=True)
         return [predictions[row] for row in range(len(hands))]
 
-    def _predict(self, hands: Sequence[PredictorInput], keypoint_set: str) -> list[PosePrediction]:
-        """Hands whose keypoints follow one definition."""
+    def look(self, hands: Sequence[PredictorInput], keypoint_set: str) -> tuple[list[Window], S2HandOutput]:
+        """What the network says of hands, each before a camera that looks at it, and the windows it sees them in.
+
+        Args:
+            hands: of any images.
+            keypoint_set: definition of the output's joints.
+        """
         windows = [self.view.of_photo(hand.detection.keypoints) for hand in hands]
         crops = [window.sample(hand.image, repeat=False) for window, hand in zip(windows, hands, strict=True)]
         pictures = torch.tensor(np.stack(crops)).permute(0, 3, 1, 2).contiguous()
-        # The network sees a crop as if the camera looked at its middle; the rotation to the photo's ray is added below.
         K = torch.tensor(usual_intrinsics(), dtype=torch.float32).expand(len(crops), 3, 3)
+        with torch.no_grad():
+            output = self.loaded.network(pictures.to(self.device), K.to(self.device), keypoint_set, branch=False)
+        return windows, output
+
+    def _predict(self, hands: Sequence[PredictorInput], keypoint_set: str) -> list[PosePrediction]:
+        """Hands whose keypoints follow one definition."""
+        # The network sees a crop as if the camera looked at its middle; the rotation to the photo's ray is added below.
+        windows, output = self.look(hands, keypoint_set)
         network = self.loaded.network
         with torch.no_grad():
-            output = network(pictures.to(self.device), K.to(self.device), keypoint_set, branch=False)
             rotation = network.turn(output.hand).cpu().double()
             pose = network.hand.absolute_pose(pca=output.hand.pose).cpu().double()
             hand = HandVector(*(part.cpu().double() for part in output.hand))

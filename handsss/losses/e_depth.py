@@ -12,7 +12,6 @@ from handsss.geometry.centring import centred
 from handsss.geometry.rotations import rotation_to_ray
 from handsss.losses.common import norm, single_process, smooth_l1, weighted_mean
 
-KEYPOINT_SET = "mediapipe"  # the definition that the detector's points follow
 SIGMA = 0.010  # m: error of a point whose readings agree; knee of the smooth L1
 _LEAST_SIZE = 1e-6  # m^2: hands whose points lie within a millimetre are not enlarged further
 
@@ -34,7 +33,7 @@ def e_depth(
     size. Weight: ``losses.w_depth``.
 
     Args:
-        joints: [B, 21, 3] m, of the detector's definition (:data:`KEYPOINT_SET`).
+        joints: [B, 21, 3] m, of the detector's definition (:data:`handsss.detect.types.KEYPOINT_SET`).
         world: [B, 21, 4] m: 3D points, and how far the detector's readings of each spread; samples with NaN do not
             count.
         keypoints: [B, 21, 2] px, detected.

@@ -11,8 +11,8 @@ from torch import Tensor
 from handsss.rendering.topology import face_neighbours
 from handsss.rendering.types import NEAR, SilhouetteCrossings
 
-_CHUNK = {"cpu": 1 << 17}  # pixel-face pairs tested at once: as many as a processor's cache holds
-_LARGE_CHUNK = 1 << 22  # elsewhere few launches count
+_CHUNK = 1 << 22  # pixel-face pairs tested at once, where few launches count
+_CPU_CHUNK = 1 << 17  # as many as a processor's cache holds
 _WALK = 8
 
 
@@ -50,7 +50,8 @@ def rasterise(screen: Tensor, faces: Tensor, height: int, width: int, cull: bool
     batch = screen.shape[0]
     face_id = torch.full((batch, height * width), -1, dtype=torch.int32, device=screen.device)
     depth = torch.full((batch, height * width), torch.inf, dtype=screen.dtype, device=screen.device)
-    step = max(1, _CHUNK.get(screen.device.type, _LARGE_CHUNK) // (height * width))
+    pairs = _CPU_CHUNK if screen.device.type == "cpu" else _CHUNK
+    step = max(1, pairs // (height * width))
     for image in range(batch):
         for first in range(0, len(faces), step):
             corners = screen[image][faces[first : first + step]]  # [f, 3, 3]

@@ -109,47 +109,35 @@ class TrainConfig:
         return {name: known[name] for name in names}
 
 
+# Of presets for short runs: hands are upright and fill the image, so that half the resolution suffices.
+_UPRIGHT = Augmentation(upright=True, crop_fill=0.8, rotation_deg=20.0, zoom=0.1, detection_dropout=0.05, colour=0.3)
+_SHORT_RUN = NetworkSettings(
+    drop_connect=0.0, input_downsample=2, norm_momentum=0.1, auxiliary=True, keypoint_features=True, focal=600.0
+)
+
 PRESETS = {
     "full": TrainConfig(),
     # For an hour on two cores, from random weights. Hands are upright and fill the image, so that half the resolution
     # suffices; a warm-up trains the encoder on keypoints first; drop connect is off (with it, overfitting eight images
     # took four times the steps).
     "small": TrainConfig(
-        network=NetworkSettings(
-            encoder="efficientnet-b0",
-            stacks=1,
-            features=128,
-            modules=1,
-            drop_connect=0.0,
-            input_downsample=2,
-            norm_momentum=0.1,
-            auxiliary=True,
-            keypoint_features=True,
-            focal=600.0,
-        ),
+        network=replace(_SHORT_RUN, encoder="efficientnet-b0", stacks=1, features=128, modules=1),
         losses=LossWeights(w_auxiliary=0.02, w_lifted=2.0),
         schedule=ScheduleSettings(stages=(WARM_UP, *STAGES), steps=5100, batch=32, ema_decay=0.998),
         warm_up=StageSettings(epochs=15, lr_steps=0),
         keypoints=StageSettings(epochs=2, lr_steps=1),
         shape=StageSettings(epochs=67, decay="cosine"),
         finetune=StageSettings(epochs=1, lr=1e-4, lr_steps=0),
-        augmentation=Augmentation(
-            upright=True, crop_fill=0.8, rotation_deg=20.0, zoom=0.1, detection_dropout=0.05, colour=0.3
-        ),
+        augmentation=_UPRIGHT,
         logging=LoggingSettings(validate_every=260, save_every=260),
     ),
     # For photos without labels: from open ImageNet weights, online pictures with their truth and photos among them.
     "open": TrainConfig(
-        network=NetworkSettings(
+        network=replace(
+            _SHORT_RUN,
             encoder="efficientnet-lite0",
             pooling="average",  # as its ImageNet weights were trained
             stacks=0,
-            drop_connect=0.0,
-            input_downsample=2,
-            norm_momentum=0.1,
-            auxiliary=True,
-            keypoint_features=True,
-            focal=600.0,
             facing=True,
             rotation="6d",
         ),
@@ -166,9 +154,7 @@ PRESETS = {
         schedule=ScheduleSettings(stages=("shape", "finetune"), steps=20000, batch=32, ema_decay=0.998),
         shape=StageSettings(epochs=85, decay="cosine"),
         finetune=StageSettings(epochs=15, lr=2e-4, decay="cosine"),
-        augmentation=Augmentation(
-            upright=True, crop_fill=0.8, rotation_deg=20.0, zoom=0.1, detection_dropout=0.05, colour=0.3
-        ),
+        augmentation=_UPRIGHT,
         logging=LoggingSettings(validate_every=500, save_every=250),
     ),
 }

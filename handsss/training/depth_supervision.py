@@ -9,9 +9,9 @@ import numpy as np
 from handsss.data.mixture import WeightedStore
 from handsss.data.online.dataset import is_online
 from handsss.data.store.reader import Store
+from handsss.detect.types import KEYPOINT_SET
 from handsss.errors import UserError
 from handsss.hand.load import load_model
-from handsss.losses.e_depth import KEYPOINT_SET
 from handsss.training.config import TrainConfig
 from handsss.training.recipe import Recipe
 

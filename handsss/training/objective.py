@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from handsss.detect.types import KEYPOINT_SET
 from handsss.geometry.framing import CROP
 from handsss.losses.auxiliary import e_heatmap, e_simcc
 from handsss.losses.common import MIDDLE_MCP
@@ -18,7 +19,7 @@ from handsss.losses.e_2d import e_2d
 from handsss.losses.e_beta import e_beta
 from handsss.losses.e_c import e_c
 from handsss.losses.e_con import e_con
-from handsss.losses.e_depth import KEYPOINT_SET, e_depth
+from handsss.losses.e_depth import e_depth
 from handsss.losses.e_j import e_j
 from handsss.losses.e_loc import e_loc
 from handsss.losses.e_ori import e_ori

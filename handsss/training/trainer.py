@@ -180,12 +180,13 @@ class Trainer:
         image = there("image")
         K = there("K")
         if not self.supervised:
-            world = None
-            if self.objective.weights.w_depth > 0:  # in every batch: processes wait for each other in the term
-                world = there("world_3d") if "world_3d" in row else K.new_full((len(K), 21, 4), torch.nan)
-            joints = None
-            if self.online_truth:  # in every batch, as above: a process may have photos alone
-                joints = there("joints_3d") if "joints_3d" in row else K.new_full((len(K), 21, 3), torch.nan)
+
+            def or_unknown(name: str, columns: int) -> Tensor:
+                """In every batch, though it may lack the field: processes wait for each other in the terms."""
+                return there(name) if name in row else K.new_full((len(K), 21, columns), torch.nan)
+
+            world = or_unknown("world_3d", 4) if self.objective.weights.w_depth > 0 else None
+            joints = or_unknown("joints_3d", 3) if self.online_truth else None
             return Batch(image, there("keypoints_2d"), there("confidence"), K, joints, row.get("index"), world)
         joints = there("joints_3d")
         known = torch.isfinite(joints).all(-1)

@@ -25,6 +25,26 @@ pytestmark = [
 ]
 
 
+def with_room(folder: Path, size: int, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """A command in a process whose files cannot be larger than so many bytes."""
+
+    def limit() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return subprocess.run(
+        [sys.executable, "-m", "handsss", *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
 @pytest.mark.parametrize(
     ("command", "absent"),
     [
@@ -44,22 +64,7 @@ pytestmark = [
 )
 def test_full_disk(tmp_path: Path, command: list[str], absent: str) -> None:
     make_store(tmp_path / "a.h5", "jpeg")
-
-    def limit() -> None:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-
-    done = subprocess.run(
-        [sys.executable, "-m", "handsss", *command],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-        preexec_fn=limit,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    done = with_room(tmp_path, 3000, command)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr and done.stderr.startswith("error: ")
     assert "space" in done.stderr or "Make room" in done.stderr
@@ -69,22 +74,7 @@ def test_full_disk(tmp_path: Path, command: list[str], absent: str) -> None:
 @pytest.mark.parametrize("words", [["table4", "--data", "training.h5"], ["figure2"]])
 def test_paper_on_a_full_disk(tmp_path: Path, words: list[str]) -> None:
     write_run(tmp_path / "runs/ours", data=str(write_store(tmp_path, 3)))
-
-    def limit() -> None:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
-
-    done = subprocess.run(
-        [sys.executable, "-m", "handsss", "paper", words[0], "runs/ours", *words[1:], "--out", "paper"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-        preexec_fn=limit,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    done = with_room(tmp_path, 300, ["paper", words[0], "runs/ours", *words[1:], "--out", "paper"])
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr and "error: " in done.stderr
     assert "space" in done.stderr or "Make room" in done.stderr
