@@ -82,3 +82,24 @@ def test_a_file_that_differs_is_not_written(
     assert typed("export", "onnx", folder, "-o", there, "--overwrite") == 1
     assert "numbers are not the network's" in capsys.readouterr().err
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
+
+
+@pytest.mark.slow
+def test_whatever_valid_options_are_drawn_the_file_does_as_they_say(tmp_path: Path) -> None:
+    import onnx
+    import onnxruntime
+
+    folder = small_run(tmp_path / "run", "", stacks=1)
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        opset, keypoints, quiet, overwrite = int(rng.integers(18, 24)), *(rng.random(3) < 0.5).tolist()
+        checkpoint = folder / str(rng.choice(["", "final.pt"]))
+        target = tmp_path / f"Hände {number}.onnx"
+        if overwrite:
+            target.write_bytes(b"of before")
+        words = ["--keypoints"] * keypoints + ["-q"] * quiet + ["--overwrite"] * overwrite
+        assert typed("export", "onnx", checkpoint, "-o", target, "--opset", str(opset), *words) == 0
+        assert [entry.version for entry in onnx.load(target).opset_import if not entry.domain] == [opset]
+        session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
+        assert ("keypoints" in {output.name for output in session.get_outputs()}) == keypoints
+        assert not list(tmp_path.glob(".*")), "something is left half-written"

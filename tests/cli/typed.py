@@ -21,17 +21,18 @@ def typed(*arguments: object) -> int:
     return int(end.value.code or 0)
 
 
-def small_run(folder: Path, more: str, **content: Any) -> Path:
-    """A run's folder with an untrained network without keypoint branch.
+def small_run(folder: Path, more: str, *, stacks: int = 0, **content: Any) -> Path:
+    """A run's folder with an untrained network, by default without keypoint branch.
 
     Args:
         folder: of the run.
         more: TOML below its network's settings.
+        stacks: of the keypoint branch, each small.
         content: further entries of the checkpoint.
     """
     torch.manual_seed(0)
-    network = S2Hand(load_model("open"), NetworkSettings("efficientnet-b0", stacks=0))
-    config = f"[network]\nencoder = 'efficientnet-b0'\nstacks = 0\n{more}"
+    network = S2Hand(load_model("open"), NetworkSettings("efficientnet-b0", stacks=stacks, features=16))
+    config = f"[network]\nencoder = 'efficientnet-b0'\nstacks = {stacks}\nfeatures = 16\n{more}"
     entries = {"network": network.state_dict(), "model": "open", "keypoint_set": "openpose", "config": config}
     save_checkpoint(folder / "final.pt", entries | content)
     return folder

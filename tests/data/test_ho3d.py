@@ -112,3 +112,13 @@ def test_wrong_shapes_are_named(ho3d: Callable[[str], Path]) -> None:
     path.unlink()
     with pytest.raises(InputError, match="0000.pkl: cannot be read.*HO-3D's pickle"):
         open_ho3d(root, "training", "v3").item(0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_that_an_editor_saved_with_a_byte_order_mark(
+    ho3d: Callable[[str], Path], tmp_path: Path, encoding: str
+) -> None:
+    root = ho3d("v2")
+    (root / "train.txt").write_text("ABF10/0000\r\nABF10/0001\r\n", encoding=encoding, newline="")
+    store = make(root, tmp_path / "a.h5", "training", "v2")
+    assert [store.name(row) for row in range(len(store))] == ["train/ABF10/rgb/0000.png", "train/ABF10/rgb/0001.png"]

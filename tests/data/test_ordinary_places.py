@@ -79,6 +79,18 @@ def test_a_file_that_is_being_written(tmp_path: Path) -> None:
 
 
 @needs_gcc
+def test_a_store_that_another_program_took_before_its_summary(freihand: Path, tmp_path: Path) -> None:
+    env = {**shim("no_locks", tmp_path), "NO_LOCKS": "11"}  # EAGAIN
+    command = ("freihand", freihand, "--keypoints", "truth", "--version", "gs", "--workers", 1, "-o", "a.h5")
+    for resume in ((), ("--resume",)):
+        done = run(*command, *resume, folder=tmp_path, env=env)
+        assert done.returncode == 2 and done.stderr.startswith("error: a.h5: another program is writing it."), (
+            done.stderr
+        )
+    assert len(Store(tmp_path / "a.h5")) == 3
+
+
+@needs_gcc
 @pytest.mark.parametrize("workers", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_without_shared_memory(freihand: Path, tmp_path: Path, workers: int) -> None:
     command = ("freihand", freihand, "--keypoints", "truth", "--workers", workers, "-o", "a.h5")

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 RAMP = np.add.outer(np.arange(48), np.arange(64)).astype(np.uint8)
 RGB = np.stack([RAMP + 90, RAMP + 60, RAMP + 40], 2)
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+needs_heif = pytest.mark.skipif(find_spec("pillow_heif") is None, reason="the extra heic is not installed")
 
 
 def put(tmp_path: Path, name: str, content: bytes) -> Path:
@@ -81,11 +82,22 @@ def test_avif_of_other_major_brands(tmp_path: Path, brand: bytes) -> None:
 
 
 @pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1"])
-def test_heic_is_named(tmp_path: Path, brand: bytes) -> None:
+@pytest.mark.parametrize("installed", [False, pytest.param(True, marks=needs_heif)])
+def test_heic_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brand: bytes, installed: bool) -> None:
     path = put(tmp_path, "a.heic", struct.pack(">I", 24) + b"ftyp" + brand + bytes(4) + b"mif1heic" + bytes(50))
-    expected = "not an image" if find_spec("pillow_heif") else "a HEIC photo, which needs another package"
+    if not installed:
+        monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    expected = "not an image" if installed else "a HEIC photo, which needs another package"
     with pytest.raises(InputError, match=expected):
         read_image(path)
+
+
+@needs_heif
+def test_heic(tmp_path: Path) -> None:
+    __import__("pillow_heif").register_heif_opener()
+    path = put(tmp_path, "IMG_0001.HEIC", encoded(Image.fromarray(RGB), "HEIF", quality=95))
+    array = read_image(path).array
+    assert array.shape == RGB.shape and np.abs(array.astype(int) - RGB).max() < 12
 
 
 @needs_avif

@@ -17,6 +17,8 @@ from types import TracebackType
 
 import h5py
 
+from handsss.errors import InputError
+
 _OBJECT = re.compile("decrement id ref count|file write failed")
 NO_LOCKS = "Its file system has no locks: set HDF5_USE_FILE_LOCKING=FALSE."
 
@@ -25,12 +27,15 @@ def read_hdf5(path: Path) -> h5py.File:
     """Open for reading.
 
     Raises:
-        OSError: it cannot be opened, or another program is writing it.
+        OSError: it cannot be opened.
+        InputError: another program is writing it.
     """
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        if not about_locks(error) or is_in_use(error):
+        if _is_in_use(error):
+            raise InputError(f"{path}: another program is writing it. Wait until it is closed.") from error
+        if not about_locks(error):
             raise
         return h5py.File(path, "r", locking=False)
 
@@ -75,7 +80,7 @@ def about_locks(error: OSError) -> bool:
     return "unable to lock file" in str(error)
 
 
-def is_in_use(error: OSError) -> bool:
+def _is_in_use(error: OSError) -> bool:
     """Whether another program holds the lock."""
     found = re.search(r"unable to lock file, errno = (\d+)", str(error))
     return found is not None and int(found[1]) in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)

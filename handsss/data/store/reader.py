@@ -10,7 +10,7 @@ import numpy as np
 
 from handsss.data.store.attributes import attributes_of
 from handsss.data.store.crop_jpeg import decode_crop
-from handsss.data.store.hdf5 import NO_LOCKS, about_locks, is_in_use, read_hdf5
+from handsss.data.store.hdf5 import NO_LOCKS, about_locks, read_hdf5
 from handsss.data.store.layout import HDF5_ERRORS, MAKE, check_layout, first_line
 from handsss.data.store.schema import HANDS
 from handsss.errors import InputError
@@ -34,8 +34,6 @@ def open_store(path: Path) -> h5py.File:
     try:
         file = read_hdf5(path)
     except OSError as error:
-        if is_in_use(error):
-            raise InputError(f"{path}: another program is writing it. Wait until it is closed.") from error
         if about_locks(error):
             raise InputError(f"{path}: cannot be locked for reading. {NO_LOCKS}") from error
         if path.is_dir():
