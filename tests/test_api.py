@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from handsss.errors import InputError, UserError
 from handsss.io.camera import intrinsics_matrix
 from handsss.reconstruction.hand import Hand
 from tests.gltf_file import GltfFile
+from tests.page.html_file import HtmlFile
 
 SAMPLE = Path(handsss.__file__).parent / "samples/nocurl.jpg"
 
@@ -46,7 +48,7 @@ def test_a_hand_carries_its_arrays(hand: Hand, photo: np.ndarray) -> None:
     assert f"{hand.hand} hand" in repr(hand)
 
 
-@pytest.mark.parametrize("suffix", [".obj", ".ply", ".glb", ".npz", ".json", ".bvh"])
+@pytest.mark.parametrize("suffix", [".obj", ".ply", ".glb", ".npz", ".json", ".bvh", ".html"])
 def test_a_hand_saves_itself(hand: Hand, tmp_path: Path, suffix: str) -> None:
     target = tmp_path / f"hand{suffix}"
     written = hand.save(str(target), static=suffix == ".glb")
@@ -60,6 +62,10 @@ def test_a_hand_saves_itself(hand: Hand, tmp_path: Path, suffix: str) -> None:
             assert np.array_equal(arrays["vertices"][0], hand.vertices)
     elif suffix == ".bvh":
         assert target.read_text().startswith("HIERARCHY\nROOT wrist\n")
+    elif suffix == ".html":
+        page = HtmlFile.of(target.read_bytes())
+        page.check_self_contained()
+        assert page.one("title").text == SAMPLE.name and "skins" in GltfFile.of(b64decode(page.model()["glb"])).tree
     else:
         mesh = trimesh.load(target, force="mesh", process=False)
         assert len(mesh.faces) == len(hand.faces)

@@ -16,7 +16,7 @@ ROOT = Path(handsss.__file__).parent
 FLOORS = (
     ("errors", "version"),
     ("geometry", "hand", "io"),
-    ("visualize", "mesh_io", "network", "losses", "detect", "rendering"),
+    ("visualize", "mesh_io", "page", "network", "losses", "detect", "rendering"),
     ("fitting", "data", "reconstruction", "training", "evaluation"),
     ("api", "doctor"),
     ("cli",),

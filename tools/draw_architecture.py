@@ -25,6 +25,7 @@ ROLE = {
     "reconstruction": "photo to textured mesh",
     "fitting": "keypoint and silhouette fit",
     "visualize": "every picture drawn",
+    "page": "hands in 3D, as HTML",
     "mesh_io": "OBJ, PLY, GLB, NPZ, BVH",
     "network": "encoder, regressors, files",
     "losses": "one file a term",

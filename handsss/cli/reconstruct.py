@@ -11,7 +11,11 @@ EPILOG = """[bold]Examples[/bold]
 
   handsss reconstruct photo.jpg -o hand.obj
 
+  handsss reconstruct photo.jpg -o hand.html                     (a page with the hand in 3D)
+
   handsss reconstruct photos/ -o results --format glb --all-hands
+
+  handsss reconstruct photos/ -o gallery.html
 
   handsss reconstruct "clips/**/*.png" -o results --keypoints openpose_json/
 

@@ -27,6 +27,7 @@ class MeshFormat(StrEnum):
     glb = "glb"
     npz = "npz"
     bvh = "bvh"
+    html = "html"
 
 
 Images = Annotated[
@@ -40,8 +41,9 @@ Output = Annotated[
         metavar="OUT",
         rich_help_panel="Output",
         help="Mesh file: .glb (textured, rigged), .obj (with .mtl and texture), .ply (vertex colours), .bvh (skeleton "
-        "and pose) or .npz (all arrays, camera frame); or a folder for several photos. A .json with all parameters "
-        "and an overview .png are written beside it. Default: ./STEM_hand.obj, or the folder ./hands.",
+        "and pose), .npz (all arrays, camera frame) or .html (a page with the hand in 3D and the photo; of several "
+        "photos a gallery); or a folder for several photos. A .json with all parameters and an overview .png are "
+        "written beside it. Default: ./STEM_hand.obj, or the folder ./hands.",
     ),
 ]
 Format = Annotated[
@@ -51,7 +53,9 @@ Format = Annotated[
 Static = Annotated[
     bool,
     typer.Option(
-        "--static", rich_help_panel="Output", help="Write .glb without skeleton: the posed mesh alone, for any reader."
+        "--static",
+        rich_help_panel="Output",
+        help="Write .glb, alone or in .html, without skeleton: the posed mesh alone, for any reader.",
     ),
 ]
 Hand = Annotated[

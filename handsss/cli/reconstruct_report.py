@@ -106,6 +106,8 @@ class Printer:
         for source, count in cameras.items():
             self._line(f"camera: {_CAMERA_WORDS[source]} ({count} photo{'s' if count > 1 else ''})")
         self._line(f"summary: {plan.summary}")
+        if plan.gallery is not None:
+            self._line(f"gallery: {plan.gallery}")
 
     def _table(self, outcomes: Sequence[Outcome], plan: OutputPlan) -> None:
         rows = [outcome for outcome in outcomes if outcome.status != "not started" and not outcome.skipped]

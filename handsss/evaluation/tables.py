@@ -36,9 +36,9 @@ def markdown(table: Table) -> str:
 
 def html(table: Table) -> str:
     """An HTML element, all text escaped; long tables are collapsed."""
-    from handsss.evaluation.html import render
+    from handsss.io.html import render
 
-    return render("table.html.j2", table=table, folded=len(table.rows) > _FOLDED)
+    return render("handsss.evaluation", "table.html.j2", table=table, folded=len(table.rows) > _FOLDED)
 
 
 def _cell(text: str) -> str:

@@ -7,16 +7,19 @@ import re
 from handsss.errors import UserError
 
 FORMATS = (".obj", ".ply", ".glb", ".npz", ".bvh")
+PAGE = ".html"  # shows a mesh and the photo, see handsss.page
+RESULTS = (*FORMATS, PAGE)
+_STATIC = (".glb", PAGE)  # rigged, unless static ones are asked for
 
 
 def is_rigged(suffix: str, *, static: bool = False) -> bool:
     """Whether files of a suffix hold a skeleton beside or instead of a mesh."""
-    return suffix.lower() == ".bvh" or (suffix.lower() == ".glb" and not static)
+    return suffix.lower() == ".bvh" or (suffix.lower() in _STATIC and not static)
 
 
 def check_static(suffix: str, *, static: bool) -> None:
     """Raises UserError where static is asked of another file than .glb."""
-    if static and suffix.lower() != ".glb":
+    if static and suffix.lower() not in _STATIC:
         raise UserError(
             f"{{static}} leaves the skeleton out of .glb, but the file is {suffix}. Leave it out, or write .glb.",
             options=("static",),

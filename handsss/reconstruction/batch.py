@@ -21,7 +21,7 @@ from handsss.hand.result import HandResult
 from handsss.io.camera import CameraChoice, choose_camera
 from handsss.io.image import Photo, read_image
 from handsss.mesh_io.export import mesh_files
-from handsss.mesh_io.formats import is_rigged
+from handsss.mesh_io.formats import PAGE, is_rigged
 from handsss.mesh_io.obj import png_bytes
 from handsss.mesh_io.rig import Rig, rigs_of
 from handsss.reconstruction.inputs import BatchOptions, Source
@@ -188,7 +188,7 @@ def photo_outputs(opened: OpenedPhoto, hands: list[HandResult], options: BatchOp
     source, destination = opened.job.source, opened.job.destination
     exporting = time.perf_counter()
     rigs = rigs_of(hands) if is_rigged(destination.mesh.suffix, static=options.static) else None
-    files: dict[Path, bytes] = mesh_files(hands, destination.mesh, rigs) if hands else {}
+    files: dict[Path, bytes] = _hand_files(opened, hands, rigs) if hands else {}
     if options.picture:
         files[destination.picture] = png_bytes(picture(opened.photo.array, hands))
     for hand in hands:
@@ -224,6 +224,17 @@ def photo_outputs(opened: OpenedPhoto, hands: list[HandResult], options: BatchOp
         hands=[_figures(hand, rig) for hand, rig in zip(hands, rigs or repeat(None, len(hands)), strict=True)],
     )
     return PhotoOutputs(outcome, files)
+
+
+def _hand_files(opened: OpenedPhoto, hands: Sequence[HandResult], rigs: Sequence[Rig] | None) -> dict[Path, bytes]:
+    """The mesh, or the page that shows it."""
+    path = opened.job.destination.mesh
+    if path.suffix.lower() != PAGE:
+        return mesh_files(hands, path, rigs)
+    from handsss.page.photo import photo_page
+
+    name, camera = opened.job.source.path.name, f"Camera: {opened.camera.sentence}."
+    return {path: photo_page(opened.photo.array, hands, name, rigs=rigs, about=camera, notes=opened.photo.notes)}
 
 
 def failed_outputs(job: PhotoJob, error: Exception, seconds: float) -> PhotoOutputs:

@@ -15,7 +15,8 @@ from handsss.hand.result import HandResult
 from handsss.io.atomic import write_files
 from handsss.io.camera import CameraChoice
 from handsss.mesh_io.export import export_mesh
-from handsss.mesh_io.formats import FORMATS, check_static
+from handsss.mesh_io.formats import PAGE, RESULTS, check_static
+from handsss.mesh_io.rig import rigs_of
 from handsss.reconstruction.repose import repose
 from handsss.reconstruction.result_json import json_bytes, photo_document
 from handsss.visualize.overlay import overlay
@@ -81,9 +82,9 @@ class Hand(HandResult):
 
         Args:
             path: .glb (rigged: skin, 16 joints, shape as morph targets), .obj (with material and texture), .ply or .bvh
-                (the skeleton in the hand's pose), in OpenGL's axes (y up); .npz, all arrays in the camera frame; or
-                .json, all figures.
-            static: a .glb that holds the posed mesh alone, without skeleton.
+                (the skeleton in the hand's pose), in OpenGL's axes (y up); .npz, all arrays in the camera frame;
+                .html, a page that shows the hand in 3D beside its photo; or .json, all figures.
+            static: a .glb, or one in a page, that holds the posed mesh alone, without skeleton.
 
         Returns:
             the files written, the one named last.
@@ -95,11 +96,23 @@ class Hand(HandResult):
         """
         target = Path(path)
         if target.suffix.lower() != ".json":
-            if target.suffix.lower() not in FORMATS:
-                raise UserError(f"{path}: expected one of {', '.join((*FORMATS, '.json'))}.")
+            if target.suffix.lower() not in RESULTS:
+                raise UserError(f"{path}: expected one of {', '.join((*RESULTS, '.json'))}.")
+            if target.suffix.lower() == PAGE:
+                return self._save_page(target, static=static)
             return export_mesh([self], target, static=static)
         check_static(target.suffix, static=static)
         write_files({target: json_bytes(self.to_document())})
+        return [target]
+
+    def _save_page(self, target: Path, *, static: bool) -> list[Path]:
+        from handsss.page.photo import photo_page
+
+        photo, camera = self._photo(), self.camera
+        assert camera is not None
+        name, about = Path(self.name).name or "hand", f"Camera: {camera.sentence}."
+        rigs = None if static else rigs_of([self])
+        write_files({target: photo_page(photo, [self], name, rigs=rigs, about=about, notes=self.image_notes)})
         return [target]
 
     def to_document(self) -> dict[str, Any]:

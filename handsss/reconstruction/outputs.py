@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from handsss.errors import UserError
-from handsss.mesh_io.formats import FORMATS
+from handsss.mesh_io.formats import PAGE, RESULTS
 from handsss.reconstruction.inputs import Inputs, Source
 
 DEFAULT_FOLDER = "hands"
@@ -76,6 +77,8 @@ class OutputPlan:
     folder: Path
     suffix: str  # of the mesh, with its dot
     single: Path | None = None  # the mesh file, if the user named one
+    gallery: Path | None = None  # of pages
+    embedded: bool = False  # the gallery holds the pages itself
 
     @property
     def summary(self) -> Path | None:
@@ -94,43 +97,43 @@ def plan_outputs(inputs: Inputs, output: str | None = None, mesh_format: str | N
     """Decide where results go.
 
     One photo: a file such as hand.obj, or a folder; by default ./STEM_hand.obj. Several photos: a folder, by default
-    ./hands.
+    ./hands. Several photos and a file such as gallery.html: that page, and the folder ./gallery.
 
     Args:
         inputs: the photos.
         output: the file or folder that the user gave.
-        mesh_format: "obj", "ply", "glb", "npz" (a dot before it is fine).
+        mesh_format: "obj", "ply", "glb", "npz", "bvh", "html" (a dot before it is fine).
 
     Raises:
         UserError: an unknown suffix, a file for several photos, or suffix and format that contradict each other.
     """
     asked = None if mesh_format is None else "." + mesh_format.lower().lstrip(".")
-    if asked is not None and asked not in FORMATS:
+    if asked is not None and asked not in RESULTS:
         raise UserError(
-            f"{{format}} {mesh_format}: expected one of {', '.join(f[1:] for f in FORMATS)}.", options=("format",)
+            f"{{format}} {mesh_format}: expected one of {', '.join(f[1:] for f in RESULTS)}.", options=("format",)
         )
     suffix = asked or DEFAULT_FORMAT
     if output is None:
         if inputs.several:
-            return OutputPlan(Path(DEFAULT_FOLDER), suffix)
+            return _folder(Path(DEFAULT_FOLDER), suffix, inputs)
         single = Path(f"{inputs.sources[0].name}_hand{suffix}")
         return OutputPlan(single.parent, suffix, single)
     path = Path(output)
     folder_like = output.endswith(("/", os.sep)) or path.is_dir()
     if path.suffix == "" or folder_like:
-        return _folder(path, suffix)
-    known = path.suffix.lower() in FORMATS
-    if inputs.several:
+        return _folder(path, suffix, inputs)
+    known = path.suffix.lower() in RESULTS
+    if inputs.several and path.suffix.lower() != PAGE:
         if known:
             raise UserError(
                 f"{{output}} {output}: a single file cannot take the results of {len(inputs.sources)} photos. Give a "
                 f"folder, and {{format}} {path.suffix[1:].lower()} for the kind of mesh.",
                 options=("output", "format"),
             )
-        return _folder(path, suffix)  # a folder may well be called results.v2
+        return _folder(path, suffix, inputs)  # a folder may well be called results.v2
     if not known:
         raise UserError(
-            f"{{output}} {output}: unknown mesh format {path.suffix!r}. Expected one of {', '.join(FORMATS)}, or a "
+            f"{{output}} {output}: unknown mesh format {path.suffix!r}. Expected one of {', '.join(RESULTS)}, or a "
             "folder (with a slash at its end).",
             options=("output",),
         )
@@ -139,16 +142,23 @@ def plan_outputs(inputs: Inputs, output: str | None = None, mesh_format: str | N
             f"{{output}} {output} and {{format}} {mesh_format} contradict each other. Leave one of them out.",
             options=("output", "format"),
         )
+    if inputs.several:
+        pages = path.with_name(path.name[: -len(path.suffix)])
+        return replace(_folder(pages, PAGE, inputs), gallery=path, embedded=True)
     return OutputPlan(path.parent, path.suffix.lower(), path)
 
 
-def _folder(path: Path, suffix: str) -> OutputPlan:
+def _folder(path: Path, suffix: str, inputs: Inputs) -> OutputPlan:
     if path.exists() and not path.is_dir():
         raise UserError(
             f"{{output}} {path}: expected a folder, but a file of this name exists. Choose another.",
             options=("output",),
         )
-    return OutputPlan(path, suffix)
+    if suffix != PAGE:
+        return OutputPlan(path, suffix)
+    taken = {source.name.casefold() for source in inputs.sources}
+    names = itertools.chain(["index"], (f"index_{number}" for number in itertools.count(2)))
+    return OutputPlan(path, suffix, gallery=path / f"{next(name for name in names if name not in taken)}{PAGE}")
 
 
 def refuse_overwriting(written: Iterable[Path], protected: Collection[Path]) -> None:

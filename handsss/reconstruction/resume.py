@@ -19,6 +19,7 @@ from handsss.hand.model import HandModel
 from handsss.io.camera import choose_camera
 from handsss.io.content import read_text
 from handsss.io.image import is_stream
+from handsss.mesh_io.formats import is_rigged
 from handsss.reconstruction.inputs import BatchOptions, Source
 from handsss.reconstruction.outputs import Destination, Outcome, OutputPlan, status_of
 from handsss.version import __version__
@@ -41,7 +42,7 @@ def run_options(
     camera = options.camera
     return {
         **settings,
-        **({"static": options.static} if plan.suffix == ".glb" else {}),
+        **({"static": options.static} if is_rigged(plan.suffix) and plan.suffix != ".bvh" else {}),
         "program": __version__,
         "model": f"{model.name} {_model_digest(model)}",
         "checkpoint": "none" if network is None else f"{network.stem} {_digest(network.read_bytes())}",

@@ -15,6 +15,7 @@ from handsss.errors import InputError
 from handsss.io.atomic import check_writable, write_files
 from handsss.io.pool import run_jobs
 from handsss.reconstruction.batch import PhotoJob, PhotoOutputs, Pipeline, failed, reconstruct_photos
+from handsss.reconstruction.gallery import write_gallery
 from handsss.reconstruction.inputs import BatchOptions, Source
 from handsss.reconstruction.outputs import Outcome, OutputPlan, refuse_overwriting
 from handsss.reconstruction.result_json import json_bytes
@@ -112,6 +113,8 @@ def reconstruct_all(
         ]
         if plan.summary is not None:
             _write_summary(plan.summary, outcomes)
+        if plan.gallery is not None:
+            write_gallery(plan, outcomes)
     return outcomes
 
 

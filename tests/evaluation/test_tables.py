@@ -7,8 +7,8 @@ from importlib.resources import files
 import jinja2
 import pytest
 
-from handsss.evaluation.html import render
 from handsss.evaluation.tables import Table, html, markdown, number
+from handsss.io.html import render
 
 STRANGE = Table("<T>", ["a|b", "c"], [["x\ny", "1.0"], ["<script>alert(1)</script>", "–"]], ["note <i>"])
 
@@ -35,4 +35,4 @@ def test_templates_are_in_the_package() -> None:
     names = {entry.name for entry in folder.iterdir()}
     assert {"report.html.j2", "table.html.j2", "report.css"} <= names
     with pytest.raises(jinja2.UndefinedError):
-        render("table.html.j2", folded=False)
+        render("handsss.evaluation", "table.html.j2", folded=False)

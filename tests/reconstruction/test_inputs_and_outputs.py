@@ -104,12 +104,37 @@ def test_where_results_go(
 
 
 @pytest.mark.parametrize(
+    ("files", "output", "mesh_format", "mesh", "gallery", "embedded"),
+    [
+        (["a.jpg"], "hand.html", None, "hand.html", None, False),
+        (["a.jpg"], "hand.HTML", "html", "hand.HTML", None, False),
+        (["a.jpg", "b.jpg"], "all.html", None, "all/a.html", "all.html", True),
+        (["a.jpg", "b.jpg"], "x/all.v2.html", "html", "x/all.v2/a.html", "x/all.v2.html", True),
+        (["a.jpg", "b.jpg"], "out", "html", "out/a.html", "out/index.html", False),
+        (["a.jpg", "b.jpg"], None, "html", "hands/a.html", "hands/index.html", False),
+        (["a.jpg", "Index.jpg", "index_2.png"], "out", "html", "out/a.html", "out/index_3.html", False),
+        (["a.jpg", "b.jpg"], "out", "glb", "out/a.glb", None, False),
+    ],
+)
+def test_where_pages_and_galleries_go(
+    tmp_path: Path, files: list[str], output: str, mesh_format: str, mesh: str, gallery: str | None, embedded: bool
+) -> None:
+    touch(tmp_path, *files)
+    inputs = expand([str(tmp_path / name) for name in files])
+    plan = plan_outputs(inputs, output, mesh_format)
+    assert plan.of(inputs.sources[0]).mesh == Path(mesh)
+    assert (plan.gallery, plan.embedded) == (None if gallery is None else Path(gallery), embedded)
+
+
+@pytest.mark.parametrize(
     ("photos", "output", "mesh_format", "message"),
     [
         (1, "hand.stl", None, r"unknown mesh format '\.stl'. Expected one of \.obj, \.ply, \.glb, \.npz, \.bvh"),
         (1, "hand.obj", "ply", "contradict each other"),
         (1, None, "stl", "format stl: expected one of obj, ply, glb, npz, bvh"),
         (2, "hand.obj", None, "a single file cannot take the results of 2 photos"),
+        (2, "all.html", "glb", "contradict each other"),
+        (1, "hand.html", "glb", "contradict each other"),
     ],
 )
 def test_outputs_that_make_no_sense(

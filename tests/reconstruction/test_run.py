@@ -22,6 +22,7 @@ from handsss.reconstruction.outputs import Outcome, plan_outputs
 from handsss.reconstruction.run import batches, exit_code, reconstruct_all
 from handsss.reconstruction.side import FoundHands
 from tests.conftest import MakeHand
+from tests.page.html_file import HtmlFile
 
 
 class Seen(NamedTuple):
@@ -79,11 +80,36 @@ def photos(folder: Path, **reds: int) -> list[str]:
     return [str(folder)]
 
 
-def run(arguments: list[str], pipeline: Scripted, output: Path, workers: int = 1, batch: int = 8) -> list[Outcome]:
+def run(
+    arguments: list[str],
+    pipeline: Scripted,
+    output: Path,
+    workers: int = 1,
+    batch: int = 8,
+    mesh_format: str | None = "ply",
+) -> list[Outcome]:
     inputs = expand(arguments)
-    plan = plan_outputs(inputs, str(output), "ply")
+    plan = plan_outputs(inputs, str(output), mesh_format)
     make = partial(Scripted, pipeline.hand)
     return reconstruct_all(inputs.sources, plan, pipeline, BatchOptions(), batch=batch, workers=workers, make=make)
+
+
+def test_pages_get_a_gallery_of_what_is_done(tmp_path: Path, pipeline: Scripted) -> None:
+    """Photos without hands and failed ones are named; an interruption leaves a gallery of the others."""
+    arguments = photos(tmp_path / "in", a=200, b=2, c=3, d=1)
+    for output, mesh_format, gallery, links in (
+        (tmp_path / "out", "html", tmp_path / "out/index.html", ["a.html"]),
+        (tmp_path / "all.html", None, tmp_path / "all.html", ["#scene-0"]),
+    ):
+        outcomes = run(arguments, pipeline, output, batch=1, mesh_format=mesh_format)
+        assert [one.status for one in outcomes] == ["done", "failed", "no hand", "not started"]
+        file = HtmlFile.of(gallery.read_bytes())
+        file.check_self_contained()
+        assert [one.attributes["href"] for one in file.all("a", **{"class": "tile card"})] == links
+        others = [one.text for one in file.all("li") if one.text.strip()]
+        assert [text.partition(":")[0] for text in others] == ["b.png", "c.png", "d.png"]
+        assert "internal error" in others[0] and "no hand found" in others[1] and "not started" in others[2]
+        HtmlFile.of((tmp_path / output.stem / "a.html").read_bytes()).check_self_contained()
 
 
 @pytest.mark.parametrize(("workers", "batch"), [(1, 1), (1, 8), (2, 1), (2, 8)])

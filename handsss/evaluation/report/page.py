@@ -10,10 +10,10 @@ from typing import Any
 from markupsafe import Markup
 
 from handsss.evaluation.curves import Figure, inline
-from handsss.evaluation.html import render
 from handsss.evaluation.metric_tables import COLUMNS_3D
 from handsss.evaluation.report.pictures import ReportSample
 from handsss.evaluation.tables import Table, html, number
+from handsss.io.html import render
 from handsss.version import __version__
 from handsss.visualize.sheet import as_jpeg
 
@@ -37,6 +37,7 @@ def render_page(
     source = metrics.get("checkpoint") or metrics.get("predictions") or "hands"
     groups = [(kind, [_sample(one) for one in samples if one.kind == kind]) for kind in ("worst", "best")]
     return render(
+        "handsss.evaluation",
         "report.html.j2",
         title=Path(str(source)).name,
         about=_about(metrics),

@@ -1,4 +1,4 @@
-"""HTML from the package's Jinja2 templates. Every value is escaped, unless it is marked as markup."""
+"""HTML from Jinja2 templates. Every value is escaped, unless it is marked as markup."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
+@lru_cache(maxsize=4)
+def _environment(package: str) -> Environment:
     return Environment(
-        loader=PackageLoader("handsss.evaluation", "templates"),
+        loader=PackageLoader(package, "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -19,11 +19,12 @@ def _environment() -> Environment:
     )
 
 
-def render(template: str, **values: Any) -> str:
-    """Render a template of ``handsss/evaluation/templates``.
+def render(package: str, template: str, **values: Any) -> str:
+    """Render a template of a package's folder ``templates``.
 
     Args:
+        package: dotted name.
         template: its file name.
         values: its variables; a missing one raises :class:`jinja2.UndefinedError`.
     """
-    return _environment().get_template(template).render(**values)
+    return _environment(package).get_template(template).render(**values)

@@ -1,0 +1,99 @@
+"""The page around a body: style, scripts, and a policy that forbids everything else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from markupsafe import Markup
+
+from handsss.io.html import render
+from handsss.version import __version__
+
+PACKAGE = "handsss.page"
+_SCRIPTS = ("three.min.js", "viewer.js", "page.js")
+
+
+def page(title: str, body: str, thumbnail: bytes = b"") -> bytes:
+    """A whole page.
+
+    Args:
+        title: of the window, any text.
+        body: HTML, escaped already.
+        thumbnail: JPEG, the page's icon.
+    """
+    css = "\n" + files(PACKAGE).joinpath("templates", "page.css").read_text("utf-8")
+    content = render(
+        PACKAGE,
+        "page.html.j2",
+        title=title,
+        body=Markup(body),
+        thumbnail=base64.b64encode(thumbnail).decode("ascii"),
+        policy=policy(css),
+        style=Markup(f"<style>{css}</style>"),
+        scripts=scripts(),
+        version=__version__,
+    )
+    return encoded(content)
+
+
+def encoded(content: str) -> bytes:
+    """UTF-8; what a file's name holds besides text (single bytes, as Python keeps them) becomes a question mark."""
+    return content.encode("utf-8", "replace")
+
+
+@lru_cache(maxsize=1)
+def scripts() -> Markup:
+    """The script elements of three.js, the viewer and the page, in this order; 0.7 MB."""
+    return Markup("".join(f"<script>{text}</script>\n" for text in _texts()))
+
+
+def policy(css: str | None = None) -> str:
+    """The Content-Security-Policy of a page with :func:`scripts`: pictures by data addresses, these scripts, no others.
+
+    Args:
+        css: content of the style element; None: any style.
+    """
+    own = " ".join(map(_digest, _texts()))
+    style = "'unsafe-inline'" if css is None else _digest(css)
+    return (
+        f"default-src 'none'; img-src data:; style-src {style}; script-src {own}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def model_json(
+    name: str, glb: bytes | None, skeletons: list[dict[str, Any]], bones: Any = (), *, joints: bool = False
+) -> Markup:
+    """What viewer.js shows, as the content of a script element of JSON.
+
+    Args:
+        name: of the download.
+        glb: y up, metres; None: skeletons alone.
+        skeletons: label, points [N, 3] in the axes of the .glb, colours [N] and bone as ``#rrggbb``.
+        bones: pairs of points' numbers.
+        joints: whether skeletons are shown at first.
+    """
+    content = {
+        "name": name,
+        "glb": None if glb is None else base64.b64encode(glb).decode("ascii"),
+        "skeletons": skeletons,
+        "bones": [list(map(int, bone)) for bone in bones],
+        "joints": joints,
+    }
+    text = json.dumps(content, allow_nan=False)
+    for character in "<>&":  # no name ends the element
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+@lru_cache(maxsize=1)
+def _texts() -> tuple[str, ...]:
+    return tuple(files(PACKAGE).joinpath("viewer", name).read_text("utf-8") for name in _SCRIPTS)
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
