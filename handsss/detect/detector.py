@@ -66,6 +66,10 @@ class HandDetector:
         Raises:
             ValueError: the array is no RGB picture.
         """
+        return _detections(self.find(image))[:max_hands]
+
+    def find(self, image: np.ndarray, *, max_hands: int | None = None) -> list[Landmarks]:
+        """The hands of :meth:`detect` as the landmark network reads them, most confident first."""
         if not _checked(image):
             return []
         picture, factor = _reduced(image)
@@ -82,7 +86,7 @@ class HandDetector:
         found = [_enlarged(hand, factor) for hand in found]
         if factor > 1 and (not found or self._thorough):
             self._look(image, windows.fine_tiles(image.shape[1], image.shape[0]), _FINE, found)
-        return _detections(found)[:max_hands]
+        return _large(found)[:max_hands]
 
     def detect_one(self, image: np.ndarray, box: np.ndarray | None = None) -> list[Detection]:
         """Find the hand of a picture, or of a box in it, that is known to show one: doubtful ones count.
@@ -127,7 +131,7 @@ class HandDetector:
     def _sweep(self, picture: np.ndarray, sides: tuple[float, ...]) -> Landmarks | None:
         """The surest hand of a whole picture."""
         hand = sweep(self._reader, picture, np.array([0.0, 0.0, picture.shape[1], picture.shape[0]]), sides)
-        return hand if hand is not None and _inside(hand, picture) else None
+        return hand if hand is not None and inside_picture(hand, picture) else None
 
     def _detect_hands(self, picture: np.ndarray, window: Window, limits: _Limits, found: list[Landmarks]) -> None:
         """Add a window's hands to ``found``: those within the limits; of duplicates the more confident stays."""
@@ -136,9 +140,9 @@ class HandDetector:
             if first.presence < 0.3:
                 continue
             hand = self._reader.predict_with_tta(picture, first.points)
-            if not limits.passed(hand) or not _inside(hand, picture):
+            if not limits.passed(hand) or not inside_picture(hand, picture):
                 continue
-            twin = next((i for i, other in enumerate(found) if _same(hand, other)), None)
+            twin = next((i for i, other in enumerate(found) if same_hand(hand, other)), None)
             if twin is None:
                 found.append(hand)
             elif certainty(hand) > certainty(found[twin]):
@@ -172,13 +176,13 @@ def _enlarged(hand: Landmarks, factor: float) -> Landmarks:
     return hand._replace(points=hand.points * factor, region=region)
 
 
-def _inside(hand: Landmarks, picture: np.ndarray) -> bool:
+def inside_picture(hand: Landmarks, picture: np.ndarray) -> bool:
     """Most of the hand lies in the picture."""
     limit = np.array([picture.shape[1], picture.shape[0]])
     return bool(((hand.points > 0) & (hand.points < limit)).all(1).mean() >= 0.6)
 
 
-def _same(a: Landmarks, b: Landmarks) -> bool:
+def same_hand(a: Landmarks, b: Landmarks) -> bool:
     """Whether two detections are one hand: their points lie close together or their boxes nearly coincide."""
     size = max(np.ptp(a.points, axis=0).max(), np.ptp(b.points, axis=0).max())
     near = np.linalg.norm(a.points - b.points, axis=1).mean() < _SAME_HAND * size
@@ -186,13 +190,19 @@ def _same(a: Landmarks, b: Landmarks) -> bool:
     return bool(near or iou(boxes[0], boxes[1][None])[0] > 0.6)
 
 
+def _large(hands: list[Landmarks]) -> list[Landmarks]:
+    """Hands that are large enough, most confident first."""
+    kept = [hand for hand in hands if np.ptp(hand.points, axis=0).max() >= _SMALLEST]
+    return sorted(kept, key=lambda hand: -certainty(hand))
+
+
 def _detections(hands: list[Landmarks]) -> list[Detection]:
     """Hands of a photo that are large enough, most confident first."""
-    kept = [hand for hand in hands if np.ptp(hand.points, axis=0).max() >= _SMALLEST]
-    return [_detection(hand) for hand in sorted(kept, key=lambda hand: -certainty(hand))]
+    return [detection_of(hand) for hand in _large(hands)]
 
 
-def _detection(hand: Landmarks) -> Detection:
+def detection_of(hand: Landmarks) -> Detection:
+    """A hand that the landmark network read, as detection; its side is the likelier one."""
     return Detection(
         hand="right" if hand.right >= 0.5 else "left",
         score=hand.presence,

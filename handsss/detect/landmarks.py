@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,18 +77,36 @@ class LandmarkReader:
             picture: [H, W, 3] uint8.
             points: [21, 2] px, of a first pass; they decide the region.
         """
+        return self._augmented(picture, points, _PERTURBATIONS)
+
+    def read_twice(self, picture: np.ndarray, points: np.ndarray, frame: int) -> Landmarks:
+        """As :meth:`predict_with_tta`, with two of its six crops, which take turns from frame to frame of a film: what
+        each crop's own error adds, the mean over a few frames takes away.
+
+        Args:
+            picture: [H, W, 3] uint8.
+            points: [21, 2] px, of the frame before; they decide the region.
+            frame: its number.
+        """
+        return self._augmented(picture, points, _PERTURBATIONS[frame % 3 : frame % 3 + 1])
+
+    def _augmented(
+        self, picture: np.ndarray, points: np.ndarray, perturbations: Sequence[tuple[float, float]]
+    ) -> Landmarks:
         region = region_of(points)
         readings = []
-        for turn, scale in _PERTURBATIONS:
+        for turn, scale in perturbations:
             window = region.turned(np.deg2rad(turn), enlarged=scale)
             readings += [self.read(picture, window), self.read(picture, window.flipped())]
+        # Of few readings the mean square deviation from their own middle is too small.
+        few = np.sqrt(len(readings) / (len(readings) - 1) * (2 * len(_PERTURBATIONS) - 1) / (2 * len(_PERTURBATIONS)))
         every = np.array([reading.points for reading in readings])
         middle = np.median(every, 0)
-        spread = np.sqrt(((every - middle) ** 2).sum(-1).mean(0)) * region.scale / SIZE
+        spread = few * np.sqrt(((every - middle) ** 2).sum(-1).mean(0)) * region.scale / SIZE
         presence = float(np.mean([reading.presence for reading in readings]))
         confidence = np.exp(-0.5 * (np.maximum(spread - _SPREAD_FREE, 0) / _SPREAD_SCALE) ** 2) * presence
         right = float(np.mean([reading.right for reading in readings]))
         metric = np.array([reading.world - reading.world.mean(0) for reading in readings])
         world = metric.mean(0)
-        world_spread = np.sqrt(((metric - world) ** 2).sum(-1).mean(0))
+        world_spread = few * np.sqrt(((metric - world) ** 2).sum(-1).mean(0))
         return Landmarks(middle, confidence, presence, right, region, world, world_spread)

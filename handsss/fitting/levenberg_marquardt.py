@@ -34,35 +34,40 @@ class _Work(NamedTuple):
         return _Work(self.parameters.select(index), *(value[index] for value in self[1:]))
 
 
-def moved_by_differences(parameters: HandParameters) -> tuple[HandParameters, Tensor]:
-    """Hands [B * P] moved by ``DIFFERENCE`` along each parameter, and [B * P] which hand each of them is."""
+def moved_by_differences(parameters: HandParameters, count: int = PARAMETERS) -> tuple[HandParameters, Tensor]:
+    """Hands [B * P] moved by ``DIFFERENCE`` along each of the first P parameters, and [B * P] which hand each is."""
     batch = len(parameters.pose)
-    rows = torch.arange(batch).repeat_interleave(PARAMETERS)
-    deltas = (torch.eye(PARAMETERS, dtype=torch.float64) * DIFFERENCE).repeat(batch, 1)
+    rows = torch.arange(batch).repeat_interleave(count)
+    deltas = (torch.eye(PARAMETERS, dtype=torch.float64)[:count] * DIFFERENCE).repeat(batch, 1)
     return retract(parameters.select(rows), deltas), rows
 
 
 def jacobian(
-    problem: KeypointProblem, parameters: HandParameters, observation: Observation, residuals: Tensor | None = None
+    problem: KeypointProblem,
+    parameters: HandParameters,
+    observation: Observation,
+    residuals: Tensor | None = None,
+    free: int = PARAMETERS,
 ) -> Tensor:
     """[B, M, P] of the residuals by forward differences in float64: all directions of all hypotheses are one batch of
     the layer.
 
     Args:
         residuals: [B, M] at the parameters, where they are known.
+        free: P, the first parameters; the shape comes last.
     """
     if residuals is None:
         residuals = problem.residuals(parameters, observation)
     batch, count = residuals.shape
-    hands, rows = moved_by_differences(parameters)
+    hands, rows = moved_by_differences(parameters, free)
     moved = problem.residuals(hands, observation.select(rows))
-    moved = moved.reshape(batch, PARAMETERS, count)
+    moved = moved.reshape(batch, free, count)
     return ((moved - residuals[:, None]) / DIFFERENCE).transpose(1, 2)
 
 
-def _improve(problem: KeypointProblem, work: _Work, observation: Observation) -> tuple[_Work, Tensor]:
+def _improve(problem: KeypointProblem, work: _Work, observation: Observation, free: int) -> tuple[_Work, Tensor]:
     """One step of every hypothesis, taken where it lowers the cost, and [B] whether that still brings something."""
-    slopes = jacobian(problem, work.parameters, observation, work.residuals) * work.weights[..., None]
+    slopes = jacobian(problem, work.parameters, observation, work.residuals, free) * work.weights[..., None]
     gradient = (slopes.transpose(1, 2) @ (work.residuals * work.weights)[..., None])[..., 0]
     hessian = slopes.transpose(1, 2) @ slopes
     diagonal = hessian.diagonal(dim1=1, dim2=2)
@@ -70,7 +75,7 @@ def _improve(problem: KeypointProblem, work: _Work, observation: Observation) ->
     delta = -torch.linalg.solve(damped, gradient)
     # A turn of more than half a radian a step leaves the region in which the linearisation means anything.
     delta = delta / (delta[:, :3].norm(dim=1, keepdim=True) / 0.5).clamp_min(1)
-    candidate = retract(work.parameters, delta)
+    candidate = retract(work.parameters, torch.nn.functional.pad(delta, (0, PARAMETERS - free)))
     residuals = problem.residuals(candidate, observation)
     cost, weights = problem.robust(residuals)
     better = cost < work.cost  # False for NaN: such a step is never taken
@@ -97,6 +102,7 @@ def minimise(
     observation: Observation,
     iterations: int,
     hand: Tensor | None = None,
+    free: int = PARAMETERS,
 ) -> FitState:
     """Minimise the robust cost from every hypothesis.
 
@@ -109,6 +115,7 @@ def minimise(
         observation: of their hand, or of each hypothesis's.
         iterations: at most.
         hand: [B] numbers of the hands that hypotheses are of; one hand if left out.
+        free: number of the first parameters that move; ``SHAPE.start`` keeps shapes as they are.
     """
     residuals = problem.residuals(parameters, observation)
     cost, weights = problem.robust(residuals)
@@ -117,7 +124,7 @@ def minimise(
     rows = torch.arange(len(cost))  # of the hypotheses that are still at work
     ended = FitState(parameters.copy(), cost.clone())
     for iteration in range(iterations):
-        work, brings = _improve(problem, work, observation)
+        work, brings = _improve(problem, work, observation, free)
         moving = torch.isin(hand, hand[brings])
         if iteration + 1 < iterations and bool(moving.all()):
             continue

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from handsss.errors import InputError
 from handsss.fitting.lifting_network import FILE, LiftingNetwork, load_lifting, normalise
@@ -117,3 +118,17 @@ class Lifter:
         keypoints = torch.cat([pixels, confidence[:, None]], 1).numpy()
         translations = [solve_translation(one, keypoints, np.asarray(intrinsics)) for one in points]
         return hands._replace(translation=torch.stack(translations))
+
+    @torch.no_grad()
+    def poses(self, observation: Observation) -> Tensor:
+        """The poses [B, H, 45] of the network's hypotheses for hands [B], whitened, highest score first."""
+        network, space, _ = _lifting(self.path)
+        confidence = observation.confidence.double()
+        pixels = observation.keypoints.double()
+        lines = torch.cat([pixels, torch.ones_like(pixels[..., :1])], -1)
+        rays = lines @ torch.linalg.inv(observation.intrinsics.double()).transpose(-1, -2)
+        lifted = network(normalise(rays[..., :2], confidence).features)
+        order = lifted.score.argsort(dim=1, descending=True, stable=True)
+        axis_angle = space.axis_angle(lifted.pose.flatten(0, 1))
+        poses = self.problem.space.coefficients(axis_angle).reshape(*lifted.pose.shape)
+        return torch.gather(poses, 1, order[..., None].expand_as(poses))

@@ -102,7 +102,7 @@ class HandParameters(NamedTuple):
         for own, value in zip(self, hands, strict=True):
             own[index] = value
 
-    def with_pose_prior(self, pose: Tensor, std: float) -> HandParameters:
+    def with_pose_prior(self, pose: Tensor, std: float | Tensor) -> HandParameters:
         """The same hands with one more Gaussian prior on the pose: the product of both.
 
         ``a |x - m|^2 + b |x - n|^2 = (a + b) |x - mean|^2 + a b / (a + b) |m - n|^2``. The last term does not depend on
@@ -110,7 +110,7 @@ class HandParameters(NamedTuple):
 
         Args:
             pose: [1 or B, 45] the mean of the new prior, whitened.
-            std: its standard deviation.
+            std: its standard deviation; or [B, 1], each hand's.
         """
         own, other = self.prior_std.square().reciprocal(), std**-2
         mean = (own * self.prior_mean + other * pose) / (own + other)

@@ -23,7 +23,7 @@ from handsss.hand.model import HandModel, mirrored
 from handsss.hand.result import HandResult
 
 _TOLERANCE = 1e-4  # metres: the hand's vertices follow from its parameters, or the rig would show another hand
-_TO_VIEWER = np.diag([1.0, -1.0, -1.0])  # camera axes to the viewers', as to_opengl
+TO_VIEWER = np.diag([1.0, -1.0, -1.0])  # camera axes to the viewers', as to_opengl
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ def rig_of(hand: HandResult, model: HandModel) -> Rig:
         shape_offsets=shape_offsets,
         shape_joint_offsets=own.j_regressor @ shape_offsets,
         correctives=own.posedirs @ (local - np.eye(3)).reshape(135),
-        rotations=np.concatenate([(_TO_VIEWER @ turn)[None], local]),
-        translation=_TO_VIEWER @ (scale * turn @ joints[0] + np.asarray(hand.translation, dtype=np.float64)),
+        rotations=np.concatenate([(TO_VIEWER @ turn)[None], local]),
+        translation=TO_VIEWER @ (scale * turn @ joints[0] + np.asarray(hand.translation, dtype=np.float64)),
         scale=scale,
     )
     posed, wanted = rig.posed(vertices + rig.correctives), to_opengl(hand.vertices)

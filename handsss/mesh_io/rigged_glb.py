@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from handsss.geometry.mesh import vertex_normals
 from handsss.hand.joints import MODEL_JOINTS
+from handsss.mesh_io.animation import JointMotion, animation_of
 from handsss.mesh_io.glb import export_scene
 from handsss.mesh_io.parts import MeshPart
 from handsss.mesh_io.rig import Rig
@@ -22,7 +23,9 @@ TARGET_NAMES = (*(f"shape {index}" for index in range(10)), CORRECTIVES)
 _BYTE, _FLOAT = 5121, 5126  # glTF's component types
 
 
-def rigged_glb_bytes(parts: Sequence[MeshPart], rigs: Sequence[Rig]) -> bytes:
+def rigged_glb_bytes(
+    parts: Sequence[MeshPart], rigs: Sequence[Rig], motions: Sequence[JointMotion] | None = None, end: float = 0.0
+) -> bytes:
     """All hands as one GLB, each with a skeleton of its own.
 
     The file shows the photo's mesh: 15 joint rotations and the wrist's place are on the nodes, the morph target
@@ -32,6 +35,8 @@ def rigged_glb_bytes(parts: Sequence[MeshPart], rigs: Sequence[Rig]) -> bytes:
     Args:
         parts: the hands' posed meshes.
         rigs: theirs.
+        motions: theirs in a film, which becomes one animation; the correctives, of a single pose, then have weight 0.
+        end: seconds, of the film.
 
     Raises:
         MissingDependencyError: trimesh is not installed.
@@ -47,7 +52,11 @@ def rigged_glb_bytes(parts: Sequence[MeshPart], rigs: Sequence[Rig]) -> bytes:
         # A skinned mesh's own node moves nothing, so it stands at the root.
         roots: list[int] = []
         for part, rig, source in zip(parts, rigs, sources, strict=True):
-            writer.add_hand(part.name, rig, source, nodes, roots)
+            writer.add_hand(part.name, rig, source, nodes, roots, corrected=motions is None)
+        if motions is not None:
+            above = [skin["skeleton"] for skin in tree["skins"]]
+            hands = [(node, node + 1, motion) for node, motion in zip(above, motions, strict=True)]
+            tree["animations"] = [animation_of(writer.accessor, hands, end)]
         tree["nodes"] = nodes
         tree["scenes"][0]["nodes"] = roots
 
@@ -61,8 +70,17 @@ class _Tree:
         self.buffers = buffers
         self.tree = tree
 
-    def add_hand(self, name: str, rig: Rig, source: np.ndarray, nodes: list[dict[str, Any]], roots: list[int]) -> None:
-        """Nodes and skin of one hand, and what its mesh needs."""
+    def add_hand(
+        self,
+        name: str,
+        rig: Rig,
+        source: np.ndarray,
+        nodes: list[dict[str, Any]],
+        roots: list[int],
+        *,
+        corrected: bool,
+    ) -> None:
+        """Nodes and skin of one hand, and what its mesh needs; ``corrected``: the pose correctives are on."""
         skins = self.tree.setdefault("skins", [])
         number = next(i for i, entry in enumerate(self.tree["meshes"]) if entry["name"] == name)
         roots += [len(nodes), len(nodes) + 1]
@@ -88,7 +106,7 @@ class _Tree:
             primitive["attributes"][f"WEIGHTS_{index}"] = self.accessor(weights, "VEC4")
         offsets = [*rig.shape_offsets, rig.correctives]
         primitive["targets"] = [{"POSITION": self.accessor(each[source], "VEC3", bounds=True)} for each in offsets]
-        entry["weights"] = [0.0] * len(rig.shape_offsets) + [1.0]
+        entry["weights"] = [0.0] * len(rig.shape_offsets) + [float(corrected)]
         entry["extras"] = {
             "targetNames": list(TARGET_NAMES),
             "shapeJointOffsets": np.round(rig.shape_joint_offsets, 7).tolist(),

@@ -9,7 +9,7 @@ from handsss.detect.types import KEYPOINT_SET, Detection
 from handsss.fitting.fitted_hand import FittedHand
 from handsss.fitting.hand_input import HandInput
 from handsss.fitting.keypoint_fit import KeypointFit, KeypointFitter
-from handsss.fitting.lifting import check_liftable
+from handsss.fitting.lifting import Lifter, check_liftable
 from handsss.fitting.network_prediction import PosePrediction, PredictorInput, group_rows, load_predictor
 from handsss.fitting.problem import HandParameters, KeypointProblem
 from handsss.fitting.silhouette_fit import fit_outlines
@@ -45,6 +45,10 @@ class HandFitter:
     def problem(self, keypoint_set: str) -> KeypointProblem:
         """The fit's residuals for a keypoint definition."""
         return self._fitter(keypoint_set).problem
+
+    def lifter(self, keypoint_set: str) -> Lifter | None:
+        """What lifts keypoints of a definition; None for hand models that the lifting network does not know."""
+        return self._fitter(keypoint_set).lifter
 
     def keypoint_set(self, detection: Detection) -> str:
         """The keypoint definition that a detection is fitted with."""
