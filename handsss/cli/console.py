@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DONE, INPUT_FAILED, USAGE, NOTHING_FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 
 
-_FLAGS = {"validation": "--val", "out": "-o", "output": "-o"}
+_FLAGS = {"validation": "--val", "out": "-o", "output": "-o", "start": "--init", "film_start": "--start"}
 
 
 def flag(option: str) -> str:

@@ -1,9 +1,10 @@
-"""``handsss reconstruct``: photos to textured hand meshes."""
+"""``handsss reconstruct``: photos and films to textured hand meshes."""
 
 from __future__ import annotations
 
 import typer
 
+from handsss.cli import film_options as films
 from handsss.cli import reconstruct_options as option
 from handsss.cli.options import HandSide, Precision
 
@@ -22,6 +23,8 @@ EPILOG = """[bold]Examples[/bold]
   handsss reconstruct photos/ -o results --resume                (after an interruption)
 
   handsss reconstruct photos_of_one_person/ -o results --same-hand
+
+  handsss reconstruct clip.mp4 -o clip.glb
 
   handsss reconstruct photo.jpg -o hand.ply --intrinsics 1200,1200,640,360
 
@@ -42,7 +45,7 @@ def reconstruct(
     same_hand: option.SameHand = False,
     model: option.Model = "open",
     checkpoint: option.Checkpoint = "auto",
-    start: option.StartOption = option.Start.auto,
+    init: option.StartOption = option.Start.auto,
     device: option.Device = "cpu",
     precision: option.PrecisionOption = Precision.float32,
     refine: option.Refine = True,
@@ -58,15 +61,63 @@ def reconstruct(
     texture_size: option.TextureSize = 512,
     batch: option.Batch = 8,
     workers: option.Workers = None,
+    film: films.AsFilm = False,
+    start: films.Start = None,
+    end: films.End = None,
+    every: films.Every = 1,
+    fps: films.Fps = None,
+    live: films.Live = False,
     resume: option.Resume = False,
     quiet: option.Quiet = False,
 ) -> None:
-    """Turn photos into textured 3D hand meshes."""
+    """Turn photos into textured 3D hand meshes, and films into hands in motion."""
     from handsss.cli.reconstruct_run import batch_options, check_same_hand, run
+    from handsss.detect.types import check_sides
+    from handsss.io.camera import camera_options
     from handsss.mesh_io.formats import check_static
     from handsss.reconstruction.inputs import expand
     from handsss.reconstruction.outputs import plan_outputs
 
+    begin, initial = films.start_of(start, init.value)
+    settings = {
+        "hand": hand.value,
+        "side": side.value,
+        "all_hands": all_hands,
+        "refine": refine,
+        "depth": depth,
+        "checkpoint": checkpoint,
+        "device": device,
+        "precision": precision.value,
+        "start": initial,
+        "texture_size": texture_size,
+    }
+    clip = films.film_of(images, as_film=film)
+    if clip is not None:
+        from handsss.cli.film_run import run_film
+
+        films.refuse_with_film(
+            {"box": box, "same_hand": same_hand, "keypoints": keypoints, "keypoint_set": keypoint_set}
+            | {"static": static, "max_error": max_error, "no_refine": not refine}
+        )
+        check_sides(hand.value, side.value)
+        code = run_film(
+            clip,
+            output,
+            None if mesh_format is None else mesh_format.value,
+            films.FilmSelection(begin or 0.0, end, every, fps),
+            camera_options(intrinsics, intrinsics_file, fov),
+            model,
+            settings,
+            live=live,
+            picture=picture,
+            vertices=vertices,
+            resume=resume,
+            quiet=quiet,
+        )
+        raise typer.Exit(code)
+    films.refuse_without_film(
+        {"film_start": begin is not None, "end": end is not None, "every": every != 1, "fps": fps, "live": live}
+    )
     inputs = expand(images)
     plan = plan_outputs(inputs, output, None if mesh_format is None else mesh_format.value)
     check_static(plan.suffix, static=static)
@@ -87,17 +138,5 @@ def reconstruct(
         refine=refine,
     )
     check_same_hand(options, inputs, refine=refine, resume=resume)
-    settings = {
-        "hand": hand.value,
-        "side": side.value,
-        "all_hands": all_hands,
-        "refine": refine,
-        "depth": depth,
-        "checkpoint": checkpoint,
-        "device": device,
-        "precision": precision.value,
-        "start": start.value,
-        "texture_size": texture_size,
-    }
     code = run(inputs, plan, options, model, settings, batch=batch, workers=workers, resume=resume, quiet=quiet)
     raise typer.Exit(code)

@@ -12,7 +12,7 @@ from handsss.cli.options import DEVICE_HELP, PRECISION_HELP, HandSide, Precision
 
 
 class Start(StrEnum):
-    """Values of --start."""
+    """Values of --init."""
 
     auto = "auto"
     lifted = "lifted"
@@ -28,10 +28,13 @@ class MeshFormat(StrEnum):
     npz = "npz"
     bvh = "bvh"
     html = "html"
+    csv = "csv"
+    parquet = "parquet"
 
 
 Images = Annotated[
-    list[str], typer.Argument(metavar="IMAGE", help="Photos, folders of photos, globs, or - for standard input.")
+    list[str],
+    typer.Argument(metavar="IMAGE", help="Photos, folders of photos, globs, or - for standard input; or one film."),
 ]
 Output = Annotated[
     str | None,
@@ -43,12 +46,15 @@ Output = Annotated[
         help="Mesh file: .glb (textured, rigged), .obj (with .mtl and texture), .ply (vertex colours), .bvh (skeleton "
         "and pose), .npz (all arrays, camera frame) or .html (a page with the hand in 3D and the photo; of several "
         "photos a gallery); or a folder for several photos. A .json with all parameters and an overview .png are "
-        "written beside it. Default: ./STEM_hand.obj, or the folder ./hands.",
+        "written beside it. Default: ./STEM_hand.obj, or the folder ./hands. Films: .glb or .bvh (animated), .npz, "
+        ".csv or .parquet (joints); NAME_overlay.mp4 beside it. Default: ./STEM_hands.glb.",
     ),
 ]
 Format = Annotated[
     MeshFormat | None,
-    typer.Option("--format", rich_help_panel="Output", help="Mesh format of the files in a folder. Default: obj."),
+    typer.Option(
+        "--format", rich_help_panel="Output", help="Format of the files in a folder. Default: obj, of films glb."
+    ),
 ]
 Static = Annotated[
     bool,
@@ -122,7 +128,7 @@ Checkpoint = Annotated[
 StartOption = Annotated[
     Start,
     typer.Option(
-        "--start",
+        "--init",
         rich_help_panel="Hand",
         help="Initial hands of the fit, beside the prediction. lifted: 3D hypotheses that a small network computes "
         "from the 2D keypoints (open hand only); search: sampled poses whose projections are nearest to the "
@@ -216,7 +222,7 @@ Picture = Annotated[
     typer.Option(
         "--picture/--no-picture",
         rich_help_panel="Output",
-        help="Draw the overview .png.",
+        help="Draw the overview .png, or the overlay of a film.",
     ),
 ]
 TextureSize = Annotated[
@@ -246,7 +252,7 @@ Resume = Annotated[
     typer.Option(
         "--resume",
         rich_help_panel="Run",
-        help="Leave out photos whose results are complete, of the same photo by the same options.",
+        help="Leave out photos whose results are complete, of the same photo by the same options; go on with a film.",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel="Output", help="Print errors only.")]

@@ -86,7 +86,7 @@ def fit_motion(
     count = len(seconds)
     rows = torch.as_tensor(np.flatnonzero(seen))
     own = observation.select(rows)
-    centre = _palm_middle(problem, parameters)
+    centre = np.broadcast_to(palm_middle(problem, parameters), (count, 3))
     if count < 3 or not len(rows):
         return MotionFit(parameters, 0.0)
 
@@ -120,12 +120,13 @@ def fit_motion(
     return MotionFit(parameters, cost)
 
 
-def _palm_middle(problem: KeypointProblem, parameters: HandParameters) -> np.ndarray:
-    """[F, 3] the palm's middle in the hand's own frame: the motion is that of a point in the hand."""
+def palm_middle(problem: KeypointProblem, parameters: HandParameters) -> np.ndarray:
+    """[3] m: the palm's middle in the hand's own frame, the median over hands [F]. The motion of a hand is that of this
+    point, about which it turns, and not of the model's origin."""
     points, _ = problem.keypoints(parameters)
     own = (points - parameters.translation[:, None]) @ parameters.rotation
-    middle: np.ndarray = own[:, list(_PALM)].mean(1).numpy()
-    return np.broadcast_to(np.median(middle, axis=0), middle.shape)
+    middle: np.ndarray = np.median(own[:, list(_PALM)].mean(1).numpy(), axis=0)
+    return middle
 
 
 def _frames(
@@ -238,7 +239,7 @@ def _banded(bands: np.ndarray) -> np.ndarray:
     for block in range(3):
         below = block * FREE + row - column  # how far below the diagonal
         keep = below >= 0
-        # bands[block][f][p, q] couples parameter p of frame f with q of frame f + block: the lower triangle has q below.
+        # bands[block][f][p, q] couples p of frame f with q of frame f + block; in the lower triangle q is below.
         values = bands[block].transpose(0, 2, 1)
         result[below[keep], :, column[keep]] = values[:, row[keep], column[keep]].T
     return result.reshape(3 * FREE, count * FREE)

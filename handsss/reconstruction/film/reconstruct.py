@@ -6,19 +6,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
 from handsss.detect.tracking import HandTracker
 from handsss.fitting.fitted_hand import FittedHand
-from handsss.fitting.hand_input import hand_inputs
 from handsss.fitting.problem import HandParameters
-from handsss.hand.result import SharedShape
 from handsss.io.camera import CameraChoice, CameraOptions, choose_camera
 from handsss.io.film import Film, Frame
 from handsss.reconstruction.film.clock import StageClock
+from handsss.reconstruction.film.key_frames import KeyFrames, other_fits_better
+from handsss.reconstruction.film.live import SHAPE_FRAMES, LiveHand
+from handsss.reconstruction.film.live_run import LiveRows, live_frames
 from handsss.reconstruction.film.result import FilmHands, HandTrack, track_arrays
 from handsss.reconstruction.film.skin import SkinOfTrack
 from handsss.reconstruction.film.track_fit import (
@@ -32,16 +33,13 @@ from handsss.reconstruction.film.track_fit import (
 )
 from handsss.reconstruction.film.tracks import SightingLog, Track, document_of, tracks_of
 from handsss.reconstruction.likely_camera import likely_intrinsics
-from handsss.reconstruction.shared_shape import without_pixels
-from handsss.reconstruction.side import CERTAIN, fits_better
 
 if TYPE_CHECKING:
     from handsss.reconstruction.pipeline import HandPipeline
 
 _KEPT_EVERY = 20.0  # seconds between writes of the detections
-_BATCH = 8  # key frames whose hands are fitted at once
 _CAMERA_HANDS = 200  # that a likely camera is of
-_NO_EXIF = "no focal length in films"
+_PHOTO, _FILM = "no focal length in the photo's EXIF", "films tell no focal length"
 
 OnStage = Callable[[str, int, int], None]  # name, frames in all (0: not known), frames done before
 OnFrame = Callable[[int], None]  # frames done
@@ -57,13 +55,6 @@ class FilmOptions:
     key: str = ""  # of what film and options they are
     resume: bool = False
     threads: int = 1  # of each detection network
-
-
-class _Key(NamedTuple):
-    """A row that is fitted as photos are."""
-
-    track: int  # place in the list
-    row: int
 
 
 class FilmReconstruction:
@@ -106,20 +97,50 @@ class FilmReconstruction:
         wanted = [k for k, side in enumerate(sides) if self.options.hand in ("auto", side)]
         tracks = [tracks[k] for k in wanted]
         hands = self.fit(tracks, camera.intrinsics) if tracks else []
+        return self._result(np.array(log.seconds), camera, hands, log.cuts)
+
+    def _result(
+        self, seconds: np.ndarray, camera: CameraChoice, hands: Sequence[HandTrack], cuts: list[float]
+    ) -> FilmHands:
         film = self.film
         return FilmHands(
             path=film.path.as_posix(),
             size=film.size,
             rate=film.rate,
-            seconds=np.array(log.seconds),
+            seconds=seconds,
             intrinsics=camera.intrinsics,
             camera=camera.sentence,
             tracks=sorted(hands, key=lambda hand: hand.number),
-            cuts=log.cuts,
+            cuts=cuts,
             warnings=list(self.warnings),
             interrupted=self.interrupted,
             spent=dict(self.clock.spent),
         )
+
+    def live(self) -> FilmHands:
+        """The same without looking ahead: every frame once, as a camera would give it."""
+        choice = self._choice()
+        rows, seconds, camera = LiveRows(), [], choice
+        self.on_stage("tracking", self.film.expected, 0)
+        try:
+            with self.clock.stage("fitting"):
+                for frame, used, hands in live_frames(self.film, self.pipeline, choice, self.options.threads):
+                    camera = used
+                    rows.add(frame, [one for one in hands if self.options.hand in ("auto", _side_of(one))])
+                    seconds.append(frame.seconds)
+                    self.on_frame(len(seconds))
+        except KeyboardInterrupt:
+            if not seconds:
+                raise
+            self.interrupted = True
+        self.warnings = list(self.film.warnings)
+        tracks = []
+        for track, side, parameters, name in rows.tracks():
+            problem = self.pipeline.fitter.problem(name)
+            arrays = track_arrays(track, side, parameters, problem, camera.intrinsics, self.film.size[0])
+            figures = document_of(track) | {"shape_frames": min(len(track.frames), SHAPE_FRAMES)}
+            tracks.append(self._hand_track(track, side, name, camera.intrinsics, figures, arrays))
+        return self._result(np.array(seconds), camera, tracks, [])
 
     def detect(self) -> SightingLog:
         """The first pass: what is seen of hands in every frame."""
@@ -155,10 +176,14 @@ class FilmReconstruction:
     def _cuts(self, log: SightingLog, tracker: HandTracker) -> list[float]:
         return sorted({*log.cuts, *tracker.cuts})
 
+    def _choice(self) -> CameraChoice:
+        """The camera as the user says, or by default."""
+        choice = choose_camera(self.film.size, None, self.film.path.as_posix(), self.options.camera)
+        return choice._replace(sentence=choice.sentence.replace(_PHOTO, _FILM), reason=_FILM)
+
     def _camera(self, log: SightingLog) -> CameraChoice:
         """One camera of all frames: what the user says, or by the size of the hands."""
-        size = self.film.size
-        choice = choose_camera(size, None, self.film.path.as_posix(), self.options.camera)
+        choice = self._choice()
         if choice.source != "default":
             return choice
         tracks = tracks_of(log)
@@ -166,101 +191,29 @@ class FilmReconstruction:
         some = rows[:: max(1, len(rows) // _CAMERA_HANDS)]
         detections = [track.detection(row, track.side) for track, row in some]
         intrinsics = likely_intrinsics(choice.intrinsics, detections, self.pipeline.model)
-        told = choice._replace(sentence=choice.sentence.replace(choice.reason, _NO_EXIF), reason=_NO_EXIF)
-        return told.by_hands(intrinsics, size)
+        return choice.by_hands(intrinsics, self.film.size)
 
     def fit(self, tracks: Sequence[Track], intrinsics: np.ndarray) -> list[HandTrack]:
         """The second pass: key frames with their pixels; then every track as one motion."""
         keys = [key_rows(track) for track in tracks]
         skins = [SkinOfTrack(track, rows) for track, rows in zip(tracks, keys, strict=True)]
-        fitted, others = self._key_hands(tracks, keys, skins, intrinsics)
+        key_frames = KeyFrames(self.pipeline, self.film, intrinsics, tracks, keys, skins, self.clock)
+        self.on_stage("fitting key frames", len(key_frames.frames), 0)
+        key_frames.fit(self.on_frame)
+        fitted, others = key_frames.fitted, key_frames.others
         hands = []
         self.on_stage("fitting", sum(len(track.frames) for track in tracks), 0)
         done = 0
         for place, track in enumerate(tracks):
             side = track.side if self.pipeline.settings.side == "auto" else self.pipeline.settings.side
             own = fitted[place]
-            if others[place] and self._other_fits_better(own, others[place], track, side):
+            if others[place] and other_fits_better(own, others[place], track, side):
                 side, own = "left" if side == "right" else "right", others[place]
                 skins[place].results.clear()  # they are of the wrong side
             hands.append(self._fit_track(track, side, keys[place], own, skins[place], intrinsics))
             done += len(track.frames)
             self.on_frame(done)
         return hands
-
-    def _key_hands(
-        self,
-        tracks: Sequence[Track],
-        keys: Sequence[Sequence[int]],
-        skins: Sequence[SkinOfTrack],
-        intrinsics: np.ndarray,
-    ) -> tuple[list[list[FittedHand]], list[list[FittedHand]]]:
-        """Hands at the key frames of each track; and, where the side is doubtful, as the other side too."""
-        wanted: dict[int, list[_Key]] = {}
-        for place, (track, rows) in enumerate(zip(tracks, keys, strict=True)):
-            for row in rows:
-                wanted.setdefault(int(track.frames[row]), []).append(_Key(place, row))
-        fitted: list[list[FittedHand]] = [[] for _ in tracks]
-        others: list[list[FittedHand]] = [[] for _ in tracks]
-        waiting: list[tuple[Frame, list[_Key]]] = []
-
-        def run() -> None:
-            with self.clock.stage("fitting"):
-                self._fit_keys(waiting, tracks, skins, intrinsics, fitted, others)
-            waiting.clear()
-
-        self.on_stage("fitting key frames", len(wanted), 0)
-        with self.clock.stage("reading"):
-            for done, frame in enumerate(self.film.frames(lambda number: number in wanted), 1):
-                waiting.append((frame, wanted.pop(frame.number)))
-                if sum(len(some) for _, some in waiting) >= _BATCH:
-                    run()
-                    self.on_frame(done)
-                if not wanted:
-                    break
-            run()
-        return fitted, others
-
-    def _fit_keys(
-        self,
-        waiting: Sequence[tuple[Frame, list[_Key]]],
-        tracks: Sequence[Track],
-        skins: Sequence[SkinOfTrack],
-        intrinsics: np.ndarray,
-        fitted: list[list[FittedHand]],
-        others: list[list[FittedHand]],
-    ) -> None:
-        settings = self.pipeline.settings
-        for target, other in ((fitted, False), (others, True)):
-            inputs, places = [], []
-            for frame, some in waiting:
-                for place, row in some:
-                    track = tracks[place]
-                    side = track.side if settings.side == "auto" else settings.side
-                    if other:
-                        if settings.side != "auto" or max(track.right, 1 - track.right) >= CERTAIN:
-                            continue
-                        side = "left" if side == "right" else "right"
-                    detection = _certain(track, row, side, depth=settings.depth)
-                    inputs += hand_inputs(frame.image, intrinsics, [detection])
-                    places.append(_Key(place, row))
-            hands = self.pipeline.fit(inputs) if inputs else []
-            for key, hand in zip(places, hands, strict=True):
-                target[key.track].append(without_pixels(hand))
-            if not other and settings.appearance:
-                with self.clock.stage("texture"):
-                    chosen = [k for k, key in enumerate(places) if key.row in skins[key.track].rows]
-                    shared = [hands[k]._replace(shared=SharedShape(1, 1, 1.0)) for k in chosen]
-                    for k, result in zip(chosen, self.pipeline.finish(shared) if shared else [], strict=True):
-                        skins[places[k].track].results.append(result)
-
-    def _other_fits_better(
-        self, own: Sequence[FittedHand], other: Sequence[FittedHand], track: Track, side: str
-    ) -> bool:
-        """Whether a track of a doubtful side is of the other one, by all its key frames."""
-        probability = track.right if side == "right" else 1 - track.right
-        costs = [float(np.median([hand.fit.cost for hand in hands])) for hands in (own, other)]
-        return fits_better(costs[0], costs[1], probability)
 
     def _fit_track(
         self,
@@ -289,19 +242,30 @@ class FilmReconstruction:
         with self.clock.stage("texture"):
             appearance = skin.shared(pipeline)
         figures = document_of(track) | {"shape_frames": len(weights), "shape_weight": round(float(weights.mean()), 4)}
+        return self._hand_track(track, side, name, intrinsics, figures, arrays | appearance)
+
+    def _hand_track(
+        self,
+        track: Track,
+        side: str,
+        keypoint_set: str,
+        intrinsics: np.ndarray,
+        figures: dict[str, Any],
+        arrays: dict[str, Any],
+    ) -> HandTrack:
+        pipeline = self.pipeline
         return HandTrack(
             number=track.number,
             hand=side,
             right=track.right,
             model=pipeline.model.name,
             model_source=pipeline.model_source,
-            keypoint_set=name,
+            keypoint_set=keypoint_set,
             intrinsics=intrinsics,
             uv=pipeline.uv,
             uv_faces=pipeline.uv_faces,
             figures=figures,
             **arrays,
-            **appearance,
         )
 
     def _alone(self, track: Track, keys: Sequence[int], hands: Sequence[FittedHand], name: str) -> HandParameters:
@@ -315,12 +279,8 @@ class FilmReconstruction:
         return HandParameters.concat(parts)
 
 
-def _certain(track: Track, row: int, side: str, *, depth: bool) -> Any:
-    """A row's detection as a hand of this side, about which the fit of single frames is not to decide."""
-    from dataclasses import replace
-
-    detection = track.detection(row, side)
-    return replace(detection, side_from="option", world=detection.world if depth else None)
+def _side_of(hand: LiveHand) -> str:
+    return "left" if hand.left else "right"
 
 
 def frames_with_hands(film: Film, hands: FilmHands) -> Iterator[tuple[Frame, list[tuple[HandTrack, int]]]]:
