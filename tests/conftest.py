@@ -12,6 +12,7 @@ from handsss.geometry.cameras import intrinsics_from_fov
 from handsss.hand.layer import HandLayer
 from handsss.hand.load import load_model
 from handsss.hand.result import HandResult
+from tests.film_files import hand_film
 from tests.mano_files import (  # fixtures
     bent_mano,
     handlike_mano,
@@ -25,6 +26,7 @@ from tests.mano_files import (  # fixtures
 
 __all__ = [
     "bent_mano",
+    "hand_film",
     "handlike_mano",
     "make_mano",
     "mano_arrays",

@@ -33,6 +33,8 @@ REQUIRED = {
 # Extra -> its modules, and what needs them.
 EXTRAS = {
     "heic": (("pillow_heif",), "HEIC photos"),
+    "video": (("av",), "films"),
+    "parquet": (("pyarrow",), "tables of films as .parquet"),
     "onnx": (("onnx", "onnxscript", "onnxruntime"), "export onnx"),
     "tensorboard": (("tensorboard",), "TensorBoard logs of train"),
     "wandb": (("wandb",), "train --log wandb"),
