@@ -68,7 +68,7 @@ def film_writer(path: Path, size: tuple[int, int], rate: float) -> Iterator[Film
         raise UserError(f"{path}: expected frames of at least 2 x 2 pixels, got {size[0]} x {size[1]}.")
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         name, options = next(pair for pair in _CODECS if pair[0] in av.codecs_available)
-        stream = container.add_stream(name, rate=Fraction(rate).limit_denominator(1001), options=options)
+        stream: Any = container.add_stream(name, rate=Fraction(rate).limit_denominator(1001), options=options)
         stream.width, stream.height = even
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, _CLOCK)

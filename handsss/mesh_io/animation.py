@@ -96,7 +96,8 @@ def _steady(rotations: np.ndarray) -> np.ndarray:
 
 def _marks(present: Sequence[tuple[float, float]], end: float) -> tuple[list[float], list[float]]:
     """Times at which a hand appears (size 1) or goes (size 0)."""
-    marks, sizes = [], []
+    marks: list[float] = []
+    sizes: list[float] = []
     for begin, until in present:
         if not marks and begin > 0:
             marks.append(0.0)

@@ -187,7 +187,7 @@ class FilmReconstruction:
         if choice.source != "default":
             return choice
         tracks = tracks_of(log)
-        rows = [(track, row) for track in tracks for row in np.flatnonzero(track.seen)]
+        rows = [(track, row) for track in tracks for row in np.flatnonzero(track.seen).tolist()]
         some = rows[:: max(1, len(rows) // _CAMERA_HANDS)]
         detections = [track.detection(row, track.side) for track, row in some]
         intrinsics = likely_intrinsics(choice.intrinsics, detections, self.pipeline.model)

@@ -182,7 +182,10 @@ def _without_flickers(own: np.ndarray, rows: np.ndarray, times: np.ndarray, gap:
 
 
 def _track(number: int, own: np.ndarray, rows: np.ndarray, times: np.ndarray, log: SightingLog, gap: float) -> Track:
-    frames, seen, segment, sources = [], [], [], []
+    frames: list[int] = []
+    seen: list[bool] = []
+    segment: list[int] = []
+    sources: list[int] = []
     for index, run in enumerate(_runs(own, rows, times, gap)):
         by_frame = {int(rows[row, 0]): int(row) for row in run}
         span = range(min(by_frame), max(by_frame) + 1)
