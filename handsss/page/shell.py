@@ -26,7 +26,7 @@ def page(title: str, body: str, thumbnail: bytes = b"") -> bytes:
         body: HTML, escaped already.
         thumbnail: JPEG, the page's icon.
     """
-    css = "\n" + files(PACKAGE).joinpath("templates", "page.css").read_text("utf-8")
+    css = f"\n{viewer_style()}{_read('templates', 'page.css')}"
     content = render(
         PACKAGE,
         "page.html.j2",
@@ -50,6 +50,11 @@ def encoded(content: str) -> bytes:
 def scripts() -> Markup:
     """The script elements of three.js, the viewer and the page, in this order; 0.7 MB."""
     return Markup("".join(f"<script>{text}</script>\n" for text in _texts()))
+
+
+def viewer_style() -> Markup:
+    """CSS of the 3D view. Its colours are the page's variables: ``--paper``, ``--card``, ``--ink`` and so on."""
+    return Markup(_read("templates", "viewer.css"))
 
 
 def policy(css: str | None = None) -> str:
@@ -92,7 +97,11 @@ def model_json(
 
 @lru_cache(maxsize=1)
 def _texts() -> tuple[str, ...]:
-    return tuple(files(PACKAGE).joinpath("viewer", name).read_text("utf-8") for name in _SCRIPTS)
+    return tuple(_read("viewer", name) for name in _SCRIPTS)
+
+
+def _read(folder: str, name: str) -> str:
+    return files(PACKAGE).joinpath(folder, name).read_text("utf-8")
 
 
 def _digest(text: str) -> str:

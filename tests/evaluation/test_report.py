@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -13,6 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import trimesh
 
 from handsss.errors import UserError
 from handsss.evaluation.curves import Curve, Panel, draw, inline, keypoint_panels, space_panels
@@ -24,7 +27,10 @@ from handsss.evaluation.report import write_report
 from handsss.evaluation.report.pictures import ranked
 from handsss.evaluation.samples import Evaluation
 from handsss.evaluation.tables import number
+from handsss.page.shell import policy as viewer_policy
+from handsss.page.shell import scripts
 from tests.evaluation.makers import CAMERA, hands, noisy, samples
+from tests.page.html_file import HtmlFile
 
 
 def pixels(points: np.ndarray) -> np.ndarray:
@@ -101,9 +107,13 @@ ASKING = {"src", "href", "xlink:href", "srcset", "data", "action", "poster", "ba
 
 
 def assert_self_contained(text: str) -> None:
+    text = text.replace(str(scripts()), "")  # the viewer's own, which the policy names
     page = Page(text)
     assert not page.open
-    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "embed", "base", "form", "audio"}
+    assert all(
+        attrs == {"type": "application/json", "id": attrs.get("id")} for tag, attrs in page.tags if tag == "script"
+    )
+    assert not {tag for tag, _ in page.tags} & {"link", "iframe", "object", "embed", "base", "form", "audio"}
     for name, value in page.attributes():
         if name in ASKING:
             assert value.startswith(("#", "data:image/jpeg;base64,")), (name, value)
@@ -112,7 +122,7 @@ def assert_self_contained(text: str) -> None:
     # Styles and inline drawings reach out through these alone.
     assert not re.search(r"@import|url\((?!#)|image-set\(", text)
     policy = next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
-    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert policy == viewer_policy()
 
 
 def test_all_of_it_is_written(tmp_path: Path) -> None:
@@ -150,11 +160,32 @@ def test_the_page_asks_nothing_of_the_network(tmp_path: Path) -> None:
     assert targets <= set(identifiers)
 
 
+def test_worst_and_best_are_there_in_3d(tmp_path: Path) -> None:
+    """The predicted joints lie on the true ones as the aligned error says, and the mesh about them."""
+    found = evaluation(3)
+    file = HtmlFile.of(write_report(found, tmp_path)[0].read_bytes())
+    file.check_self_contained()
+    for kind, rank, index in ranked(found):
+        place = f"{kind}-{rank}"
+        button = file.one("button", **{"data-model": place})
+        assert "hidden" in button.attributes and button.attributes["aria-controls"] == f"stage-{place}"
+        assert "hidden" in file.one("section", id=f"stage-{place}").attributes
+        model = json.loads(file.one("script", id=f"model-{place}").text)
+        predicted, truth = model["skeletons"]
+        np.testing.assert_allclose(truth["points"], found.samples.true_joints[index] * [1, -1, -1], atol=1e-5)
+        off = np.linalg.norm(np.array(predicted["points"]) - truth["points"], axis=1)
+        assert 1000 * off.mean() == pytest.approx(found.per_frame["aligned_mpjpe"][index], rel=0.02)
+        mesh = trimesh.load(io.BytesIO(b64decode(model["glb"])), file_type="glb", force="mesh", process=False)
+        assert mesh.faces.shape == (1538, 3)
+        assert np.linalg.norm(np.array(predicted["points"])[:, None] - mesh.vertices[None], axis=2).min(1).max() < 0.02
+        assert model["joints"] and len(model["bones"]) == 20
+    bare = HtmlFile.of(write_report(evaluation(2, whole=False), tmp_path)[0].read_bytes())
+    models = [json.loads(one.text) for one in bare.all("script", type="application/json")]
+    assert [model["glb"] for model in models] == [None, None]
+
+
 def test_the_check_would_notice() -> None:
-    policy = (
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
-    )
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{viewer_policy()}">'
     assert_self_contained(policy)
     for bad in (
         '<img src="https://example.org/a.png">',

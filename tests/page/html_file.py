@@ -68,7 +68,8 @@ class HtmlFile(HTMLParser):
             for name, value in element.attributes.items():
                 assert not name.startswith("on"), f"{element.tag} runs {name}"
                 if name in ("src", "srcset", "href", "poster", "data", "action"):
-                    relative = element.tag == "a" and not re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//", value)
+                    link = element.tag == "a" and not re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//", value)
+                    relative = link or value.startswith("#")
                     assert value.startswith("data:image/jpeg;base64,") or relative, f"{element.tag} {name}={value[:80]}"
             if element.tag == "style":
                 assert "url(" not in element.text and "@import" not in element.text

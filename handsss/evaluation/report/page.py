@@ -1,4 +1,4 @@
-"""The report as one self-contained HTML page: no scripts, nothing fetched from the network."""
+"""The report as one self-contained HTML page: nothing is fetched, the only scripts are the viewer's."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from handsss.evaluation.metric_tables import COLUMNS_3D
 from handsss.evaluation.report.pictures import ReportSample
 from handsss.evaluation.tables import Table, html, number
 from handsss.io.html import render
+from handsss.page.shell import policy, scripts, viewer_style
 from handsss.version import __version__
 from handsss.visualize.sheet import as_jpeg
 
@@ -48,6 +49,9 @@ def render_page(
         figures=[Markup(inline(figure.svg, name, heading)) for name, (heading, figure) in figures.items()],
         samples=[(kind, group) for kind, group in groups if group],
         version=__version__,
+        policy=policy(),
+        viewer_style=viewer_style(),
+        scripts=scripts(),
     )
 
 
@@ -73,4 +77,10 @@ def _tiles(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _sample(sample: ReportSample) -> dict[str, Any]:
     panels = [(label, base64.b64encode(as_jpeg(panel)).decode("ascii")) for label, panel in sample.panels]
-    return {"rank": sample.rank, "name": sample.name, "figures": sample.figures, "panels": panels}
+    return {
+        "rank": sample.rank,
+        "name": sample.name,
+        "figures": sample.figures,
+        "panels": panels,
+        "model": sample.model,
+    }

@@ -8,8 +8,10 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 
 from handsss.evaluation.mesh_topology import matching_model
+from handsss.evaluation.report.solid import solid
 from handsss.evaluation.samples import Evaluation, Samples
 from handsss.visualize.mesh import Drawable, overlay_clay, overlay_textured
 from handsss.visualize.panels import (
@@ -37,6 +39,7 @@ class ReportSample(NamedTuple):
     name: str
     figures: str  # its errors in words
     panels: list[tuple[str, np.ndarray]]  # label, [S, S, 3] uint8
+    model: Markup | None = None  # of the 3D view, JSON
 
     @property
     def file(self) -> str:
@@ -76,15 +79,18 @@ def draw_samples(
     samples_shown = []
     for done, (kind, rank, index) in enumerate(chosen):
         progress(done, len(chosen))
-        panels = _panels(evaluation.samples, index, None if model is None else model.faces, redraw)
+        own = None if redraw is None else redraw(index)
+        faces = None if model is None else model.faces
+        panels = _panels(evaluation.samples, index, faces, own)
         name = evaluation.samples.names[index]
-        samples_shown.append(ReportSample(kind, rank, index, name, _figures(evaluation, index), panels))
+        model_3d = solid(evaluation.samples, index, faces, own, f"{kind}_{rank:02d}")
+        samples_shown.append(ReportSample(kind, rank, index, name, _figures(evaluation, index), panels, model_3d))
     progress(len(chosen), len(chosen))
     return samples_shown
 
 
 def _panels(
-    samples: Samples, index: int, faces: np.ndarray | None, redraw: Redraw | None
+    samples: Samples, index: int, faces: np.ndarray | None, own: Drawable | None
 ) -> list[tuple[str, np.ndarray]]:
     side = _SIDE * SUPERSAMPLING
     crop = np.full((224, 224, 3), _UNKNOWN, np.uint8) if samples.crop is None else samples.crop(index)
@@ -97,7 +103,6 @@ def _panels(
         if name in samples.keypoints:
             confidence = samples.confidence[index] if name == "detector" and samples.confidence is not None else None
             panels.append((name, skeleton_panel(photo, samples.keypoints[name][index], truth, confidence)))
-    own = None if redraw is None else redraw(index)
     if own is not None:
         panels.append(("mesh", overlay_clay(own, photo)))
         panels.append(("texture and light", overlay_textured(own, photo)))
