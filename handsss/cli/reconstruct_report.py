@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -188,7 +189,8 @@ def _contradiction(hand: dict[str, object]) -> str:
     off = hand.get("prediction_of_box")
     if not isinstance(off, float) or not is_contradicted(off):
         return ""
-    where = f"{100 * off:.0f} % of the hand's box from the keypoints (at most {100 * CONTRADICTED:.0f} % is believed)"
+    percent = math.ceil(1000 * off) / 10  # rounded down, 12.04 would look like one that is believed
+    where = f"{percent:.1f} % of the hand's box from the keypoints (at most {100 * CONTRADICTED:.0f} % is believed)"
     return f"note: {hand.get('network')} predicts a hand {where}: left out"
 
 
