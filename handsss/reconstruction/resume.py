@@ -24,7 +24,7 @@ from handsss.reconstruction.inputs import BatchOptions, Source
 from handsss.reconstruction.outputs import Destination, Outcome, OutputPlan, status_of
 from handsss.version import __version__
 
-_ALWAYS = ("hand", "score", "network", "handedness", "side_from", "expected_error_mm")
+_ALWAYS = ("hand", "score", "network", "handedness", "side_from", "expected_error_mm", "rig")
 
 
 def run_options(

@@ -69,6 +69,16 @@ def test_complete_results_are_skipped_and_reported(tmp_path: Path, hand: HandRes
     assert summary[0]["hands"][0]["reprojection_px"] == 2.5
 
 
+def test_rigs_stay_in_the_summary(tmp_path: Path, hand: HandResult) -> None:
+    photos(tmp_path / "in", a=200)
+    first, _, _ = run(tmp_path, Resumed(hand), resume=False, suffix="glb")
+    again, made, _ = run(tmp_path, Resumed(hand), suffix="glb")
+    assert made == []
+    assert again[0].hands[0]["rig"] == first[0].hands[0]["rig"]
+    (entry,) = json.loads((tmp_path / "out/summary.json").read_text())
+    assert entry["hands"][0]["rig"]["influences"] == 4
+
+
 def test_another_limit_of_error_needs_no_new_reconstruction(tmp_path: Path, hand: HandResult) -> None:
     photos(tmp_path / "in", a=200, b=3)
     doubted = replace(hand, expected_joint_errors=np.full(21, 9.0))
