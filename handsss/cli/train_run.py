@@ -62,7 +62,7 @@ def replay_batch(path: Path, device: str) -> None:
 
 def _callbacks(view: TrainingView) -> Callbacks:
     def note(text: str) -> None:
-        output_console(quiet=view.quiet).print(plain(text))
+        output_console(quiet=view.quiet).print(plain(text), soft_wrap=True)
 
     def prepare(device: torch.device) -> None:
         kernels = ("crops", "renderer", "ssim") if device.type == "cpu" else ("crops",)

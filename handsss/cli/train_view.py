@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Self
 from handsss.cli.console import error_console, output_console, plain
 from handsss.cli.progress import clock_time
 from handsss.cli.tables import show_table
+from handsss.data.mixture import MixedDataset
+from handsss.data.online.dataset import is_online
 from handsss.training.launch import TrainResult
 from handsss.training.profile import PARTS, Profile
 from handsss.training.progress import Progress
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _SMOOTH = 0.95  # of the shown means
 _LINE_SECONDS = 30.0  # between lines where there is no terminal
+_RARE = 1.0  # per cent of the rows, under which a store teaches next to nothing
 _FIGURES = {
     "aligned_mpjpe_mm": "aligned MPJPE, mm",
     "mpjpe_mm": "MPJPE, mm",
@@ -145,6 +148,7 @@ def show_start(output: Console, run: TrainingRun, *, writes: bool = True) -> Non
     lines = [
         f"{what} ({run.config.network.encoder}) from {how}, on {trainer.device}",
         f"data: {recipe.data_words}, {len(run.data)} rows, keypoints of the set {trainer.objective.keypoint_set}",
+        *_share_lines(run),
         f"validation: {recipe.validation or 'none (give --val FILE for figures while it trains)'}",
         f"initial weights: {run.start}; hand model: {recipe.model}",
         f"average bone 9-10: {100 * trainer.objective.mean_bone:.2f} cm",
@@ -153,6 +157,22 @@ def show_start(output: Console, run: TrainingRun, *, writes: bool = True) -> Non
     ]
     for line in lines:
         output.print(plain(line), soft_wrap=True)
+
+
+def _share_lines(run: TrainingRun) -> list[str]:
+    """How often each of several stores is drawn, and what to do where one hardly is."""
+    if not isinstance(run.data, MixedDataset):
+        return []
+    counts = run.data.counts
+    shares = [100 * count / sum(counts) for count in counts]
+    paths = [store.path for store in run.recipe.stores]
+    lines = ["drawn: " + ", ".join(f"{share:.2g} % {path}" for path, share in zip(paths, shares, strict=True))]
+    if rare := [path for path, share in zip(paths, shares, strict=True) if share < _RARE]:
+        advice = f"raise the weight (--data {rare[0]}:WEIGHT)"
+        if any(map(is_online, paths)):
+            advice += ", or lower data.online_rows"
+        lines.append(f"note: {', '.join(map(str, rare))}: hardly drawn; {advice}")
+    return lines
 
 
 def show_summary(output: Console, result: TrainResult) -> None:

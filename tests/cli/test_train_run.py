@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from handsss.cli.train_run import _shown, resume_command
+from handsss.cli.train_run import _callbacks, _shown, resume_command
 from handsss.cli.train_view import TrainingView
 from handsss.io.atomic import DiskFullError, write_error
 from handsss.training.launch import TrainResult
@@ -55,3 +55,12 @@ def test_a_full_disk_proposes_what_can_be_done(tmp_path: Path, saved: bool) -> N
         raise full
     assert ("resume" in error.value.options) == saved
     assert ("there is nothing to resume" in str(error.value)) != saved
+
+
+def test_remarks_of_a_run_are_not_broken_into_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    words = "without E_depth: `handsss preprocess ... --keypoints detect` writes them " * 3
+    _callbacks(TrainingView()).note(words)
+    assert capsys.readouterr().out == words + "\n"
