@@ -22,6 +22,8 @@ EPILOG = """[bold]Examples[/bold]
 
   handsss reconstruct photos/ -o results --resume                (after an interruption)
 
+  handsss reconstruct photos/ -o results --table hands.parquet
+
   handsss reconstruct photos_of_one_person/ -o results --same-hand
 
   handsss reconstruct clip.mp4 -o clip.glb
@@ -56,6 +58,7 @@ def reconstruct(
     keypoints: option.Keypoints = None,
     keypoint_set: option.KeypointSet = None,
     max_error: option.MaxError = None,
+    table: option.Table = None,
     vertices: option.Vertices = False,
     picture: option.Picture = True,
     texture_size: option.TextureSize = 512,
@@ -97,7 +100,7 @@ def reconstruct(
 
         films.refuse_with_film(
             {"box": box, "same_hand": same_hand, "keypoints": keypoints, "keypoint_set": keypoint_set}
-            | {"static": static, "max_error": max_error, "no_refine": not refine}
+            | {"static": static, "max_error": max_error, "table": table, "no_refine": not refine}
         )
         check_sides(hand.value, side.value)
         code = run_film(
@@ -138,5 +141,7 @@ def reconstruct(
         refine=refine,
     )
     check_same_hand(options, inputs, refine=refine, resume=resume)
-    code = run(inputs, plan, options, model, settings, batch=batch, workers=workers, resume=resume, quiet=quiet)
+    code = run(
+        inputs, plan, options, model, settings, batch=batch, workers=workers, resume=resume, table=table, quiet=quiet
+    )
     raise typer.Exit(code)

@@ -214,6 +214,16 @@ MaxError = Annotated[
         help="Hands with a larger expected error are written but called doubtful, and the exit code is 4.",
     ),
 ]
+Table = Annotated[
+    Path | None,
+    typer.Option(
+        "--table",
+        metavar="FILE",
+        rich_help_panel="Output",
+        help="Write all hands into one table too, .csv or .parquet: a row a hand with sides, joints, expected errors "
+        "and files, and a row for each photo without a hand.",
+    ),
+]
 Vertices = Annotated[
     bool, typer.Option("--vertices", rich_help_panel="Output", help="Write the vertices into the .json too.")
 ]

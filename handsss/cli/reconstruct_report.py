@@ -110,6 +110,10 @@ class Printer:
         if plan.gallery is not None:
             self._line(f"gallery: {plan.gallery}")
 
+    def table_written(self, table: Path, rows: int) -> None:
+        """The table of all hands."""
+        self._line(f"table: {table}, {rows} {'row' if rows == 1 else 'rows'}")
+
     def _table(self, outcomes: Sequence[Outcome], plan: OutputPlan) -> None:
         rows = [outcome for outcome in outcomes if outcome.status != "not started" and not outcome.skipped]
         if not rows:

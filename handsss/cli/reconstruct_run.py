@@ -15,10 +15,12 @@ from handsss.cli.reconstruct_report import Printer
 from handsss.detect.boxes import box_of
 from handsss.detect.types import check_sides
 from handsss.errors import InputError, UserError
+from handsss.io.atomic import check_writable
 from handsss.io.camera import camera_options
 from handsss.io.image import check_image, is_stream
+from handsss.io.table_file import check_table
 from handsss.reconstruction.inputs import BatchOptions, Inputs, Source
-from handsss.reconstruction.outputs import Outcome, OutputPlan
+from handsss.reconstruction.outputs import Outcome, OutputPlan, refuse_overwriting
 
 if TYPE_CHECKING:
     from handsss.reconstruction.pipeline import HandPipeline
@@ -43,6 +45,7 @@ def run(
     batch: int,
     workers: int | None,
     resume: bool,
+    table: Path | None = None,
     quiet: bool,
 ) -> int:
     """Reconstruct photos, say what becomes of them, and return the exit code.
@@ -56,13 +59,19 @@ def run(
         batch: photos per batch.
         workers: processes; None: see :func:`processes_for`.
         resume: leave out photos whose results are complete.
+        table: of all hands, .csv or .parquet.
         quiet: errors only.
     """
+    if table is not None:
+        check_table(table, "table")
+        refuse_overwriting([table], {source.path.resolve() for source in inputs.sources})
+        check_writable(table.parent)
     if not inputs.several and (mistake := unreadable(inputs.sources[0])):
         show_error(mistake)  # before libraries and networks are loaded, which takes seconds
         return INPUT_FAILED
     printer = Printer(quiet=quiet, several=inputs.several)
     with waiting(printer.errors, "loading libraries, networks and the hand model", shown=not quiet):
+        from handsss.reconstruction.hand_table import write_hand_table
         from handsss.reconstruction.resume import results_of_absent_photos
         from handsss.reconstruction.run import exit_code, reconstruct_all
         from handsss.reconstruction.settings import PipelineSettings
@@ -103,6 +112,8 @@ def run(
         for outcome in ended:
             printer.show(outcome)
     printer.finish(outcomes, plan)
+    if table is not None:
+        printer.table_written(table, write_hand_table(table, outcomes))
     if resume and plan.summary is not None:
         printer.absent(results_of_absent_photos(inputs.sources, plan))
     return exit_code(outcomes)

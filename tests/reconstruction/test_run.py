@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from PIL import Image
 from handsss.cli.reconstruct_run import processes_for
 from handsss.errors import InputError, UserError
 from handsss.hand.result import HandResult
+from handsss.reconstruction.hand_table import COLUMNS, write_hand_table
 from handsss.reconstruction.inputs import BatchOptions, expand
 from handsss.reconstruction.outputs import Outcome, plan_outputs
 from handsss.reconstruction.run import batches, exit_code, reconstruct_all
@@ -110,6 +112,27 @@ def test_pages_get_a_gallery_of_what_is_done(tmp_path: Path, pipeline: Scripted)
         assert [text.partition(":")[0] for text in others] == ["b.png", "c.png", "d.png"]
         assert "internal error" in others[0] and "no hand found" in others[1] and "not started" in others[2]
         HtmlFile.of((tmp_path / output.stem / "a.html").read_bytes()).check_self_contained()
+
+
+def test_a_table_has_a_row_a_hand_and_one_for_each_photo_without(tmp_path: Path, pipeline: Scripted) -> None:
+    arguments = photos(tmp_path / "in", a=200, b=2, c=3, d=1)
+    errors = np.arange(21.0)
+    pipeline.hand = replace(pipeline.hand, expected_joint_errors=errors)
+    outcomes = run(arguments, pipeline, tmp_path / "out", batch=1)
+    assert write_hand_table(tmp_path / "hands.csv", outcomes) == 3
+    with open(tmp_path / "hands.csv", encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == list(COLUMNS)
+    assert [row["status"] for row in rows] == ["done", "failed", "no hand"]  # d was not started
+    assert rows[1]["message"].startswith("internal error") and rows[1]["hand"] == rows[2]["wrist_x"] == ""
+    first, hand = rows[0], pipeline.hand
+    assert first["image"].endswith("in/a.png") and (first["hand"], first["object"]) == ("left", "left_0")
+    assert first["mesh"].endswith("out/a.ply") and first["document"].endswith("out/a.json")
+    assert (first["width"], first["height"], float(first["score"])) == ("64", "48", 0.2)
+    assert float(first["fx"]) == pytest.approx(hand.intrinsics[0, 0], abs=1e-3)
+    tip = [float(first[f"little_tip_{what}"]) for what in ("x", "y", "z", "u", "v", "expected_mm")]
+    np.testing.assert_allclose(tip, [*hand.joints_3d[20], *hand.joints_2d[20], 20.0], atol=1e-3)
+    assert float(first["expected_error_mm"]) == errors.mean()
 
 
 @pytest.mark.parametrize(("workers", "batch"), [(1, 1), (1, 8), (2, 1), (2, 8)])

@@ -10,13 +10,14 @@ import numpy as np
 
 from handsss.errors import UserError
 from handsss.hand.result import HandResult
+from handsss.io.table_file import check_parquet
 from handsss.mesh_io.animation import JointMotion, held, joint_motion
 from handsss.mesh_io.bvh import bvh_bytes
 from handsss.mesh_io.parts import mesh_parts
 from handsss.mesh_io.rig import Rig, rigs_of
 from handsss.mesh_io.rigged_glb import rigged_glb_bytes
 from handsss.reconstruction.film.result import FilmHands, HandTrack
-from handsss.reconstruction.film.tables import check_parquet, csv_bytes, npz_bytes, parquet_bytes
+from handsss.reconstruction.film.tables import csv_bytes, npz_bytes, parquet_bytes
 
 FILM_FORMATS = (".glb", ".npz", ".csv", ".parquet", ".bvh")
 DEFAULT_FORMAT = ".glb"

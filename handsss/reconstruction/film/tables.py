@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from handsss.errors import MissingDependencyError
 from handsss.hand.joints import JOINT_ORDERS
+from handsss.io.table_file import check_parquet
 from handsss.mesh_io.parts import CAMERA_AXES
 from handsss.reconstruction.film.result import FilmHands
 
@@ -103,14 +103,6 @@ def csv_bytes(film: FilmHands) -> bytes:
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
     return stream.getvalue().encode("ascii")
-
-
-def check_parquet() -> None:
-    """Raises MissingDependencyError where pyarrow is not installed."""
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        raise MissingDependencyError("pyarrow", "writing .parquet", "pip install 'handsss[parquet]'") from None
 
 
 def parquet_bytes(film: FilmHands) -> bytes:
