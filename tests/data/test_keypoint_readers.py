@@ -97,8 +97,8 @@ SCORED = {
     "halpe results": ("COCO", [{"image_id": "a.jpg", "keypoints": whole_body(136, 94).ravel().tolist(), "score": 1}]),
     "s2hand": ("S2HAND's list", [[XY.tolist()], [SCORES[:, None].tolist()], [["a.jpg"]]]),
     "s2hand nameless": ("S2HAND's list", [[XY.tolist()], [SCORES.tolist()]]),
-    "points": ("21 points", XYC.tolist()),
-    "flat": ("21 points", {"hand": "left", "keypoints": XYC.ravel().tolist()}),
+    "points": ("plain JSON", XYC.tolist()),
+    "flat": ("plain JSON", {"hand": "left", "keypoints": XYC.ravel().tolist()}),
     "by picture": ("points by picture", {"b.jpg": XY.tolist(), "a.jpg": {"hand": "left", "keypoints": XYC.tolist()}}),
     "own result": (
         "handsss's result",
@@ -137,7 +137,7 @@ CERTAIN = {
             "annotations": [{"image_id": 1, "keypoints": np.c_[XY, np.tile([1, 2, 2], 7)].ravel().tolist()}],
         },
     ),
-    "pairs": ("21 points", XY.tolist()),
+    "pairs": ("plain JSON", XY.tolist()),
 }
 
 
@@ -196,7 +196,8 @@ def test_numbers_that_cannot_be_confidences(tmp_path: Path, third: np.ndarray, m
     ("points", "message"),
     [
         (SHARES, "spans 0.312 px .*look normalised"),
-        (2 * SHARES - 1, "look normalised"),
+        (2 * SHARES - 1, "look normalised to -1..1: add 1, halve"),
+        (SHARES - [SHARES[:, 0].min() + 0.05, 0.0], "look normalised: multiply"),
         (XY + [500, 0], "lies outside the 480 x 640 picture"),
         (XY - [0, 900], "lies outside the 480 x 640 picture"),
         (XY[:1] + 0.01 * XY, r"spans 2 px"),

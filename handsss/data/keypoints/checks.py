@@ -8,6 +8,7 @@ from handsss.detect.types import MINIMUM_SPAN
 from handsss.errors import InputError
 
 _PERCENT = 100.0
+_BESIDE = 0.1  # share of the picture that a point of a hand at its edge may lie outside
 
 
 def checked_values(points: np.ndarray, where: str) -> np.ndarray:
@@ -86,5 +87,7 @@ def check_in_picture(points: np.ndarray, size: tuple[int, int], where: str) -> N
 
 def _hint(visible: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
     if len(visible) > 1 and low.min() >= -1.0 and high.max() <= 1.5 and (high - low).max() > 0:
+        if low.min() < -_BESIDE and high.max() <= 1.0:
+            return ", but these look normalised to -1..1: add 1, halve, and multiply by its width and height."
         return ", but these look normalised: multiply them by its width and height."
     return ""

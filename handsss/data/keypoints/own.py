@@ -44,7 +44,7 @@ def read(content: Any, where: str) -> KeypointDocument | None:
         hands = _hands(content["hands"], where) if content["hands"] else ()
         return _document([PictureEntry(hands, None, size)], "handsss's result")
     if _is_hands(content):
-        return _document([PictureEntry(_hands(content, where))], "21 points")
+        return _document([PictureEntry(_hands(content, where))], "plain JSON")
     if isinstance(content, dict) and content and all(_is_hands(value) for value in content.values()):
         entries = [PictureEntry(_hands(value, f"{where}: {name!r}"), name) for name, value in content.items()]
         return _document(entries, "points by picture")
