@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from handsss.evaluation.evaluate import EvaluationResult
     from handsss.hand.layer import HandLayer
     from handsss.hand.load import load_model as load_hand_model
+    from handsss.reconstruction.film.track import TrackedFrame, TrackedHand, track
     from handsss.reconstruction.hand import Hand
     from handsss.reconstruction.reconstructor import Reconstructor
     from handsss.rendering.pipeline import render
@@ -22,12 +23,15 @@ __all__ = [
     "Hand",
     "HandLayer",
     "Reconstructor",
+    "TrackedFrame",
+    "TrackedHand",
     "TrainResult",
     "__version__",
     "evaluate",
     "load_hand_model",
     "reconstruct",
     "render",
+    "track",
     "train",
 ]
 
@@ -36,11 +40,14 @@ _PLACES = {
     "Hand": "handsss.reconstruction.hand:Hand",
     "HandLayer": "handsss.hand.layer:HandLayer",
     "Reconstructor": "handsss.reconstruction.reconstructor:Reconstructor",
+    "TrackedFrame": "handsss.reconstruction.film.track:TrackedFrame",
+    "TrackedHand": "handsss.reconstruction.film.track:TrackedHand",
     "TrainResult": "handsss.training.launch:TrainResult",
     "evaluate": "handsss.api:evaluate",
     "load_hand_model": "handsss.hand.load:load_model",
     "reconstruct": "handsss.api:reconstruct",
     "render": "handsss.rendering.pipeline:render",
+    "track": "handsss.reconstruction.film.track:track",
     "train": "handsss.api:train",
 }
 

@@ -15,12 +15,15 @@ PUBLIC = [
     "Hand",
     "HandLayer",
     "Reconstructor",
+    "TrackedFrame",
+    "TrackedHand",
     "TrainResult",
     "__version__",
     "evaluate",
     "load_hand_model",
     "reconstruct",
     "render",
+    "track",
     "train",
 ]
 
@@ -47,7 +50,7 @@ def test_importing_loads_no_heavy_library() -> None:
     code = (
         "import sys, handsss\n"
         "assert 'reconstruct' in dir(handsss)\n"
-        "heavy = {'torch', 'numpy', 'scipy', 'numba', 'PIL', 'h5py', 'trimesh', 'pydantic', 'rich', 'typer'}\n"
+        "heavy = {'torch', 'numpy', 'scipy', 'numba', 'PIL', 'h5py', 'trimesh', 'pydantic', 'rich', 'typer', 'av'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -41,10 +41,9 @@ class MotionSettings:
 
     joints: float = 6.0  # radians / s^1.5, of joint angles
     rotation: float = 4.0  # radians / s^1.5
-    position: float = 0.3  # metres / s^1.5
+    position: float = 0.2  # metres / s^1.5
     # Errors of keypoints go together from frame to frame: a frame's evidence counts this share.
     evidence: float = 0.1
-    robust_scale: float = 3.0  # standard deviations from which sudden moves pull less (Geman-McClure)
 
 
 class MotionFit(NamedTuple):
@@ -93,7 +92,7 @@ def fit_motion(
     def valued(hands: HandParameters) -> tuple[Tensor, Tensor, float]:
         residuals = problem.residuals(hands.select(rows), own)
         cost, weights = problem.robust(residuals)
-        _, moving = _robust(_motion(hands, centre, seconds, problem, settings), settings)
+        moving = float((_motion(hands, centre, seconds, problem, settings) ** 2).sum())
         return residuals, weights, settings.evidence * float(cost.sum()) + moving
 
     residuals, weights, cost = valued(parameters)
@@ -105,7 +104,7 @@ def fit_motion(
         terms = _terms(parameters, centre, seconds, problem, settings)
         improved = False
         while not improved and damping < 1e3:
-            delta = _step(diagonal, right, terms, settings, damping)
+            delta = _step(diagonal, right, terms, damping)
             if delta is not None:
                 candidate = retract(parameters, delta)
                 new = valued(candidate)
@@ -191,33 +190,16 @@ def _terms(
     return _Terms(residuals, np.stack(slopes))
 
 
-def _groups(residuals: np.ndarray) -> np.ndarray:
-    """[F - 2, 17, 3]: rotation, place, and the 15 joints."""
-    return residuals.reshape(len(residuals), 17, 3)
-
-
-def _robust(residuals: np.ndarray, settings: MotionSettings) -> tuple[np.ndarray, float]:
-    """Weights [F - 2, 51] and the cost: each joint's sudden move is an outlier of its own."""
-    squared = (_groups(residuals) ** 2).sum(-1)
-    scale = 3 * settings.robust_scale**2
-    weights = (scale / (scale + squared)) ** 2
-    return np.repeat(weights, 3, axis=1), float((scale * squared / (scale + squared)).sum())
-
-
-def _step(
-    diagonal: np.ndarray, right: np.ndarray, terms: _Terms, settings: MotionSettings, damping: float
-) -> Tensor | None:
+def _step(diagonal: np.ndarray, right: np.ndarray, terms: _Terms, damping: float) -> Tensor | None:
     """The update [F, 61]; None where the system cannot be solved."""
     count = len(diagonal)
-    weights, _ = _robust(terms.residuals, settings)
     bands = np.zeros((3, count, FREE, FREE))  # blocks of a frame with itself, the next and the one after that
     bands[0] = diagonal
     gradient = right.copy()
     for i in range(3):
-        weighted = terms.slopes[i] * weights[..., None]
-        gradient[i : count - 2 + i] += np.einsum("frp,fr->fp", weighted, terms.residuals)
+        gradient[i : count - 2 + i] += np.einsum("frp,fr->fp", terms.slopes[i], terms.residuals)
         for j in range(i, 3):
-            bands[j - i, i : count - 2 + i] += weighted.transpose(0, 2, 1) @ terms.slopes[j]
+            bands[j - i, i : count - 2 + i] += terms.slopes[i].transpose(0, 2, 1) @ terms.slopes[j]
     index = np.arange(FREE)
     bands[0][:, index, index] += damping * (bands[0][:, index, index] + 1e-3)
     try:

@@ -109,7 +109,7 @@ def _times(film: FilmHands) -> np.ndarray:
 
 def _rigs(tracks: Sequence[HandTrack]) -> tuple[list[Rig], list[HandResult]]:
     """Rigs and hands of tracks where each is best seen."""
-    results = [next(track.results(np.array([int(track.score.argmax())]))) for track in tracks]
+    results = [track.result(int(track.score.argmax())) for track in tracks]
     return rigs_of(results), results
 
 

@@ -45,9 +45,7 @@ def drawn(image: np.ndarray, hands: list[tuple[HandTrack, int]]) -> np.ndarray:
     """A frame [H, W, 3] uint8 with its hands (track and row): meshes, skeletons and names; filled ones are pale."""
     picture = image
     for filled in (True, False):
-        some = [
-            track.result(row, track.vertices(np.array([row]))[0]) for track, row in hands if track.filled[row] == filled
-        ]
+        some = [track.result(row) for track, row in hands if track.filled[row] == filled]
         if some:
             picture = overlay(picture, some, skeleton=True, opacity=_FILLED if filled else _OPACITY)
     if not hands:

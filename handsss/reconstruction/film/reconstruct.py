@@ -119,14 +119,14 @@ class FilmReconstruction:
 
     def live(self) -> FilmHands:
         """The same without looking ahead: every frame once, as a camera would give it."""
-        choice = self._choice()
+        choice = self.camera_choice()
         rows, seconds, camera = LiveRows(), [], choice
         self.on_stage("tracking", self.film.expected, 0)
         try:
             with self.clock.stage("fitting"):
                 for frame, used, hands in live_frames(self.film, self.pipeline, choice, self.options.threads):
                     camera = used
-                    rows.add(frame, [one for one in hands if self.options.hand in ("auto", _side_of(one))])
+                    rows.add(frame, [one for one in hands if self.wants(one)])
                     seconds.append(frame.seconds)
                     self.on_frame(len(seconds))
         except KeyboardInterrupt:
@@ -134,13 +134,21 @@ class FilmReconstruction:
                 raise
             self.interrupted = True
         self.warnings = list(self.film.warnings)
+        return self._result(np.array(seconds), camera, self.hand_tracks(rows, camera), [])
+
+    def wants(self, hand: LiveHand) -> bool:
+        """Whether a live hand is of the side that the options keep."""
+        return self.options.hand in ("auto", "left" if hand.left else "right")
+
+    def hand_tracks(self, rows: LiveRows, camera: CameraChoice) -> list[HandTrack]:
+        """Live hands as tracks."""
         tracks = []
         for track, side, parameters, name in rows.tracks():
             problem = self.pipeline.fitter.problem(name)
             arrays = track_arrays(track, side, parameters, problem, camera.intrinsics, self.film.size[0])
             figures = document_of(track) | {"shape_frames": min(len(track.frames), SHAPE_FRAMES)}
             tracks.append(self._hand_track(track, side, name, camera.intrinsics, figures, arrays))
-        return self._result(np.array(seconds), camera, tracks, [])
+        return tracks
 
     def detect(self) -> SightingLog:
         """The first pass: what is seen of hands in every frame."""
@@ -176,14 +184,14 @@ class FilmReconstruction:
     def _cuts(self, log: SightingLog, tracker: HandTracker) -> list[float]:
         return sorted({*log.cuts, *tracker.cuts})
 
-    def _choice(self) -> CameraChoice:
+    def camera_choice(self) -> CameraChoice:
         """The camera as the user says, or by default."""
         choice = choose_camera(self.film.size, None, self.film.path.as_posix(), self.options.camera)
         return choice._replace(sentence=choice.sentence.replace(_PHOTO, _FILM), reason=_FILM)
 
     def _camera(self, log: SightingLog) -> CameraChoice:
         """One camera of all frames: what the user says, or by the size of the hands."""
-        choice = self._choice()
+        choice = self.camera_choice()
         if choice.source != "default":
             return choice
         tracks = tracks_of(log)
@@ -277,10 +285,6 @@ class FilmReconstruction:
             fits = [hands[k].fit for k in some]
             parts.append(likeliest(problem, fits, track.seconds[[keys[k] for k in some]]))
         return HandParameters.concat(parts)
-
-
-def _side_of(hand: LiveHand) -> str:
-    return "left" if hand.left else "right"
 
 
 def frames_with_hands(film: Film, hands: FilmHands) -> Iterator[tuple[Frame, list[tuple[HandTrack, int]]]]:

@@ -66,6 +66,10 @@ class HandTrack:
 
     def vertices(self, rows: np.ndarray) -> np.ndarray:
         """[n, V, 3] metres at some rows."""
+        return self.posed(rows)[0]
+
+    def posed(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices [n, V, 3] and the hand model's own joints and tips [n, 21, 3], metres, at some rows."""
         with torch.no_grad():
             posed = self.layer(
                 axis_angle=torch.as_tensor(self.pose[rows], dtype=torch.float32),
@@ -73,19 +77,21 @@ class HandTrack:
                 rotation=torch.as_tensor(self.rotation[rows], dtype=torch.float32),
                 translation=torch.as_tensor(self.translation[rows], dtype=torch.float32),
             )
-        vertices: np.ndarray = posed.vertices.numpy()
-        return vertices
+        return posed.vertices.double().numpy(), posed.joints.double().numpy()
 
     def results(self, rows: np.ndarray | None = None) -> Iterator[HandResult]:
         """The hand at some rows, or all, as photos have it."""
         rows = np.arange(len(self.frames)) if rows is None else rows
         for begin in range(0, len(rows), _TOGETHER):
             some = rows[begin : begin + _TOGETHER]
-            for row, vertices in zip(some, self.vertices(some), strict=True):
-                yield self.result(int(row), vertices)
+            for row, vertices, joints in zip(some, *self.posed(some), strict=True):
+                yield self._result(int(row), vertices, joints)
 
-    def result(self, row: int, vertices: np.ndarray) -> HandResult:
-        """The hand at a row, with its vertices [V, 3]."""
+    def result(self, row: int) -> HandResult:
+        """The hand at a row, as photos have it."""
+        return next(self.results(np.array([row])))
+
+    def _result(self, row: int, vertices: np.ndarray, joints: np.ndarray) -> HandResult:
         model = self.layer.model
         colours = np.tile(MEAN_SKIN, (len(vertices), 1)) if self.vertex_colours is None else self.vertex_colours
         corners = self.uv_faces
@@ -101,8 +107,8 @@ class HandTrack:
             keypoint_set=self.keypoint_set,
             joints_3d=self.joints_3d[row],
             joints_2d=self.joints_2d[row],
-            kinematic_joints_3d=self.joints_3d[row],
-            vertices=vertices.astype(np.float64),
+            kinematic_joints_3d=joints,
+            vertices=vertices,
             faces=model.faces,
             pose=self.pose[row],
             shape=self.shape,

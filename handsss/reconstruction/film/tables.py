@@ -61,7 +61,7 @@ def npz_bytes(film: FilmHands, *, vertices: bool = False) -> bytes:
         arrays["faces"] = np.stack([track.layer.model.faces for track in film.tracks])
     if vertices and film.tracks:
         every = [track.vertices(np.arange(len(track.frames))) for track in film.tracks]
-        arrays["vertices"] = np.concatenate(every)[order]
+        arrays["vertices"] = np.concatenate(every)[order].astype(np.float32)
     if film.tracks and all(track.texture is not None for track in film.tracks):
         first = film.tracks[0]
         assert first.uv is not None

@@ -186,3 +186,16 @@ def test_formats_that_films_do_not_have() -> None:
         film_output(Path("clip.mp4"), None, "ply")
     with pytest.raises(UserError, match="contradict"):
         film_output(Path("clip.mp4"), "a.csv", "npz")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("live", [False, True])
+def test_frames_with_hands_in_python(hand_film: Path, live: bool) -> None:
+    import handsss
+
+    frames = list(handsss.track(hand_film, live=live, end=0.2, texture=False))
+    assert [frame.number for frame in frames] == list(range(5))
+    for frame in frames:
+        (hand,) = frame.hands
+        assert hand.track == 0 and not hand.filled and hand.vertices.shape == (778, 3) and hand.joints.shape == (21, 3)
+        assert hand.overlay().size == (frame.image.shape[1], frame.image.shape[0])
