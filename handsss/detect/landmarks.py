@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -53,14 +54,20 @@ def region_of(points: np.ndarray) -> Window:
 
 
 class LandmarkReader:
-    """Keypoints of the hand in a square of a picture."""
+    """Keypoints of the hand in a square of a picture.
 
-    def __init__(self, threads: int = 1) -> None:
-        self._network = Network("hand_landmark_full.tflite", threads)
+    Args:
+        threads: of the network's own.
+        at_once: crops of a hand that are read at the same time, each by a network of its own; the results are the same.
+    """
 
-    def read(self, picture: np.ndarray, window: Window) -> Reading:
+    def __init__(self, threads: int = 1, at_once: int = 1) -> None:
+        self._networks = [Network("hand_landmark_full.tflite", threads) for _ in range(at_once)]
+        self._pool = ThreadPoolExecutor(at_once) if at_once > 1 else None
+
+    def read(self, picture: np.ndarray, window: Window, network: int = 0) -> Reading:
         """One pass over one window of SIZE px; the answer for a mirrored one comes back un-mirrored."""
-        landmarks, presence, right, world = self._network(window.sample(picture, repeat=True))
+        landmarks, presence, right, world = self._networks[network](window.sample(picture, repeat=True))
         points = window.to_picture(landmarks.reshape(21, 3)[:, :2].astype(np.float64))
         probability = float(right.ravel()[0])
         metric = window.rotate_back(world.reshape(21, 3).astype(np.float64))
@@ -94,10 +101,13 @@ class LandmarkReader:
         self, picture: np.ndarray, points: np.ndarray, perturbations: Sequence[tuple[float, float]]
     ) -> Landmarks:
         region = region_of(points)
-        readings = []
-        for turn, scale in perturbations:
-            window = region.turned(np.deg2rad(turn), enlarged=scale)
-            readings += [self.read(picture, window), self.read(picture, window.flipped())]
+        views = [region.turned(np.deg2rad(turn), enlarged=scale) for turn, scale in perturbations]
+        views = [view for window in views for view in (window, window.flipped())]
+        if self._pool is None:
+            readings = [self.read(picture, view) for view in views]
+        else:
+            turns = [number % len(self._networks) for number in range(len(views))]
+            readings = list(self._pool.map(self.read, [picture] * len(views), views, turns))
         # Of few readings the mean square deviation from their own middle is too small.
         few = np.sqrt(len(readings) / (len(readings) - 1) * (2 * len(_PERTURBATIONS) - 1) / (2 * len(_PERTURBATIONS)))
         every = np.array([reading.points for reading in readings])

@@ -3,6 +3,7 @@ looked for only where a hand is missing."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -67,7 +68,7 @@ class HandTracker:
     ) -> None:
         self.max_hands, self._search, self._thorough = max_hands, search, thorough
         self._palms = PalmDetector(threads)
-        self._reader = LandmarkReader(threads)
+        self._reader = LandmarkReader(threads, at_once=min(2, os.cpu_count() or 1))
         self._detector = HandDetector(threads, thorough=max_hands is None)
         self.active: list[_Track] = []
         self.lost: list[_Track] = []
