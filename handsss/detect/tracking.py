@@ -25,6 +25,7 @@ _REACH = 2.5  # hand sizes a second, and one more, within which a hand that was 
 _FORGET = 10.0  # seconds after which a lost hand that comes back is another one
 _CUT = 0.35  # change of the picture (see _change) that a cut has at least
 _CUT_RATIO = 4.0  # times the usual change
+_PATIENCE = 3.0  # seconds for which a lost hand is looked for where it was
 _THUMB = 32  # px: side of the picture that changes are seen in
 
 
@@ -101,7 +102,7 @@ class HandTracker:
 
     def missing(self, seconds: float) -> bool:
         """Whether palms are worth a look at once: nothing is followed, or a hand was lost just now."""
-        return not self.active or any(seconds - track.seconds < 1.0 for track in self.lost)
+        return not self.active or any(seconds - track.seconds < _PATIENCE for track in self.lost)
 
     def resume(self, sightings: list[Sighting], sides: dict[int, float], seconds: float, tracks: int) -> None:
         """Go on after a frame.
@@ -163,7 +164,9 @@ class HandTracker:
             for track in self.lost
             if seconds - track.seconds < 1.0 and 3.0 * track.size < 0.7 * max(width, height)
         ]
-        found: list[Landmarks] = []
+        # Palms that the palm network misses may be read where they were.
+        recent = [track for track in self.lost if seconds - track.seconds < _PATIENCE]
+        found = [self._reader.read_twice(image, track.hand.points, self._frame) for track in recent]
         for window in windows:
             for palm in self._palms(image, window, _PALM):
                 first = self._reader.read(image, palm.region(landmarks.SIZE))
