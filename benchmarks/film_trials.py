@@ -19,7 +19,7 @@ from handsss.reconstruction.film.tracks import SightingLog, Track, tracks_of
 SIZE = (640, 480)
 RATE = 25.0
 HAND = 260  # px: longer side of a photo in the film
-_PHOTOS = 6
+_PHOTOS = 4
 
 
 def trials(folder: Path) -> dict[str, Any]:
