@@ -47,7 +47,8 @@ Output = Annotated[
         "and pose), .npz (all arrays, camera frame) or .html (a page with the hand in 3D and the photo; of several "
         "photos a gallery); or a folder for several photos. A .json with all parameters and an overview .png are "
         "written beside it. Default: ./STEM_hand.obj, or the folder ./hands. Films: .glb or .bvh (animated), .npz, "
-        ".csv or .parquet (joints); NAME_overlay.mp4 beside it. Default: ./STEM_hands.glb.",
+        ".csv or .parquet (joints), .html (a page that plays them); NAME_overlay.mp4 beside it. Default: "
+        "./STEM_hands.glb.",
     ),
 ]
 Format = Annotated[

@@ -27,7 +27,7 @@ from handsss.visualize.skeleton import BONE, error_colours, joint_colour
 LONGEST = 1024  # px of the pictures
 THUMBNAIL = 320  # px
 _SMALL = 0.6  # part of the photo's shorter side below which the mesh's picture is cut to the hands
-_INFLUENCES = 4  # joints a vertex that three.js skins with; meshes with more are shown without skin
+INFLUENCES = 4  # joints a vertex that three.js skins with; meshes with more are shown without skin
 
 
 def photo_page(
@@ -53,7 +53,7 @@ def photo_page(
         MissingDependencyError: trimesh is not installed.
     """
     parts = mesh_parts(hands)
-    skinned = rigs is not None and max(rig.influences for rig in rigs) <= _INFLUENCES
+    skinned = rigs is not None and max(rig.influences for rig in rigs) <= INFLUENCES
     glb = rigged_glb_bytes(parts, rigs) if skinned and rigs is not None else glb_bytes(parts)
     over = _cut_to_hands(overlay(image, hands), hands)
     pictures = [

@@ -248,6 +248,9 @@
 
     // As the photo's camera saw it: from the origin, turned to the hands, zoomed until they fill the view.
     reset() {
+      this.controls.enableDamping = false; // what is left of a swing would turn the view away again
+      this.controls.update();
+      this.controls.enableDamping = true;
       const distance = this.centre.length();
       const seen = this.centre.z < 0 && distance > 1.5 * this.radius;
       if (seen) this.camera.position.set(0, 0, 0);

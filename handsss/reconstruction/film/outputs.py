@@ -16,10 +16,12 @@ from handsss.mesh_io.bvh import bvh_bytes
 from handsss.mesh_io.parts import mesh_parts
 from handsss.mesh_io.rig import Rig, rigs_of
 from handsss.mesh_io.rigged_glb import rigged_glb_bytes
+from handsss.page.film import film_page
+from handsss.page.photo import INFLUENCES
 from handsss.reconstruction.film.result import FilmHands, HandTrack
 from handsss.reconstruction.film.tables import csv_bytes, npz_bytes, parquet_bytes
 
-FILM_FORMATS = (".glb", ".npz", ".csv", ".parquet", ".bvh")
+FILM_FORMATS = (".glb", ".npz", ".csv", ".parquet", ".bvh", ".html")
 DEFAULT_FORMAT = ".glb"
 
 
@@ -29,7 +31,7 @@ def film_output(film: Path, output: str | None, film_format: str | None = None) 
     Args:
         film: its file.
         output: the file or folder that the user gave.
-        film_format: "glb", "npz", "csv", "parquet" or "bvh".
+        film_format: "glb", "npz", "csv", "parquet", "bvh" or "html".
 
     Raises:
         UserError: an unknown suffix, or one that contradicts the format.
@@ -75,7 +77,8 @@ def film_files(film: FilmHands, path: Path, *, vertices: bool = False) -> dict[P
 
     Args:
         film: its hands.
-        path: NAME.glb, .npz, .csv, .parquet or .bvh; .bvh has a hand a file: further ones go to NAME_left_1.bvh.
+        path: NAME.glb, .npz, .csv, .parquet, .bvh or .html (a page that plays the .glb); .bvh has a hand a file: further
+            ones go to NAME_left_1.bvh.
         vertices: of .npz, those too.
 
     Raises:
@@ -98,7 +101,21 @@ def film_files(film: FilmHands, path: Path, *, vertices: bool = False) -> dict[P
     if suffix == ".bvh":
         return files | dict(reversed(_bvh(film, path, rigs, motions).items()))
     parts = [part._replace(name=track.name) for part, track in zip(mesh_parts(results), film.tracks, strict=True)]
-    return files | {path: rigged_glb_bytes(parts, rigs, motions, _times(film)[-1])}
+    glb = rigged_glb_bytes(parts, rigs, motions, _times(film)[-1])
+    return files | {path: glb if suffix == ".glb" else _page(film, glb, rigs)}
+
+
+def _page(film: FilmHands, glb: bytes, rigs: Sequence[Rig]) -> bytes:
+    hands = []
+    for track in film.tracks:
+        figures = [(name.replace("_", " "), str(value)) for name, value in track.figures.items()]
+        hands.append((f"{track.hand.capitalize()} hand {track.number}", figures))
+    notes = list(film.warnings)
+    if max(rig.influences for rig in rigs) > INFLUENCES:
+        notes.append(f"The hand model's vertices follow more joints than the {INFLUENCES} that the 3D view skins with.")
+    width, height = film.size
+    about = f"{width} x {height}, {len(film.seconds)} frames, {film.rate:.4g} a second. Camera: {film.camera}."
+    return film_page(glb, Path(film.path).name, about=about, hands=hands, notes=notes)
 
 
 def _times(film: FilmHands) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from handsss.reconstruction.film.tracks import SightingLog, tracks_of
 from handsss.reconstruction.pipeline import HandPipeline
 from handsss.reconstruction.settings import PipelineSettings
 from tests.gltf_file import GltfFile
+from tests.page.html_file import HtmlFile
 
 pytest.importorskip("av")
 
@@ -75,6 +77,15 @@ def test_tables_hold_a_row_a_frame_and_hand(hands: FilmHands, tmp_path: Path) ->
         assert file["joints_3d"].shape == (12, 21, 3) and file["vertices"].shape == (12, 778, 3)
         assert file["track_hand"].tolist() == [hands.tracks[0].hand]
         assert np.allclose(file["pose"], hands.tracks[0].pose)
+
+
+def test_a_page_plays_the_animated_glb(hands: FilmHands, tmp_path: Path) -> None:
+    target = film_output(Path("clip.mp4"), str(tmp_path / "clip.html"))
+    file = HtmlFile.of(film_files(hands, target)[target])
+    file.check_self_contained()
+    assert b64decode(file.model()["glb"]) == film_files(hands, tmp_path / "a.glb")[tmp_path / "a.glb"]
+    assert file.one("h1").text == Path(hands.path).name
+    assert [one.text for one in file.all("h2")] == [f"{hands.tracks[0].hand.capitalize()} hand 0"]
 
 
 def test_the_animated_glb_moves_the_joints(hands: FilmHands, tmp_path: Path) -> None:
