@@ -77,8 +77,8 @@ def film_files(film: FilmHands, path: Path, *, vertices: bool = False) -> dict[P
 
     Args:
         film: its hands.
-        path: NAME.glb, .npz, .csv, .parquet, .bvh or .html (a page that plays the .glb); .bvh has a hand a file: further
-            ones go to NAME_left_1.bvh.
+        path: NAME.glb, .npz, .csv, .parquet, .bvh or .html (a page that plays the .glb); .bvh has a hand a file:
+            further ones go to NAME_left_1.bvh.
         vertices: of .npz, those too.
 
     Raises:
