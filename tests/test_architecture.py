@@ -18,7 +18,7 @@ FLOORS = (
     ("geometry", "hand", "io"),
     ("visualize", "mesh_io", "page", "network", "losses", "detect", "rendering"),
     ("fitting", "data", "reconstruction", "training", "evaluation"),
-    ("api", "doctor"),
+    ("api", "app", "doctor"),
     ("cli",),
     ("__main__",),
 )
@@ -164,6 +164,7 @@ def test_files_stay_readable() -> None:
         ("export weights", "--licence"),
         ("info weights", "handsss-open-b0"),
         ("doctor", "--json"),
+        ("app", "--allow-remote"),
         ("demo", "--output"),
     ],
 )

@@ -18,6 +18,7 @@ LEFT_OUT = ("__init__", "__main__", "errors", "version", "samples")
 ROLE = {
     "cli": "one file a command",
     "api": "the verbs of the public face",
+    "app": "a form in the browser",
     "doctor": "checks of an installation",
     "evaluation": "protocols, metrics, report",
     "training": "objective, schedule, trainer",

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from handsss.cli import app as form
 from handsss.cli import demo, doctor, evaluate, export, info, paper, preprocess, reconstruct, synthesize, train
 from handsss.version import __version__
 
@@ -35,6 +36,7 @@ app.add_typer(export.app, name="export")
 app.add_typer(info.app, name="info")
 app.command("synthesize", epilog=synthesize.EPILOG)(synthesize.synthesize)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
+app.command("app", epilog=form.EPILOG)(form.app)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 
 

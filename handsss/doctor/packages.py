@@ -35,6 +35,7 @@ EXTRAS = {
     "heic": (("pillow_heif",), "HEIC photos"),
     "video": (("av",), "films"),
     "parquet": (("pyarrow",), "tables of films as .parquet"),
+    "app": (("gradio",), "handsss app"),
     "onnx": (("onnx", "onnxscript", "onnxruntime"), "export onnx"),
     "tensorboard": (("tensorboard",), "TensorBoard logs of train"),
     "wandb": (("wandb",), "train --log wandb"),

@@ -68,7 +68,7 @@ class Tab:
         return self
 
     def wait_drawn(self) -> None:
-        self.wait("window.handsssViewer.current()?.drawn > 0")
+        self.wait("window.handsssViewer?.current()?.drawn > 0")
 
     def wait(self, condition: str) -> None:
         """Ask until it holds; playwright's own waiting evaluates text in the page, which its policy forbids."""

@@ -175,7 +175,7 @@
       this.reset();
       this.resize();
       this.running = true;
-      requestAnimationFrame(this.tick);
+      this.draw();
     }
 
     addMesh(mesh) {
@@ -213,7 +213,7 @@
 
     seek(seconds) {
       this.time = seconds;
-      this.mixer.setTime(seconds);
+      this.mixer.setTime(Math.min(seconds, this.duration * (1 - 1e-6))); // at its end a film begins anew
       if (this.slider) {
         this.slider.value = seconds;
         this.slider.setAttribute("aria-valuetext", `${seconds.toFixed(2)} of ${this.duration.toFixed(2)} seconds`);
@@ -292,8 +292,12 @@
       this.render();
     }
 
+    // Nothing is computed while nothing moves.
     draw() {
       this.due = true;
+      if (this.waiting || !this.running) return;
+      this.waiting = true;
+      requestAnimationFrame(this.tick);
     }
 
     render() {
@@ -313,13 +317,13 @@
     }
 
     tick(now) {
+      this.waiting = false;
       if (!this.running) return;
       const passed = Math.min((now - (this.last || now)) / 1000, 0.25);
       this.last = now;
       if (this.mixer && this.on.playing) this.seek((this.time + passed) % this.duration);
-      this.controls.update();
+      this.controls.update(passed); // draws again as long as a swing or a turn lasts
       if (this.due) this.render();
-      requestAnimationFrame(this.tick);
     }
 
     set(what, on) {
@@ -338,6 +342,7 @@
         material.needsUpdate = true;
       }
       if (button && what === "playing") button.textContent = on ? "Pause" : "Play";
+      if (what === "playing" || what === "turning") this.last = 0;
       this.draw();
     }
 

@@ -108,7 +108,13 @@ def film_files(film: FilmHands, path: Path, *, vertices: bool = False) -> dict[P
 def _page(film: FilmHands, glb: bytes, rigs: Sequence[Rig]) -> bytes:
     hands = []
     for track in film.tracks:
-        figures = [(name.replace("_", " "), str(value)) for name, value in track.figures.items()]
+        facts = track.figures
+        filled = f", {facts['filled']} of them filled" if facts["filled"] else ""
+        figures = [
+            ("frames", f"{facts['frames']}{filled}"),
+            ("in the film", f"{facts['from_seconds']:.2f} to {facts['to_seconds']:.2f} s"),
+            ("one shape, of", f"{facts['shape_frames']} frames"),
+        ]
         hands.append((f"{track.hand.capitalize()} hand {track.number}", figures))
     notes = list(film.warnings)
     if max(rig.influences for rig in rigs) > INFLUENCES:
