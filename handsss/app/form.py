@@ -57,7 +57,7 @@ def make_form(gradio: Any, backend: Backend) -> Any:
                 all_hands = gradio.Checkbox(True, label="All hands", info="not only the surest one")
                 depth = gradio.Checkbox(True, label="Depth", info="fit to the detector's 3D points too")
                 texture = gradio.Checkbox(True, label="Texture", info="from the photo")
-                fov = gradio.Number(None, label="Field of view, degrees", info="over the longer side; empty: not known")
+                fov = gradio.Number(0, label="Field of view, degrees", info="over the longer side; 0: not known")
                 summary = gradio.Textbox(label="Hands", interactive=False)
                 files = gradio.Files(label="Downloads", interactive=False)
             with gradio.Column(scale=3):

@@ -118,6 +118,7 @@ def _launched(
             show_error=True,
             max_file_size=f"{max_upload}mb",
             ssr_mode=False,
+            footer_links=["api", "gradio"],
             app_kwargs={"middleware": middleware},
             theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         )

@@ -150,8 +150,10 @@ def test_the_hand_turns_zooms_and_returns(browser: Any, page: Path) -> None:
         tab.page.keyboard.press(key)
     tab.page.evaluate("document.activeElement.blur()")  # the ring of the focus is no part of the hand
     assert changed(first, tab.seen()) < 0.001
+    angle = "window.handsssViewer.current().controls.getAzimuthalAngle()"
+    start = tab.page.evaluate(angle)
     tab.press("Turn")
-    tab.page.wait_for_timeout(1500)
+    tab.wait(f"Math.abs({angle} - {start}) > 0.3")
     tab.press("Turn")
     assert changed(first, tab.seen()) > 0.01
     tab.check_quiet(page)
