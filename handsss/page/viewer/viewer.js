@@ -322,8 +322,9 @@
       const passed = Math.min((now - (this.last || now)) / 1000, 0.25);
       this.last = now;
       if (this.mixer && this.on.playing) this.seek((this.time + passed) % this.duration);
-      this.controls.update(passed); // draws again as long as a swing or a turn lasts
+      this.controls.update(passed); // draws again as long as a swing lasts
       if (this.due) this.render();
+      if (this.on.turning || this.on.playing) this.draw();
     }
 
     set(what, on) {
