@@ -4,7 +4,7 @@ make gltf       # node and npm: npm install --prefix build/gltf gltf-validator, 
 python -m tools.validate_gltf --validator build/gltf [FILE.glb ...]
 
 Without files, the bundled photos' hands are written and validated: rigged, static, with vertex colours, several hands
-in one file, and in the detailed model.
+in one file, in the detailed model, and a film's hands, animated.
 """
 
 from __future__ import annotations
@@ -42,7 +42,33 @@ def write_all(folder: Path) -> list[Path]:
     for name, some in kinds.items():
         export_mesh(some, folder / f"{name}.glb")
         export_mesh(some, folder / f"{name}_static.glb", static=True)
+    write_film_hands(folder)
     return sorted(folder.glob("*.glb"))
+
+
+def write_film_hands(folder: Path) -> None:
+    """An animated file, of a film of a bundled photo, with a hand that is away for some time."""
+    import numpy as np
+    from PIL import Image
+
+    import handsss
+    from handsss.io.film import FilmSelection, open_film
+    from handsss.reconstruction.film.outputs import film_files
+    from handsss.reconstruction.film.reconstruct import FilmReconstruction
+    from handsss.reconstruction.pipeline import HandPipeline
+
+    photo = Image.open(Path(handsss.__file__).parent / "samples" / "palm.jpg").convert("RGB").resize((240, 240))
+    pictures = folder / "frames"
+    pictures.mkdir()
+    for number in range(24):
+        frame = Image.fromarray(np.full((300, 400, 3), 128, dtype=np.uint8))
+        if not 8 <= number < 16:
+            frame.paste(photo, (4 * number, 30))
+        frame.save(pictures / f"{number:02d}.png")
+    film = open_film(pictures, FilmSelection(rate=15))
+    target = folder / "film.glb"
+    for path, content in film_files(FilmReconstruction(HandPipeline(), film)(), target).items():
+        path.write_bytes(content)
 
 
 def main() -> int:
