@@ -10,9 +10,6 @@ import typer
 
 from handsss.cli.console import show_note
 from handsss.errors import UserError
-from handsss.io.film import FilmSelection, is_film
-
-__all__ = ["FilmSelection", "film_of", "start_of"]
 
 _WORDS = ("auto", "lifted", "search")  # that --start took before it was the start of a film
 
@@ -69,6 +66,8 @@ def film_of(images: Sequence[str], *, as_film: bool) -> Path | None:
     Raises:
         UserError: a film among other things.
     """
+    from handsss.io.film import is_film  # loads numpy: not for --help
+
     films = [image for image in images if as_film or is_film(Path(image))]
     if not films:
         return None

@@ -97,6 +97,7 @@ def reconstruct(
     clip = films.film_of(images, as_film=film)
     if clip is not None:
         from handsss.cli.film_run import run_film
+        from handsss.io.film import FilmSelection
 
         films.refuse_with_film(
             {"box": box, "same_hand": same_hand, "keypoints": keypoints, "keypoint_set": keypoint_set}
@@ -107,7 +108,7 @@ def reconstruct(
             clip,
             output,
             None if mesh_format is None else mesh_format.value,
-            films.FilmSelection(begin or 0.0, end, every, fps),
+            FilmSelection(begin or 0.0, end, every, fps),
             camera_options(intrinsics, intrinsics_file, fov),
             model,
             settings,
