@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +32,22 @@ def write_overlay(
         clock: counts reading, drawing and writing.
         on_frame: told how many frames are done.
     """
-    with film_writer(path, film.size, film.rate) as writer, clock.stage("reading"):
+    with (
+        film_writer(path, film.size, film.rate) as writer,
+        ThreadPoolExecutor(1) as pool,
+        clock.stage("reading"),
+    ):
+        written: Future[None] | None = None
         for done, (frame, own) in enumerate(frames_with_hands(film, hands), 1):
             with clock.stage("drawing"):
                 picture = drawn(frame.image, own)
-            with clock.stage("writing"):
-                writer.write(picture, frame.seconds)
+            with clock.stage("writing"):  # a frame is coded while the next one is drawn
+                if written is not None:
+                    written.result()
+                written = pool.submit(writer.write, picture, frame.seconds)
             on_frame(done)
+        if written is not None:
+            written.result()
     return path
 
 
