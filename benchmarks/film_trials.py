@@ -20,6 +20,7 @@ SIZE = (640, 480)
 RATE = 25.0
 HAND = 260  # px: longer side of a photo in the film
 _PHOTOS = 4
+_LEAST = 0.35  # of the photo that the hand fills: a smaller one is no hand, but a wrong reading
 
 
 def trials(folder: Path) -> dict[str, Any]:
@@ -44,9 +45,10 @@ def _with_hands(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths[:: max(1, len(paths) // (4 * _PHOTOS))]:
         frame = _pasted([(_small(path), 0.5, 0.5)])
-        sightings = HandTracker(1)(frame, 0.0)
-        if len(sightings) == 1 and abs(sightings[0].hand.right - 0.5) > 0.2 and sightings[0].hand.presence > 0.8:
-            found.append(path)
+        for _, hand in HandTracker(1)(frame, 0.0):
+            size = float(np.ptp(hand.points, axis=0).max())
+            if abs(hand.right - 0.5) > 0.2 and hand.presence > 0.8 and size > _LEAST * HAND:
+                found.append(path)
         if len(found) == _PHOTOS:
             break
     return found
@@ -174,7 +176,7 @@ def turned(photo: np.ndarray, folder: Path) -> bool:
         container.mux(stream.encode())
     upright, _, _ = _tracked(frames, folder)
     found, _, film = _read(path)
-    if film.size != SIZE or len(found) != 1 or len(upright) != 1 or len(found[0].frames) != 10:
+    if film.size != SIZE or [len(track.frames) for track in (*found, *upright)] != [10, 10]:
         return False
     apart = found[0].values[:, :, :2] - upright[0].values[:, :, :2]
     return float(np.linalg.norm(apart, axis=-1).mean()) < 6

@@ -14,7 +14,7 @@ from handsss.detect.landmarks import Landmarks
 from handsss.detect.tracking import HandTracker
 from handsss.detect.types import Detection, impose_side
 from handsss.fitting.frame_prior import FramePriors, prior_scales
-from handsss.fitting.hand_input import HandInput, hand_inputs
+from handsss.fitting.hand_input import hand_inputs
 from handsss.fitting.levenberg_marquardt import minimise
 from handsss.fitting.motion_fit import FREE, palm_middle
 from handsss.fitting.observation import Observation
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ITERATIONS = 4
 SHAPE_FRAMES = 15  # that the shape is the mean of; it stays from then on
 _PAUSE = 0.3  # seconds without a hand after which its fit begins anew
-_OFF = 0.08  # share of the box that a fit may lie from the keypoints; further off it begins anew
+_OFF = 0.12  # share of the box that a fit may lie from the keypoints; further off it begins anew
 
 
 class LiveHand(NamedTuple):
@@ -84,7 +84,10 @@ class LiveFitter:
             if _off(problem, fitted, observation) > _OFF:
                 fitted = None
         if fitted is None:
-            fitted = self._anew(state, hand_input)
+            if seconds - state.seconds > _PAUSE:
+                state.filter = None  # a hand that comes back is shown where it is; otherwise the filter goes on
+            (new,) = self.pipeline.fit([hand_input])
+            fitted = new.parameters
         self._settle(state, fitted)
         if len(state.shapes) >= SHAPE_FRAMES:
             fitted = fitted._replace(shape=_shape(state))
@@ -119,11 +122,6 @@ class LiveFitter:
         start = priors.of(torch.zeros(1, dtype=torch.long), state.fitted, problem.settings)
         free = FREE if len(state.shapes) >= SHAPE_FRAMES else PARAMETERS
         return minimise(problem, start, observation, _ITERATIONS, free=free).parameters
-
-    def _anew(self, state: _State, hand_input: HandInput) -> HandParameters:
-        (fitted,) = self.pipeline.fit([hand_input])
-        state.filter = None
-        return fitted.parameters
 
     def _settle(self, state: _State, fitted: HandParameters) -> None:
         if len(state.shapes) < SHAPE_FRAMES:
