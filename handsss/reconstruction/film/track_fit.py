@@ -22,7 +22,7 @@ from handsss.geometry.cameras import mirror_intrinsics
 from handsss.reconstruction.film.tracks import Track
 from handsss.reconstruction.hand_fitter import HandFitter
 
-KEY_SECONDS = 0.27  # between key frames
+KEY_SECONDS = 0.4  # between key frames
 _SHAPE_HANDS = 16  # key frames that the shape is of
 _WARM_ITERATIONS = 3
 _WINDOW, _OVERLAP = 240, 24  # frames that are fitted as one motion, and those of its neighbours that it sees
