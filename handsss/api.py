@@ -261,7 +261,7 @@ def evaluate(
     """Score a trained network, or anyone's predictions, locally by the official protocols: ``handsss evaluate``.
 
     Args:
-        checkpoint: a checkpoint, a run's folder, weights, or "handsss-open-b0"; the newest run if left out.
+        checkpoint: a checkpoint, a run's folder, weights, or "handsss-open-lite0"; the newest run if left out.
         data: a store, or the folder of FreiHAND, HO-3D or data in FreiHAND's layout; the evaluation store in the
             working folder if left out.
         predictions: a pred.json or pred.zip to score instead of a network.

@@ -162,7 +162,7 @@ def test_files_stay_readable() -> None:
         ("train", "--weights"),
         ("export onnx", "--opset"),
         ("export weights", "--licence"),
-        ("info weights", "handsss-open-b0"),
+        ("info weights", "handsss-open-lite0"),
         ("doctor", "--json"),
         ("app", "--allow-remote"),
         ("demo", "--output"),

@@ -40,7 +40,7 @@ def evaluate(
     checkpoint: Annotated[
         Path | None,
         typer.Option("--checkpoint", metavar="FILE|RUN", rich_help_panel="What", help="Trained network: a "
-                     "checkpoint, a run's folder, weights, or handsss-open-b0, which comes along. Default: the newest "
+                     "checkpoint, a run's folder, weights, or handsss-open-lite0, which comes along. Default: the newest "
                      "run in runs/."),
     ] = None,
     predictions: Annotated[

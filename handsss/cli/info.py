@@ -37,7 +37,7 @@ def weights(
     checkpoint: Annotated[
         str | None,
         typer.Argument(metavar="FILE", help="A checkpoint, a run's folder, or a weights file. Default: the bundled "
-                       "handsss-open-b0."),
+                       "handsss-open-lite0."),
     ] = None,
 ) -> None:  # fmt: skip
     """A trained network: its hand model, data, settings, metrics, licence, size and checksum."""

@@ -162,7 +162,7 @@ def train(
             "--weights",
             metavar="FILE|NAME",
             help="Start from a trained network of the same "
-            "preset: a checkpoint, a run's folder, a weights file, or handsss-open-b0 (--preset small).",
+            "preset: a checkpoint, a run's folder, a weights file, or handsss-open-lite0 (--preset small).",
         ),
     ] = None,
     tensorboard: Annotated[

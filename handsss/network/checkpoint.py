@@ -19,7 +19,7 @@ from handsss.network.precision import FLOAT32, for_prediction
 from handsss.network.s2hand import NetworkSettings, S2Hand
 from handsss.network.setting_kinds import mistake
 from handsss.network.setting_names import current_settings, current_weights
-from handsss.network.weights import BUNDLED, SUFFIX, bundled, read_weights
+from handsss.network.weights import BUNDLED, REPLACED, SUFFIX, bundled, read_weights
 
 FORMAT = "handsss-checkpoint"
 FORMAT_VERSION = 1
@@ -33,10 +33,12 @@ def checkpoint_file(path: Path) -> Path:
     """The file that a path means: itself, a run's result or else its latest state, or bundled weights by name.
 
     Raises:
-        InputError: a folder without either.
+        InputError: a folder without either, or weights that earlier versions bundled.
     """
     if str(path) in BUNDLED and not path.exists():
         return bundled(str(path))
+    if str(path) in REPLACED and not path.exists():
+        raise InputError(f"{path}: came with handsss 0.1. Expected {REPLACED[str(path)]}, which has replaced it, or a file.")
     if not path.is_dir():
         return path
     for name in (FINAL, LATEST):

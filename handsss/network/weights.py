@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 FORMAT, FORMAT_VERSION = "handsss-weights", 1
 SUFFIX = ".safetensors"
-OPEN = "handsss-open-b0"
+OPEN = "handsss-open-lite0"
 BUNDLED = {OPEN: Path(__file__).parent / "data" / f"{OPEN}{SUFFIX}"}
+REPLACED = {"handsss-open-b0": OPEN}  # bundled with earlier versions
 _BRANCH = "branch."
 _FOLDERS = re.compile(r"(?:(?<=[\s\"'(])|^)(?:[A-Za-z]:)?[^\s\"'(]*[\\/]")
 _WANTED = ("config", "model", "keypoint_set")

@@ -29,7 +29,7 @@ COMMANDS = {
     "demo": ["demo", "-o", "out"],
     "synthesize": ["synthesize", "-n", "1", "--eval", "1", "-o", "out"],
     "preprocess": ["preprocess", "images", str(PACKAGE / "samples"), "-o", "out.h5"],
-    "export": ["export", "weights", "handsss-open-b0", "-o", "out.safetensors"],
+    "export": ["export", "weights", "handsss-open-lite0", "-o", "out.safetensors"],
 }
 
 

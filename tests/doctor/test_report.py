@@ -99,7 +99,7 @@ def test_a_check_that_breaks_leaves_the_others() -> None:
 def test_damaged_weights_are_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from handsss.network import weights
 
-    pointer = tmp_path / "handsss-open-b0.safetensors"
+    pointer = tmp_path / "handsss-open-lite0.safetensors"
     pointer.write_text("version https://git-lfs.github.com/spec/v1\n")
     monkeypatch.setattr(weights, "BUNDLED", {"x": pointer})
     (found,) = [line for line in files.weights() if line.state == "problem"]

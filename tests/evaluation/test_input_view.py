@@ -109,7 +109,7 @@ def test_a_sample_is_drawn_with_the_view_that_was_scored() -> None:
     pixels = np.random.default_rng(3).uniform(40, 180, (1, 21, 2))
     detected = DetectedKeypoints(pixels, np.ones((1, 21)), "mediapipe")
     camera = np.stack([K])
-    trained = load_trained_network(Path("handsss-open-b0"))
+    trained = load_trained_network(Path("handsss-open-lite0"))
     nothing, row, path = np.zeros((1, 21, 3)), np.zeros(1, int), Path("none")
     truth = GroundTruth(
         path, "images", "", "", 1, ["a"], row, camera, row > 0, nothing, None, nothing[:, 0], lambda _: crop, detected

@@ -46,7 +46,7 @@ def test_it_is_small_and_says_what_it_is() -> None:
     assert not any("/" in str(value) for key, value in content["about"].items() if key in ("data", "validation"))
     loaded = load_network(Path(OPEN))
     assert loaded.network.branch is None and loaded.network.appearance is not None
-    assert loaded.network.settings.encoder == "efficientnet-b0"
+    assert loaded.network.settings.encoder == "efficientnet-lite0"
 
 
 def test_it_sees_hands(hands: Path) -> None:

@@ -13,7 +13,7 @@ from handsss.network.checkpoint import load_network
 from handsss.network.weights import BUNDLED
 from tests.fuzz.target import Check, Draw, Target
 
-_OPEN = "handsss-open-b0"
+_OPEN = "handsss-open-lite0"
 _OPSETS = (*range(16, 26), -1, 0, 10**9, 10**30, "x", "", "18.5", "１８", "nan", "--quiet")
 _RIGHT = range(18, 24)
 _PLACES = ("a folder", "taken.onnx", "no/such/b.onnx", "x.txt", "x.onnx/", "y" * 300, "\0.onnx", "taken.onnx/b.onnx")

@@ -164,15 +164,19 @@ def test_rounding_is_told_and_too_much_of_it_refused(loaded: LoadedNetwork) -> N
 
 
 def test_names_of_weights_that_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(weights.BUNDLED, "handsss-open-b0", tmp_path / "it.safetensors")
-    with pytest.raises(InputError, match=r"handsss-open-b0: its file .*it.safetensors is missing. Install"):
-        checkpoint_file(Path("handsss-open-b0"))
+    monkeypatch.setitem(weights.BUNDLED, "handsss-open-lite0", tmp_path / "it.safetensors")
+    with pytest.raises(InputError, match=r"handsss-open-lite0: its file .*it.safetensors is missing. Install"):
+        checkpoint_file(Path("handsss-open-lite0"))
     (tmp_path / "it.safetensors").touch()
-    assert checkpoint_file(Path("handsss-open-b0")) == tmp_path / "it.safetensors"
-    assert weights.shown_name(tmp_path / "it.safetensors") == "handsss-open-b0"
+    assert checkpoint_file(Path("handsss-open-lite0")) == tmp_path / "it.safetensors"
+    assert weights.shown_name(tmp_path / "it.safetensors") == "handsss-open-lite0"
     assert weights.shown_name(tmp_path / "other.safetensors") == str(tmp_path / "other.safetensors")
     monkeypatch.chdir(tmp_path)
-    Path("handsss-open-b0").touch()  # one's own file of that name is meant then
+    Path("handsss-open-lite0").touch()  # one's own file of that name is meant then
+    assert checkpoint_file(Path("handsss-open-lite0")) == Path("handsss-open-lite0")
+    with pytest.raises(InputError, match=r"handsss-open-b0: came with handsss 0.1. Expected handsss-open-lite0"):
+        checkpoint_file(Path("handsss-open-b0"))
+    Path("handsss-open-b0").touch()
     assert checkpoint_file(Path("handsss-open-b0")) == Path("handsss-open-b0")
 
 

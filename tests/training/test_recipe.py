@@ -1,4 +1,4 @@
-"""The commands that make the bundled weights (docs/lab/open-b0.md), in small: each does what it is there for."""
+"""The commands that made the network of 0.1 (docs/lab/open-b0.md), in small: each does what it is there for."""
 
 from __future__ import annotations
 
