@@ -1,12 +1,13 @@
 """Where the keypoint fit starts: lifted keypoints, the search, a network's prediction, each alone and fitted, against
 the truth.
 
-    python benchmarks/starts.py DETECTED.h5 TRUTH.h5 [--checkpoint auto] [--first 0] [--rows 500] [--every 1]
+    python benchmarks/starts.py DETECTED.h5 TRUTH.h5 [--first 0] [--rows 500] [--every 1] [--scene SCENE.json]
 
 The two stores hold the same pictures (see benchmarks/detector_error.py), one with the detector's keypoints, one with
 the truth. Scored are the 21 joints in the truth's definition after similarity alignment (no reflection), and how far
 the hand's keypoints lie from the detected ones, over the longer side of their box. Pictures without a detected hand do
-not count. Times are processor seconds of one thread: the fit to keypoints alone, no outline, no texture.
+not count; with ``--scene``, the pictures' evaluation_scene.json, hands behind things are scored on their own too.
+Times are processor seconds of one thread: the fit to keypoints alone, no outline, no texture.
 """
 
 from __future__ import annotations
@@ -47,13 +48,15 @@ class Rows(NamedTuple):
     joints_set: str
     keypoint_set: str
     read: int  # rows, with those that hold no detected hand
+    in_front: np.ndarray  # [N] bool: a thing lies in front of the hand
 
 
-def read(detected: Path, truth: Path, first: int, rows: int, every: int) -> Rows:
+def read(detected: Path, truth: Path, first: int, rows: int, every: int, scene: Path | None = None) -> Rows:
     """Rows of two stores of the same pictures, or each so-manieth of them."""
     a, b = Store(detected), Store(truth)
     chosen = range(first, min(first + rows, len(a)), every)
-    observations, crops, given, joints = [], [], [], []
+    scenes = json.loads(scene.read_text()) if scene else []
+    observations, crops, given, joints, in_front = [], [], [], [], []
     for row in chosen:
         assert a.field("index", row) == b.field("index", row), "stores of different pictures"
         keypoints = np.concatenate([a.field("keypoints_2d", row), a.field("confidence", row)[:, None]], 1)
@@ -64,8 +67,9 @@ def read(detected: Path, truth: Path, first: int, rows: int, every: int) -> Rows
         crops.append(a.crop(row))
         given.append(keypoints.astype(np.float64))
         joints.append(b.field("joints_3d", row).astype(np.float64))
+        in_front.append(bool(scenes) and scenes[int(a.field("index", row))]["occluder"])
     names = a.attributes["keypoint_set"], b.attributes["joints_3d_set"]
-    return Rows(observations, crops, given, np.stack(joints), names[1], names[0], len(chosen))
+    return Rows(observations, crops, given, np.stack(joints), names[1], names[0], len(chosen), np.array(in_front))
 
 
 def ways(rows: Rows, checkpoint: str) -> dict[str, Way]:
@@ -122,6 +126,7 @@ def score(way: Way, rows: Rows) -> dict[str, float]:
         misses.append(float(miss))
     found = np.stack(joints)
     errors = aligned_distances(found, rows.truth).mean(1)
+    behind = errors[rows.in_front]
     return {
         "aligned_mpjpe_mm": 1e3 * float(errors.mean()),
         "aligned_median_mm": 1e3 * float(np.median(errors)),
@@ -129,6 +134,7 @@ def score(way: Way, rows: Rows) -> dict[str, float]:
         "reprojection_of_box_median": float(np.median(misses)),
         "reprojection_of_box_mean": float(np.mean(misses)),
         "milliseconds_a_hand": 1e3 * float(np.mean(seconds)),
+        **({"aligned_mpjpe_mm_with_things_in_front": 1e3 * float(behind.mean())} if len(behind) else {}),
     }
 
 
@@ -140,11 +146,14 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="row to begin with")
     parser.add_argument("--rows", type=int, default=500)
     parser.add_argument("--every", type=int, default=1, help="take each so-manieth row: a quicker look")
+    parser.add_argument("--scene", type=Path, help="evaluation_scene.json of `handsss synthesize`")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = read(options.detected, options.truth, options.first, options.rows, options.every)
+    rows = read(options.detected, options.truth, options.first, options.rows, options.every, options.scene)
     figures: dict[str, object] = {"rows": rows.read, "hands": len(rows.observations)}
+    if options.scene:
+        figures["with_things_in_front"] = int(rows.in_front.sum())
     print(f"{len(rows.observations)} hands in {rows.read} pictures", flush=True)
     for name, way in ways(rows, options.checkpoint).items():
         reached = {key: float(f"{value:.4g}") for key, value in score(way, rows).items()}

@@ -31,7 +31,7 @@ OPEN = "handsss-open-lite0"
 BUNDLED = {OPEN: Path(__file__).parent / "data" / f"{OPEN}{SUFFIX}"}
 REPLACED = {"handsss-open-b0": OPEN}  # bundled with earlier versions
 _BRANCH = "branch."
-_FOLDERS = re.compile(r"(?:(?<=[\s\"'(])|^)(?:[A-Za-z]:)?[^\s\"'(]*[\\/]")
+_FOLDERS = re.compile(r"(?:(?<=[\s\"'(])|(?<=\bonline:)|^)(?!online:)(?:[A-Za-z]:)?[^\s\"'(]*[\\/]")
 _WANTED = ("config", "model", "keypoint_set")
 
 
@@ -52,7 +52,8 @@ def weights_bytes(loaded: LoadedNetwork, facts: dict[str, Any], *, branch: bool 
     for name, value in loaded.network.state_dict().items():
         if name.startswith(left_out):
             continue
-        small = halved(value)
+        # Statistics and biases are small, and rounding a variance moves a hand by millimetres.
+        small = halved(value) if value.dim() > 1 else value.detach().contiguous()
         if not bool(torch.isfinite(small).all()):
             raise InputError(f"{loaded.path}: {name} holds numbers that half precision cannot hold; diverged training?")
         tensors[name] = small
@@ -81,8 +82,16 @@ def without_folders(loaded: LoadedNetwork) -> LoadedNetwork:
     sections, _ = current_settings(tomllib.loads(loaded.config), "settings")
     data = sections.get("data", {})
     data |= {key: _file_name(data[key]) for key in ("imagenet", "weights") if isinstance(data.get(key), str)}
-    about = {key: _file_name(value) if isinstance(value, str) else value for key, value in loaded.about.items()}
-    return loaded._replace(config=tomli_w.dumps(sections), about=about)
+    return loaded._replace(config=tomli_w.dumps(sections), about=_file_names(loaded.about))
+
+
+def _file_names(value: Any) -> Any:
+    """JSON's values, in whose texts paths lose their folders."""
+    if isinstance(value, dict):
+        return {key: _file_names(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_file_names(entry) for entry in value]
+    return _file_name(value) if isinstance(value, str) else value
 
 
 def _file_name(text: str) -> str:

@@ -43,7 +43,7 @@ def test_a_run_becomes_weights_that_say_what_they_are(
     shown = capsys.readouterr().out
     for words in (
         r"name\s+ours",
-        r"float16, int64",
+        r"float16, float32, int64",
         r"SHA-256\s+[0-9a-f]{64}",
         r"hand model\s+open",
         r"trained on\s+freihand.h5",
