@@ -32,7 +32,7 @@ def test_accuracy_and_time() -> None:
 
 
 def test_masks_and_scoring() -> None:
-    silhouettes = result("results/prediction_photos.json")["with handsss-open-b0 (default)"][1]
+    silhouettes = result("results/prediction_photos.json")["with handsss-open-lite0 (default)"][1]
     assert f"IoU {silhouettes['mask_iou_mean']:.2f} with {silhouettes['found']} [hand-drawn masks]" in README
     scoring = result("results/evaluation.json")
     assert f"{scoring['frames']:,} frames in [{scoring['seconds_in_all']['processor']:.0f} s]" in README
