@@ -40,8 +40,8 @@ def evaluate(
     checkpoint: Annotated[
         Path | None,
         typer.Option("--checkpoint", metavar="FILE|RUN", rich_help_panel="What", help="Trained network: a "
-                     "checkpoint, a run's folder, weights, or handsss-open-lite0, which comes along. Default: the newest "
-                     "run in runs/."),
+                     "checkpoint, a run's folder, weights, or handsss-open-lite0, which comes along. Default: the "
+                     "newest run in runs/."),
     ] = None,
     predictions: Annotated[
         Path | None,

@@ -38,7 +38,8 @@ def checkpoint_file(path: Path) -> Path:
     if str(path) in BUNDLED and not path.exists():
         return bundled(str(path))
     if str(path) in REPLACED and not path.exists():
-        raise InputError(f"{path}: came with handsss 0.1. Expected {REPLACED[str(path)]}, which has replaced it, or a file.")
+        new = REPLACED[str(path)]
+        raise InputError(f"{path}: came with handsss 0.1. Expected {new}, which has replaced it, or a file.")
     if not path.is_dir():
         return path
     for name in (FINAL, LATEST):
