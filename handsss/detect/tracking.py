@@ -13,6 +13,7 @@ from handsss.detect import landmarks, palms
 from handsss.detect.detector import HandDetector, inside_picture, same_hand
 from handsss.detect.landmarks import LandmarkReader, Landmarks
 from handsss.detect.palms import PalmDetector
+from handsss.detect.sweep import certainty
 from handsss.geometry.window import Window
 
 LOST = 0.5  # presence below which a hand is not where it was
@@ -176,7 +177,7 @@ class HandTracker:
         if not found and not self.active and seconds - self._last_thorough >= self._thorough:
             self._last_thorough = seconds
             found = self._detector.find(image, max_hands=self.max_hands)
-        for hand in sorted(found, key=lambda hand: -hand.presence * float(hand.confidence.mean())):
+        for hand in sorted(found, key=lambda hand: -certainty(hand)):
             if self._room() and not any(same_hand(hand, track.hand) for track in self.active):
                 self._add(hand, seconds)
 
@@ -237,7 +238,17 @@ def _size(hand: Landmarks) -> float:
     return float(np.ptp(hand.points, axis=0).max())
 
 
+def log_odds(right: float, least: float) -> float:
+    """Of a right hand, by its probability, which counts as ``least`` from 0 and 1 at the nearest."""
+    kept = float(np.clip(right, least, 1 - least))
+    return float(np.log(kept / (1 - kept)))
+
+
+def mean_probability(odds: float, weight: float) -> float:
+    """Of a right hand, by log odds of this sum and weights of that one."""
+    return float(1 / (1 + np.exp(-odds / max(weight, 1e-9))))
+
+
 def _log_odds(hand: Landmarks) -> float:
-    """Of a right hand."""
-    right = float(np.clip(hand.right, 1e-3, 1 - 1e-3))
-    return float(np.clip(np.log(right / (1 - right)), -_VOTE, _VOTE))
+    """One reading's."""
+    return float(np.clip(log_odds(hand.right, 1e-3), -_VOTE, _VOTE))

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from handsss.fitting.observation import Observation
 from handsss.fitting.problem import FitSettings, HandParameters
 
 
@@ -17,7 +16,7 @@ class FramePriors(NamedTuple):
 
     lifted: Tensor | None  # [N, H, 45] whitened hypotheses; None: the hand model's own prior alone
     predicted: Tensor | None  # [N, 45] whitened; NaN: no network predicts this frame; None: none at all
-    scale: Tensor  # [N, 1] factor on standard deviations, see FitSettings.prior_scale
+    scale: Tensor  # [N, 1] factor on standard deviations, see FitSettings.prior_scales
 
     def of(self, rows: Tensor, hands: HandParameters, settings: FitSettings) -> HandParameters:
         """Hands [B] near those of frames ``rows``, under these frames' priors."""
@@ -38,12 +37,6 @@ class FramePriors(NamedTuple):
         both = found.with_pose_prior(torch.nan_to_num(pose), settings.predicted_std * scale)
         both.assign(~known, found.select(~known))
         return both
-
-
-def prior_scales(observation: Observation, settings: FitSettings) -> Tensor:
-    """[B, 1] :meth:`FitSettings.prior_scale` of each observation."""
-    mean = observation.confidence.clamp(0, 1).mean(1, keepdim=True)
-    return settings.prior_scale_unsure + (settings.prior_scale_sure - settings.prior_scale_unsure) * mean
 
 
 def between(rows: Tensor, poses: Tensor, count: int) -> Tensor:

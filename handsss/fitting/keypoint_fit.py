@@ -30,8 +30,25 @@ Start = Literal["auto", "lifted", "search"]
 
 
 def is_contradicted(off: float) -> bool:
-    """Whether keypoints contradict a predicted hand whose own lie this share of the box from them."""
+    """Whether keypoints contradict a hand whose own lie this share of the box from them."""
     return off > CONTRADICTED
+
+
+def off_keypoints(problem: KeypointProblem, hand: HandParameters, observation: Observation) -> float:
+    """Mean distance of a hand's keypoints from the detected ones, weighted by their confidence, as a share of the
+    longer side of their box; 1 for a hand behind the camera.
+
+    Args:
+        problem: of the keypoints.
+        hand: one.
+        observation: of that hand.
+    """
+    points, _ = problem.keypoints(hand)
+    if not bool((points[..., 2] > 0).all()):
+        return 1.0
+    apart = (project(points, observation.intrinsics[None])[0] - observation.keypoints).norm(dim=-1)
+    weight = observation.confidence
+    return float((weight * torch.where(weight > 0, apart, 0.0)).sum() / weight.sum() / observation.size)
 
 
 class KeypointFit(NamedTuple):
@@ -102,14 +119,8 @@ class KeypointFitter:
         return HandParameters.under_model_prior(rotation[None], translation[None], pose, shape[None])
 
     def prediction_off(self, observation: Observation, prediction: PosePrediction) -> float:
-        """Mean distance of a predicted hand's keypoints from the detected ones, weighted by their confidence, as a
-        share of the longer side of their box; 1 for a hand behind the camera."""
-        points, _ = self.problem.keypoints(self.as_parameters(prediction))
-        if not bool((points[..., 2] > 0).all()):
-            return 1.0
-        apart = (project(points, observation.intrinsics[None])[0] - observation.keypoints).norm(dim=-1)
-        weight = observation.confidence
-        return float((weight * torch.where(weight > 0, apart, 0.0)).sum() / weight.sum() / observation.size)
+        """How far a predicted hand's keypoints lie from the detected ones, see :func:`off_keypoints`."""
+        return off_keypoints(self.problem, self.as_parameters(prediction), observation)
 
     def __call__(
         self, observation: Observation, prediction: PosePrediction | None = None, *, refine: bool = True

@@ -11,12 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from handsss.errors import InputError
-from handsss.fitting.lifting_network import FILE, LiftingNetwork, load_lifting, normalise
+from handsss.fitting.lifting_network import FILE, Lifted, LiftingNetwork, Normalised, load_lifting, normalise
 from handsss.fitting.observation import Observation
 from handsss.fitting.pose_bank import solve_translation
 from handsss.fitting.problem import FitSettings, HandParameters, KeypointProblem, PoseSpace
@@ -96,39 +95,43 @@ class Lifter:
         Args:
             observation: at least one keypoint with confidence; keypoints without may be NaN.
         """
-        network, space, _ = _lifting(self.path)
-        used = (observation.confidence > 0) & torch.isfinite(observation.keypoints).all(1)
-        confidence = torch.where(used, observation.confidence, 0.0).double()
-        pixels = torch.where(used[:, None], observation.keypoints.double(), 0.0)
-        intrinsics = observation.intrinsics.double()
-        rays = torch.cat([pixels, torch.ones(len(pixels), 1)], 1).double() @ torch.linalg.inv(intrinsics).T
-        seen = normalise(rays[None, :, :2], confidence[None])
-        lifted = network(seen.features)
-        order = lifted.score[0].argsort(descending=True, stable=True)
+        seen, lifted, order = self._lift(Observation.stack([observation]))
+        order = order[0]
         rotation = seen.turn @ lifted.rotation[0, order]
-        axis_angle = space.axis_angle(lifted.pose[0, order])
+        axis_angle = _lifting(self.path).space.axis_angle(lifted.pose[0, order])
         pose = self.problem.space.coefficients(axis_angle)
         nowhere = torch.zeros(len(order), 3, dtype=torch.float64)
         settings = self.problem.settings
         hands = HandParameters.under_model_prior(
             rotation, nowhere, pose, lifted.shape[0, order], settings.lifted_model_std
         )
+        pixels, confidence = _known(observation)
         hands = hands.with_pose_prior(pose, settings.lifted_std * settings.prior_scale(confidence))
         points, _ = self.problem.keypoints(hands)
         keypoints = torch.cat([pixels, confidence[:, None]], 1).numpy()
-        translations = [solve_translation(one, keypoints, np.asarray(intrinsics)) for one in points]
+        translations = [solve_translation(one, keypoints, observation.intrinsics.double().numpy()) for one in points]
         return hands._replace(translation=torch.stack(translations))
 
     @torch.no_grad()
     def poses(self, observation: Observation) -> Tensor:
         """The poses [B, H, 45] of the network's hypotheses for hands [B], whitened, highest score first."""
-        network, space, _ = _lifting(self.path)
-        confidence = observation.confidence.double()
-        pixels = observation.keypoints.double()
-        lines = torch.cat([pixels, torch.ones_like(pixels[..., :1])], -1)
-        rays = lines @ torch.linalg.inv(observation.intrinsics.double()).transpose(-1, -2)
-        lifted = network(normalise(rays[..., :2], confidence).features)
-        order = lifted.score.argsort(dim=1, descending=True, stable=True)
-        axis_angle = space.axis_angle(lifted.pose.flatten(0, 1))
+        _, lifted, order = self._lift(observation)
+        axis_angle = _lifting(self.path).space.axis_angle(lifted.pose.flatten(0, 1))
         poses = self.problem.space.coefficients(axis_angle).reshape(*lifted.pose.shape)
         return torch.gather(poses, 1, order[..., None].expand_as(poses))
+
+    def _lift(self, observation: Observation) -> tuple[Normalised, Lifted, Tensor]:
+        """The network's input and output for hands [B], and [B, H] the order of its hypotheses, highest score first."""
+        pixels, confidence = _known(observation)
+        lines = torch.cat([pixels, torch.ones_like(pixels[..., :1])], -1)
+        rays = lines @ torch.linalg.inv(observation.intrinsics.double()).transpose(-1, -2)
+        seen = normalise(rays[..., :2], confidence)
+        lifted = _lifting(self.path).network(seen.features)
+        return seen, lifted, lifted.score.argsort(dim=1, descending=True, stable=True)
+
+
+def _known(observation: Observation) -> tuple[Tensor, Tensor]:
+    """Keypoints [..., 21, 2] and confidences [..., 21], zeros for those without confidence, which may be NaN."""
+    used = (observation.confidence > 0) & torch.isfinite(observation.keypoints).all(-1)
+    pixels = torch.where(used[..., None], observation.keypoints.double(), 0.0)
+    return pixels, torch.where(used, observation.confidence, 0.0).double()

@@ -59,7 +59,11 @@ class FitSettings:
 
     def prior_scale(self, confidence: Tensor) -> float:
         """The factor on the standard deviations of pose priors, for keypoints with these confidences [21]."""
-        mean = float(confidence.clamp(0, 1).mean())
+        return float(self.prior_scales(confidence[None]))
+
+    def prior_scales(self, confidence: Tensor) -> Tensor:
+        """[B, 1] :meth:`prior_scale` of hands [B, 21]."""
+        mean = confidence.clamp(0, 1).mean(1, keepdim=True).double()
         return self.prior_scale_unsure + (self.prior_scale_sure - self.prior_scale_unsure) * mean
 
 

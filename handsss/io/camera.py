@@ -132,7 +132,12 @@ def intrinsics_matrix(value: Any, where: str = "intrinsics") -> np.ndarray:
 
 
 def choose_camera(
-    size: tuple[int, int], exif: ExifCamera | None = None, name: str = "", options: CameraOptions | None = None
+    size: tuple[int, int],
+    exif: ExifCamera | None = None,
+    name: str = "",
+    options: CameraOptions | None = None,
+    *,
+    unknown: str = "no focal length in the photo's EXIF",
 ) -> CameraChoice:
     """The camera of one photo: option, then file, then EXIF, then the default field of view.
 
@@ -141,6 +146,7 @@ def choose_camera(
         exif: of the photo.
         name: path or name of the photo, looked up in the file by its path as given, its name and its stem.
         options: the user's.
+        unknown: why nothing tells the focal length where there is no EXIF.
 
     Raises:
         InputError: an intrinsics file that does not list this photo.
@@ -158,7 +164,7 @@ def choose_camera(
     if options.field_of_view is not None:
         matrix = intrinsics_from_fov(width, height, options.field_of_view)
         return CameraChoice(matrix, "option", f"given field of view: {_figures(matrix, size)}")
-    reason = "no focal length in the photo's EXIF"
+    reason = unknown
     if exif is not None:
         focal, reason = _exif_focal(exif, width, height)
         if focal is not None:

@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from handsss.errors import InputError, MissingDependencyError, UserError
+from handsss.errors import InputError, UserError
+from handsss.io.folders import natural_key
 from handsss.io.image import IMAGE_SUFFIXES, MAXIMUM_PIXELS, read_image
+from handsss.io.pyav import pyav
 
 FILM_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
     *(".3gp", ".ogv", ".mjpeg", ".mjpg"),
 )
 DEFAULT_RATE = 30.0  # frames a second of numbered pictures
-_INSTALL = "pip install 'handsss[video]'"
 _SHORT = 0.95  # share of the frames that a header promises; with fewer the film is cut off
 
 
@@ -137,7 +138,7 @@ def open_film(source: str | Path, selection: FilmSelection | None = None) -> Fil
     if pictures:
         height, width = read_image(pictures[0]).array.shape[:2]
         rate = (selection.rate or DEFAULT_RATE) / selection.every
-        duration = len(pictures) * selection.every and len(pictures) / (selection.rate or DEFAULT_RATE)
+        duration = len(pictures) / (selection.rate or DEFAULT_RATE)
         expected = _expected(len(pictures), duration, selection)
         return Film(path, selection, (width, height), rate, expected, "pictures", tuple(pictures), duration)
     if selection.rate is not None:
@@ -192,11 +193,7 @@ def _numbered(path: Path) -> list[Path]:
     found = [entry for entry in content if matches.fullmatch(entry.name) and not entry.name.startswith(".")]
     if not found:
         raise InputError(f"{path}: no pictures. Expected numbered ones, such as frame_0001.png.")
-    return sorted(found, key=lambda entry: [(int(p), "") if p.isdigit() else (-1, p) for p in _parts(entry.name)])
-
-
-def _parts(name: str) -> list[str]:
-    return [part for part in re.split(r"(\d+)", name.casefold()) if part]
+    return sorted(found, key=lambda entry: natural_key(entry.name))
 
 
 def _pictures(film: Film) -> Iterator[_Shown]:
@@ -223,10 +220,7 @@ def _fitted(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _opened(path: Path) -> Any:
-    try:
-        import av
-    except ImportError:
-        raise MissingDependencyError("av", f"reading the film {path}", _INSTALL) from None
+    av = pyav(f"reading the film {path}")
     if not path.exists():
         raise InputError(f"{path}: no such file. Expected a film, such as .mp4, .mov, .mkv, .webm, .avi or .gif.")
     try:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from handsss.errors import MissingDependencyError, UserError
+from handsss.errors import UserError
 from handsss.io.atomic import atomic_path
+from handsss.io.pyav import pyav
 
 _CLOCK = 90_000  # ticks a second
 _CODECS = (("libx264", {"crf": "20", "preset": "veryfast"}), ("mpeg4", {"qscale": "3"}))
@@ -59,10 +60,7 @@ def film_writer(path: Path, size: tuple[int, int], rate: float) -> Iterator[Film
         MissingDependencyError: PyAV is not installed.
         UserError: the file cannot be written, or frames of less than 2 px.
     """
-    try:
-        import av
-    except ImportError:
-        raise MissingDependencyError("av", f"writing the film {path}", "pip install 'handsss[video]'") from None
+    av = pyav(f"writing the film {path}")
     even = size[0] - size[0] % 2, size[1] - size[1] % 2
     if min(even) < 2:
         raise UserError(f"{path}: expected frames of at least 2 x 2 pixels, got {size[0]} x {size[1]}.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from handsss.errors import MissingDependencyError, UserError
 from handsss.io.atomic import atomic_path
@@ -60,31 +61,47 @@ def write_table(target: Path, columns: Columns, rows: Iterable[Row]) -> int:
         DiskFullError: no space.
         UserError: it cannot be written.
     """
-    with atomic_path(target) as temporary:
-        if target.suffix.lower() == ".csv":
-            return _write_csv(temporary, columns, rows)
-        return _write_parquet(temporary, columns, rows)
+    with atomic_path(target) as temporary, open(temporary, "xb") as stream:
+        return _write(stream, target.suffix.lower(), columns, rows)
 
 
-def _write_csv(path: Path, columns: Columns, rows: Iterable[Row]) -> int:
+def table_bytes(suffix: str, columns: Columns, rows: Iterable[Row]) -> bytes:
+    """The content of a table's file; see :func:`write_table`.
+
+    Args:
+        suffix: .csv or .parquet.
+        columns, rows: of the table.
+    """
+    stream = io.BytesIO()
+    _write(stream, suffix, columns, rows)
+    return stream.getvalue()
+
+
+def _write(stream: BinaryIO, suffix: str, columns: Columns, rows: Iterable[Row]) -> int:
+    return (_write_csv if suffix == ".csv" else _write_parquet)(stream, columns, rows)
+
+
+def _write_csv(stream: BinaryIO, columns: Columns, rows: Iterable[Row]) -> int:
     count = 0
-    with open(path, "x", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-        writer = csv.DictWriter(stream, list(columns), restval="", lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: int(value) if isinstance(value, bool) else value for name, value in row.items()})
-            count += 1
+    text = io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", newline="")
+    writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: int(value) if isinstance(value, bool) else value for name, value in row.items()})
+        count += 1
+    text.flush()
+    text.detach()
     return count
 
 
-def _write_parquet(path: Path, columns: Columns, rows: Iterable[Row]) -> int:
+def _write_parquet(stream: BinaryIO, columns: Columns, rows: Iterable[Row]) -> int:
     import pyarrow
     from pyarrow import parquet
 
     kinds = {str: pyarrow.string(), float: pyarrow.float64(), int: pyarrow.int64(), bool: pyarrow.bool_()}
     schema = pyarrow.schema([(name, kinds[kind]) for name, kind in columns.items()])
     count = 0
-    with parquet.ParquetWriter(path, schema) as writer:
+    with parquet.ParquetWriter(stream, schema) as writer:
         for chunk in _chunks(rows):
             values = {name: [_storable(row.get(name)) for row in chunk] for name in columns}
             writer.write_table(pyarrow.table(values, schema))

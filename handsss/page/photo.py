@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from handsss.geometry.cameras import to_opengl
 from handsss.hand.joints import BONES, joint_order
 from handsss.hand.result import HandResult
 from handsss.io.html import render
@@ -18,7 +17,7 @@ from handsss.mesh_io.glb import glb_bytes
 from handsss.mesh_io.parts import hand_names, mesh_parts
 from handsss.mesh_io.rig import Rig
 from handsss.mesh_io.rigged_glb import rigged_glb_bytes
-from handsss.page.shell import PACKAGE, model_json, page
+from handsss.page.shell import PACKAGE, model_json, page, skeleton
 from handsss.visualize.mesh import projected
 from handsss.visualize.overlay import overlay
 from handsss.visualize.sheet import as_jpeg
@@ -83,12 +82,7 @@ def stem_of(name: str) -> str:
 def _skeleton(name: str, hand: HandResult) -> dict[str, Any]:
     errors = hand.expected_joint_errors
     colours = [joint_colour(joint) for joint in range(21)] if errors is None else error_colours(errors)
-    return {
-        "label": name,
-        "points": np.round(to_opengl(hand.joints_3d), 5).tolist(),
-        "colours": [_hex(colour) for colour in colours],
-        "bone": None if errors is None else _hex(BONE),  # fingers' hues would be read as errors
-    }
+    return skeleton(name, hand.joints_3d, colours, None if errors is None else BONE)  # hues would be read as errors
 
 
 def _hand(hand: HandResult, index: int, count: int) -> dict[str, Any]:
@@ -131,7 +125,3 @@ def jpeg_of(image: np.ndarray, longest: int) -> bytes:
     picture = Image.fromarray(np.ascontiguousarray(image))
     picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return as_jpeg(picture)
-
-
-def _hex(colour: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
+from handsss.geometry.cameras import to_opengl
 from handsss.io.html import render
 from handsss.version import __version__
 
 PACKAGE = "handsss.page"
+Rgb = tuple[int, int, int]
 _SCRIPTS = ("three.min.js", "viewer.js", "page.js")
 
 
@@ -78,7 +82,7 @@ def model_json(
     Args:
         name: of the download.
         glb: y up, metres; None: skeletons alone.
-        skeletons: label, points [N, 3] in the axes of the .glb, colours [N] and bone as ``#rrggbb``.
+        skeletons: see :func:`skeleton`.
         bones: pairs of points' numbers.
         joints: whether skeletons are shown at first.
     """
@@ -93,6 +97,27 @@ def model_json(
     for character in "<>&":  # no name ends the element
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
+
+
+def skeleton(label: str, joints: np.ndarray, colours: Sequence[Rgb], bone: Rgb | None) -> dict[str, Any]:
+    """One of :func:`model_json`'s skeletons.
+
+    Args:
+        label: any text.
+        joints: [N, 3] metres, camera frame.
+        colours: of each joint.
+        bone: of all bones; None: each has its joint's.
+    """
+    return {
+        "label": label,
+        "points": np.round(to_opengl(joints), 5).tolist(),
+        "colours": [_hex(colour) for colour in colours],
+        "bone": None if bone is None else _hex(bone),
+    }
+
+
+def _hex(colour: Rgb) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 @lru_cache(maxsize=1)

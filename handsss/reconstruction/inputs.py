@@ -13,7 +13,7 @@ import numpy as np
 
 from handsss.errors import InputError
 from handsss.io.camera import CameraOptions
-from handsss.io.folders import is_clutter
+from handsss.io.folders import is_clutter, natural_key
 from handsss.io.image import IMAGE_SUFFIXES, STDIN
 from handsss.mesh_io.formats import material_stem
 
@@ -51,12 +51,6 @@ class Inputs(NamedTuple):
 
     sources: list[Source]
     several: bool  # a folder or glob was given, or more than one photo: results go into a folder
-
-
-def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts ``img2`` before ``img10``."""
-    parts = re.split(r"(\d+)", text.casefold())
-    return tuple((0, int(p), p) if p.isascii() and p.isdigit() else (1, 0, p) for p in parts if p)
 
 
 def expand(arguments: Sequence[str]) -> Inputs:

@@ -12,11 +12,11 @@ from handsss.geometry.procrustes import procrustes
 from handsss.hand.joints import BONES
 from handsss.mesh_io.glb import glb_bytes
 from handsss.mesh_io.parts import MeshPart
-from handsss.page.shell import model_json
+from handsss.page.shell import model_json, skeleton
 from handsss.visualize.mesh import CLAY, Drawable
 from handsss.visualize.skeleton import BONE, error_colours
 
-_TRUTH = "#2f6fed"
+_TRUTH = (0x2F, 0x6F, 0xED)
 
 
 def solid(samples: Samples, index: int, faces: np.ndarray | None, own: Drawable | None, name: str) -> Markup | None:
@@ -40,18 +40,8 @@ def solid(samples: Samples, index: int, faces: np.ndarray | None, own: Drawable 
     aligned = procrustes(joints, truth)
     moved = aligned(joints)
     errors = 1000 * np.linalg.norm(moved - truth, axis=1)
-    predicted = {
-        "label": "predicted",
-        "points": np.round(to_opengl(moved), 5).tolist(),
-        "colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in error_colours(errors)],
-        "bone": "#{:02x}{:02x}{:02x}".format(*BONE),
-    }
-    true = {
-        "label": "truth",
-        "points": np.round(to_opengl(truth), 5).tolist(),
-        "colours": [_TRUTH] * len(truth),
-        "bone": _TRUTH,
-    }
+    predicted = skeleton("predicted", moved, error_colours(errors), BONE)
+    true = skeleton("truth", truth, [_TRUTH] * len(truth), _TRUTH)
     glb = None
     if own is not None:
         glb = _glb(aligned(own.vertices), own.faces, own.vertex_colours)

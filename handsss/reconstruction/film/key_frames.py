@@ -90,7 +90,7 @@ class KeyFrames:
     def _fit_some(self, waiting: Sequence[Frame]) -> None:
         settings = self._pipeline.settings
         own = [(frame, key) for frame in waiting for key in self.frames[frame.number]]
-        sides = [self._tracks[key.track].side if settings.side == "auto" else settings.side for _, key in own]
+        sides = [self._tracks[key.track].side_under(settings.side) for _, key in own]
         hands = self._fitted(own, sides)
         for (_, key), hand in zip(own, hands, strict=True):
             self.fitted[key.track].append(without_pixels(hand))

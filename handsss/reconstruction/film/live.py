@@ -11,15 +11,17 @@ from torch import Tensor
 
 from handsss.detect.detector import detection_of
 from handsss.detect.landmarks import Landmarks
-from handsss.detect.tracking import HandTracker
+from handsss.detect.tracking import HandTracker, log_odds, mean_probability
 from handsss.detect.types import Detection, impose_side
-from handsss.fitting.frame_prior import FramePriors, prior_scales
+from handsss.fitting.frame_prior import FramePriors
 from handsss.fitting.hand_input import hand_inputs
+from handsss.fitting.keypoint_fit import is_contradicted, off_keypoints
 from handsss.fitting.levenberg_marquardt import minimise
 from handsss.fitting.motion_fit import FREE, palm_middle
 from handsss.fitting.observation import Observation
 from handsss.fitting.one_euro import HandFilter
 from handsss.fitting.problem import PARAMETERS, HandParameters, KeypointProblem
+from handsss.reconstruction.film.tracks import VOTE_LEAST
 
 if TYPE_CHECKING:
     from handsss.reconstruction.pipeline import HandPipeline
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 _ITERATIONS = 4
 SHAPE_FRAMES = 15  # that the shape is the mean of; it stays from then on
 _PAUSE = 0.3  # seconds without a hand after which its fit begins anew
-_OFF = 0.12  # share of the box that a fit may lie from the keypoints; further off it begins anew
 
 
 class LiveHand(NamedTuple):
@@ -81,7 +82,7 @@ class LiveFitter:
         fitted = None
         if state.fitted is not None and seconds - state.seconds <= _PAUSE:
             fitted = self._warm(state, problem, name, observation)
-            if _off(problem, fitted, observation) > _OFF:
+            if is_contradicted(off_keypoints(problem, fitted, hand_input.observation)):
                 fitted = None
         if fitted is None:
             if seconds - state.seconds > _PAUSE:
@@ -94,13 +95,12 @@ class LiveFitter:
         if state.filter is None:
             state.filter = HandFilter(torch.as_tensor(palm_middle(problem, fitted)), problem.space)
         state.fitted, state.seconds = fitted, seconds
-        right = float(1 / (1 + np.exp(-state.votes / max(state.weight, 1e-9))))
+        right = mean_probability(state.votes, state.weight)
         return LiveHand(number, state.left, right, hand, name, state.filter(fitted, seconds))
 
     def _vote(self, state: _State, hand: Landmarks) -> None:
         """The side is the track's: it changes only while the vote is young or turns clearly against it."""
-        p = float(np.clip(hand.right, 0.02, 0.98))
-        state.votes += hand.presence * float(np.log(p / (1 - p)))
+        state.votes += hand.presence * log_odds(hand.right, VOTE_LEAST)
         state.weight += hand.presence
         imposed = self.pipeline.settings.side
         left = state.votes < 0 if imposed == "auto" else imposed == "left"
@@ -118,7 +118,7 @@ class LiveFitter:
         assert state.fitted is not None
         lifter = self.pipeline.fitter.lifter(name)
         lifted = None if lifter is None else lifter.poses(observation)
-        priors = FramePriors(lifted, None, prior_scales(observation, problem.settings))
+        priors = FramePriors(lifted, None, problem.settings.prior_scales(observation.confidence))
         start = priors.of(torch.zeros(1, dtype=torch.long), state.fitted, problem.settings)
         free = FREE if len(state.shapes) >= SHAPE_FRAMES else PARAMETERS
         return minimise(problem, start, observation, _ITERATIONS, free=free).parameters
@@ -130,11 +130,3 @@ class LiveFitter:
 
 def _shape(state: _State) -> Tensor:
     return torch.stack(state.shapes).mean(0)
-
-
-def _off(problem: KeypointProblem, hand: HandParameters, observation: Observation) -> float:
-    """Mean distance of a hand's keypoints from the detected ones, share of the box."""
-    residuals = problem.residuals(hand, observation)[:, :42].unflatten(1, (21, 2)).norm(dim=-1)
-    weight = observation.confidence.clamp_min(1e-6)
-    sigma = problem.settings.keypoint_sigma
-    return float((residuals * sigma * (weight > 1e-6)).sum() / weight.sum())

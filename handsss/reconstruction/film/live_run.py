@@ -12,7 +12,7 @@ from handsss.fitting.problem import HandParameters
 from handsss.io.camera import CameraChoice
 from handsss.io.film import Film, Frame
 from handsss.reconstruction.film.live import LiveFitter, LiveHand
-from handsss.reconstruction.film.tracks import Track
+from handsss.reconstruction.film.tracks import Track, values_of
 from handsss.reconstruction.likely_camera import likely_intrinsics
 from handsss.reconstruction.pipeline import HandPipeline
 
@@ -73,7 +73,7 @@ class LiveRows:
         rows = self._rows[number, left]
         hands = [hand for _, _, hand in rows]
         frames = np.array([frame for frame, _, _ in rows])
-        values = np.stack([_values(hand) for hand in hands])
+        values = np.stack([values_of(hand.hand) for hand in hands])
         track = Track(
             number,
             hands[-1].right,
@@ -88,8 +88,3 @@ class LiveRows:
         # Files hold one shape a track: that of the end, from which the first frames differ a little.
         parameters = parameters._replace(shape=parameters.shape[-1:].expand(len(rows), -1).clone())
         return track, "left" if left else "right", parameters, hands[0].keypoint_set
-
-
-def _values(hand: LiveHand) -> np.ndarray:
-    one = hand.hand
-    return np.concatenate([one.points, one.confidence[:, None], one.world, one.world_spread[:, None]], 1)

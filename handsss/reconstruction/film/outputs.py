@@ -19,7 +19,7 @@ from handsss.mesh_io.rigged_glb import rigged_glb_bytes
 from handsss.page.film import film_page
 from handsss.page.photo import INFLUENCES
 from handsss.reconstruction.film.result import FilmHands, HandTrack
-from handsss.reconstruction.film.tables import csv_bytes, npz_bytes, parquet_bytes
+from handsss.reconstruction.film.tables import npz_bytes, table_of
 
 FILM_FORMATS = (".glb", ".npz", ".csv", ".parquet", ".bvh", ".html")
 DEFAULT_FORMAT = ".glb"
@@ -89,8 +89,8 @@ def film_files(film: FilmHands, path: Path, *, vertices: bool = False) -> dict[P
     suffix = path.suffix.lower()
     tables: dict[str, Callable[[], bytes]] = {
         ".npz": lambda: npz_bytes(film, vertices=vertices),
-        ".csv": lambda: csv_bytes(film),
-        ".parquet": lambda: parquet_bytes(film),
+        ".csv": lambda: table_of(film, ".csv"),
+        ".parquet": lambda: table_of(film, ".parquet"),
     }
     if suffix in tables:
         return files | {path: tables[suffix]()}

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _KEPT_EVERY = 20.0  # seconds between writes of the detections
 _CAMERA_HANDS = 200  # that a likely camera is of
-_PHOTO, _FILM = "no focal length in the photo's EXIF", "films tell no focal length"
+_UNKNOWN = "films tell no focal length"
 
 OnStage = Callable[[str, int, int], None]  # name, frames in all (0: not known), frames done before
 OnFrame = Callable[[int], None]  # frames done
@@ -92,10 +92,8 @@ class FilmReconstruction:
         """
         log = self.detect()
         camera, tracks = self._camera(log), tracks_of(log)
-        settings = self.pipeline.settings
-        sides = [track.side if settings.side == "auto" else settings.side for track in tracks]
-        wanted = [k for k, side in enumerate(sides) if self.options.hand in ("auto", side)]
-        tracks = [tracks[k] for k in wanted]
+        imposed = self.pipeline.settings.side
+        tracks = [track for track in tracks if self.options.hand in ("auto", track.side_under(imposed))]
         hands = self.fit(tracks, camera.intrinsics) if tracks else []
         return self._result(np.array(log.seconds), camera, hands, log.cuts)
 
@@ -186,8 +184,7 @@ class FilmReconstruction:
 
     def camera_choice(self) -> CameraChoice:
         """The camera as the user says, or by default."""
-        choice = choose_camera(self.film.size, None, self.film.path.as_posix(), self.options.camera)
-        return choice._replace(sentence=choice.sentence.replace(_PHOTO, _FILM), reason=_FILM)
+        return choose_camera(self.film.size, None, self.film.path.as_posix(), self.options.camera, unknown=_UNKNOWN)
 
     def _camera(self, log: SightingLog) -> CameraChoice:
         """One camera of all frames: what the user says, or by the size of the hands."""
@@ -213,7 +210,7 @@ class FilmReconstruction:
         self.on_stage("fitting", sum(len(track.frames) for track in tracks), 0)
         done = 0
         for place, track in enumerate(tracks):
-            side = track.side if self.pipeline.settings.side == "auto" else self.pipeline.settings.side
+            side = track.side_under(self.pipeline.settings.side)
             own = fitted[place]
             if others[place] and other_fits_better(own, others[place], track, side):
                 side, own = "left" if side == "right" else "right", others[place]
@@ -239,8 +236,7 @@ class FilmReconstruction:
             observation = observed(track, side, intrinsics, width, depth=pipeline.settings.depth)
             index = torch.as_tensor(list(keys))
             alone = self._alone(track, keys, hands, name)
-            score = (track.presence * np.nan_to_num(track.values[:, :, 2]).mean(1))[list(keys)]
-            shape, weights = one_shape(problem, alone, observation.select(index), score)
+            shape, weights = one_shape(problem, alone, observation.select(index), track.score[list(keys)])
             alone = alone._replace(shape=shape.expand(len(keys), -1).clone())
             priors = frame_priors(pipeline.fitter, name, observation, track, keys, hands)
             rows = fit_rows(problem, observation, track, keys, alone, priors)

@@ -27,7 +27,7 @@ class SkinOfTrack:
     """
 
     def __init__(self, track: Track, keys: Sequence[int]) -> None:
-        score = (track.presence * np.nan_to_num(track.values[:, :, 2]).mean(1))[list(keys)]
+        score = track.score[list(keys)]
         parts = np.array_split(np.arange(len(keys)), min(_FRAMES, len(keys)))
         self.rows = {keys[int(part[score[part].argmax()])] for part in parts}
         self.results: list[HandResult] = []

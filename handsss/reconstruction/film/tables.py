@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-from io import BytesIO, StringIO
-from typing import Any
+from collections.abc import Iterator
+from io import BytesIO
 
 import numpy as np
 
 from handsss.hand.joints import JOINT_ORDERS
-from handsss.io.table_file import check_parquet
+from handsss.io.table_file import Row, check_parquet, table_bytes
 from handsss.mesh_io.parts import CAMERA_AXES
 from handsss.reconstruction.film.result import FilmHands
 
 FORMAT_VERSION = 1
-_BY_ROW = (
-    *("seconds", "filled", "score", "keypoints_2d", "joints_3d", "joints_2d", "pose", "rotation", "translation"),
-)
+_BY_ROW = ("seconds", "filled", "score", "keypoints_2d", "joints_3d", "joints_2d", "pose", "rotation", "translation")
+_COLUMNS: dict[str, type] = {
+    "frame": int,
+    "seconds": float,
+    "track": int,
+    "hand": str,
+    "filled": bool,
+    "score": float,
+    **{f"{name}_{axis}": float for name in JOINT_ORDERS["openpose"] for axis in "xyzuv"},
+}
 
 
 def order_of(film: FilmHands) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -72,49 +78,26 @@ def npz_bytes(film: FilmHands, *, vertices: bool = False) -> bytes:
     return stream.getvalue()
 
 
-def columns_of(film: FilmHands) -> dict[str, list[Any]]:
-    """Columns of the table: frame, seconds, track, hand, filled, score, then x, y, z (metres) and u, v (px) of each
-    joint."""
-    frames, places, rows = order_of(film)
-    pairs = list(zip(places.tolist(), rows.tolist(), strict=True))
-    tracks = film.tracks
-    columns: dict[str, list[Any]] = {
-        "frame": frames.tolist(),
-        "seconds": [round(float(tracks[t].seconds[r]), 6) for t, r in pairs],
-        "track": [tracks[t].number for t, _ in pairs],
-        "hand": [tracks[t].hand for t, _ in pairs],
-        "filled": [bool(tracks[t].filled[r]) for t, r in pairs],
-        "score": [round(float(tracks[t].score[r]), 4) for t, r in pairs],
-    }
-    for joint, name in enumerate(JOINT_ORDERS["openpose"]):
-        for axis, letter in enumerate("xyz"):
-            columns[f"{name}_{letter}"] = [round(float(tracks[t].joints_3d[r, joint, axis]), 6) for t, r in pairs]
-        for axis, letter in enumerate("uv"):
-            columns[f"{name}_{letter}"] = [round(float(tracks[t].joints_2d[r, joint, axis]), 3) for t, r in pairs]
-    return columns
-
-
-def csv_bytes(film: FilmHands) -> bytes:
-    """The table as CSV; ``filled`` is 0 or 1."""
-    columns = columns_of(film)
-    columns["filled"] = [int(value) for value in columns["filled"]]
-    stream = StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    return stream.getvalue().encode("ascii")
-
-
-def parquet_bytes(film: FilmHands) -> bytes:
-    """The table as Parquet.
+def table_of(film: FilmHands, suffix: str) -> bytes:
+    """The table as .csv or .parquet: frame, seconds, track, hand, filled, score, then x, y, z (metres) and u, v (px) of
+    each joint.
 
     Raises:
-        MissingDependencyError: pyarrow is not installed.
+        MissingDependencyError: .parquet without pyarrow.
     """
-    check_parquet()
-    import pyarrow
-    from pyarrow import parquet
+    if suffix == ".parquet":
+        check_parquet()
+    return table_bytes(suffix, _COLUMNS, _rows(film))
 
-    stream = BytesIO()
-    parquet.write_table(pyarrow.table(columns_of(film)), stream)
-    return stream.getvalue()
+
+def _rows(film: FilmHands) -> Iterator[Row]:
+    for frame, place, row in zip(*(part.tolist() for part in order_of(film)), strict=True):
+        track = film.tracks[place]
+        values = [
+            *(frame, round(float(track.seconds[row]), 6), track.number, track.hand),
+            *(bool(track.filled[row]), round(float(track.score[row]), 4)),
+        ]
+        for point, pixel in zip(track.joints_3d[row], track.joints_2d[row], strict=True):
+            values += [round(float(value), 6) for value in point]
+            values += [round(float(value), 3) for value in pixel]
+        yield dict(zip(_COLUMNS, values, strict=True))

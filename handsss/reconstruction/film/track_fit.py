@@ -4,14 +4,13 @@ hand, then all frames as one motion."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from handsss.detect.types import mirror
 from handsss.fitting.fitted_hand import FittedHand
-from handsss.fitting.frame_prior import FramePriors, between, prior_scales
+from handsss.fitting.frame_prior import FramePriors, between
 from handsss.fitting.keypoint_fit import COST_SHARE, KeypointFit
 from handsss.fitting.levenberg_marquardt import minimise
 from handsss.fitting.motion_fit import FREE, MotionSettings, fit_motion
@@ -29,23 +28,10 @@ _WINDOW, _OVERLAP = 240, 24  # frames that are fitted as one motion, and those o
 _APART = 0.02  # metres between hypotheses of neighbouring key frames that cost as much as one standard deviation
 
 
-class FittedTrack(NamedTuple):
-    """A track as a right hand."""
-
-    track: Track
-    side: str
-    intrinsics: np.ndarray  # [3, 3] of the picture in which it is a right hand
-    parameters: HandParameters  # [N]
-    keys: list[int]  # rows of the key frames
-    key_hands: list[FittedHand]  # at those, fitted alone; without pixels
-    shape_weight: np.ndarray  # [K] how far each key frame of the shape agrees with the others
-    shape_keys: int  # how many key frames the shape is of
-
-
 def key_rows(track: Track, seconds: float = KEY_SECONDS) -> list[int]:
     """Rows that are fitted as photos are: seen ones, about evenly spread over each run, the best seen of neighbours."""
     keys: list[int] = []
-    score = track.presence * np.nan_to_num(track.values[:, :, 2]).mean(1)
+    score = track.score
     for number in np.unique(track.segment):
         rows = np.flatnonzero((track.segment == number) & track.seen)
         begin, end = track.seconds[rows[0]], track.seconds[rows[-1]]
@@ -139,7 +125,7 @@ def frame_priors(
             poses = torch.cat([hands[k].fit.starts.pose[:1] for k in own])
             places = torch.tensor([keys[k] - int(rows[0]) for k in own])
             predicted[torch.as_tensor(rows)] = between(places, poses, len(rows))
-    return FramePriors(lifted, predicted, prior_scales(observation, problem.settings))
+    return FramePriors(lifted, predicted, problem.settings.prior_scales(observation.confidence))
 
 
 def _parts(observation: Observation) -> Iterator[Observation]:

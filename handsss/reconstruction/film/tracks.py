@@ -11,13 +11,19 @@ from typing import Any
 import numpy as np
 
 from handsss.detect.landmarks import Landmarks, region_of
-from handsss.detect.tracking import Sighting
+from handsss.detect.tracking import Sighting, log_odds, mean_probability
 from handsss.detect.types import KEYPOINT_SET, Detection
 from handsss.errors import InputError
 from handsss.io.atomic import write_files
 
 FORMAT = 1
+VOTE_LEAST = 0.02  # see :func:`handsss.detect.tracking.log_odds`, of one frame's vote for a side
 _POOLED = 1  # frames before and after whose confidences are averaged: two crops alone give a noisy one
+
+
+def values_of(hand: Landmarks) -> np.ndarray:
+    """[21, 7] of a hand: x, y (px), confidence, 3D point (m), its spread."""
+    return np.concatenate([hand.points, hand.confidence[:, None], hand.world, hand.world_spread[:, None]], 1)
 
 
 @dataclass
@@ -26,7 +32,7 @@ class SightingLog:
 
     seconds: list[float] = field(default_factory=list)  # of each frame
     rows: list[tuple[int, int]] = field(default_factory=list)  # frame, track
-    values: list[np.ndarray] = field(default_factory=list)  # [21, 7] float32: x, y, confidence, world, its spread
+    values: list[np.ndarray] = field(default_factory=list)  # [21, 7] float32, see values_of
     presence: list[tuple[float, float]] = field(default_factory=list)  # presence, probability of a right hand
     cuts: list[float] = field(default_factory=list)
     tracks: int = 0
@@ -37,11 +43,7 @@ class SightingLog:
         self.seconds.append(seconds)
         for number, hand in sightings:
             self.rows.append((frame, number))
-            self.values.append(
-                np.concatenate(
-                    [hand.points, hand.confidence[:, None], hand.world, hand.world_spread[:, None]], 1
-                ).astype(np.float32)
-            )
+            self.values.append(values_of(hand).astype(np.float32))
             self.presence.append((hand.presence, hand.right))
 
     def last(self) -> list[Sighting]:
@@ -59,8 +61,7 @@ class SightingLog:
         """Log odds of a right hand of each track, over all its frames."""
         odds: dict[int, float] = {}
         for (_, track), (presence, right) in zip(self.rows, self.presence, strict=True):
-            p = float(np.clip(right, 0.05, 0.95))
-            odds[track] = odds.get(track, 0.0) + presence * float(np.log(p / (1 - p)))
+            odds[track] = odds.get(track, 0.0) + presence * log_odds(right, 0.05)
         return odds
 
     def save(self, path: Path, key: str) -> None:
@@ -112,7 +113,7 @@ class Track:
     seconds: np.ndarray  # [N]
     seen: np.ndarray  # [N] bool; the others are to be filled
     segment: np.ndarray  # [N] number of the run without a long gap
-    values: np.ndarray  # [N, 21, 7] as in SightingLog; NaN where not seen
+    values: np.ndarray  # [N, 21, 7], see values_of; NaN where not seen
     presence: np.ndarray  # [N] 0 where not seen
 
     @property
@@ -120,10 +121,20 @@ class Track:
         """The likelier side."""
         return "right" if self.right >= 0.5 else "left"
 
+    def side_under(self, imposed: str) -> str:
+        """ "left" or "right" if the user imposes it, else ("auto") the likelier side."""
+        return self.side if imposed == "auto" else imposed
+
+    @property
+    def score(self) -> np.ndarray:
+        """[N] how well each frame shows it."""
+        found: np.ndarray = self.presence * np.nan_to_num(self.values[:, :, 2]).mean(1)
+        return found
+
     @property
     def weight(self) -> float:
         """How much of the film shows it how well: what orders tracks."""
-        return float((self.presence * np.nan_to_num(self.values[:, :, 2]).mean(1)).sum())
+        return float(self.score.sum())
 
     def detection(self, row: int, side: str) -> Detection:
         """A seen row as a detection of a side."""
@@ -200,14 +211,13 @@ def _track(number: int, own: np.ndarray, rows: np.ndarray, times: np.ndarray, lo
         if source >= 0:
             values[place] = log.values[source]
             presence[place], right = log.presence[source]
-            p = float(np.clip(right, 0.02, 0.98))
-            odds += presence[place] * float(np.log(p / (1 - p)))
+            odds += presence[place] * log_odds(right, VOTE_LEAST)
             weight += presence[place]
     _pool(values[:, :, 2], np.array(seen), np.array(segment))
     _pool(values[:, :, 6], np.array(seen), np.array(segment))
     return Track(
         number,
-        float(1 / (1 + np.exp(-odds / max(weight, 1e-9)))),
+        mean_probability(odds, weight),
         np.array(frames),
         times[frames],
         np.array(seen),
